@@ -1,0 +1,54 @@
+"""One setting for all tests: backend, threads, seeds; and what is left out on another backend."""
+
+import os
+import random
+import sys
+
+# Before the first import of a backend, and inherited by the processes that tests start.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # equality to the bit is claimed for the CPU
+# pytest runs two workers on two cores; and one and two threads differ in the fifth digit.
+os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+BACKEND = os.environ["KERAS_BACKEND"]
+
+# What is written for every Keras backend. The engine, the demo and the site are run on TensorFlow alone.
+LIBRARY = ("spec", "naming", "catalog", "blocks", "graph", "models", "harness", "transforms", "probes")
+
+# A shared machine is slow at times, and CI has to say the same thing twice.
+settings.register_profile("zoo", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("zoo")
+
+
+def pytest_ignore_collect(collection_path):
+    """On another backend, keep to the tests of the library proper."""
+    if BACKEND != "tensorflow" and collection_path.suffix == ".py":
+        subject = collection_path.stem.removeprefix("test_")
+        if collection_path.stem.startswith("test_") and not subject.startswith(LIBRARY):
+            return True
+    return None
+
+
+def pytest_collection_modifyitems(config, items):
+    if BACKEND != "tensorflow":
+        left_out = [item for item in items if item.get_closest_marker("tensorflow")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def seeds():
+    """Every test starts from the same random state, whichever ran before it in its worker."""
+    random.seed(0)
+    np.random.seed(0)
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
