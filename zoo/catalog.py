@@ -1,0 +1,252 @@
+"""The nets of the zoo as data: a name is looked up here and becomes a `ModelSpec`."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec
+
+KRIZHEVSKY = "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1"
+SIMONYAN = "Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv 1409.1556"
+HE2015 = "He et al. 2015, Deep Residual Learning for Image Recognition, arXiv 1512.03385"
+HE2016 = "He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv 1603.05027"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a name stands for before any option is given.
+
+    Attributes:
+        family: The builder it goes to.
+        stages: Units or layers of each stage.
+        defaults: Options that differ from the defaults of `ModelSpec`.
+        reference: Where the net was published.
+        stem: `"cifar"`, `"imagenet"` or None.
+        fixed_block: Whether `block` is part of the name.
+        preprocessing: The input range the net was trained for, see `zoo.preprocess_input`.
+    """
+
+    family: str
+    stages: tuple[int, ...]
+    defaults: dict[str, Any]
+    reference: str
+    stem: str | None = None
+    fixed_block: bool = True
+    preprocessing: str = "unit"
+
+
+_MLP = {"ordering": "conv_act", "width": 128, "layout": "he2016"}
+_CONVNET = {
+    "ordering": "conv_act",
+    "width": 32,
+    "layout": "he2016",
+    "downsampling": "max_pool",
+    "pooling_order": "act_pool",
+}
+_VGG = _CONVNET | {"width": 64, "layout": "keras"}
+_PLAIN = {"ordering": "conv_norm_act", "width": 16, "layout": "he2016"}
+_RESNET = {"ordering": "original", "width": 16, "layout": "he2016"}
+_V2 = {"ordering": "full_pre_activation"}
+
+_VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
+_IMAGENET_STAGES = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+    200: ("bottleneck", (3, 24, 36, 3)),
+}
+_IN_KERAS_APPLICATIONS = (50, 101, 152)
+# Both formulas fit these depths, and the literature builds them from bottleneck units.
+_BOTTLENECK_BY_CUSTOM = (164, 272, 542)
+_UNITS = {"basic": 6, "bottleneck": 9}
+
+
+def _imagenet(depth: int, v2: bool) -> Entry:
+    block, stages = _IMAGENET_STAGES[depth]
+    return Entry(
+        family="resnet",
+        stem="imagenet",
+        stages=stages,
+        reference=HE2016 if v2 else HE2015,
+        preprocessing=("tf" if v2 else "caffe") if depth in _IN_KERAS_APPLICATIONS else "unit",
+        defaults=_RESNET
+        | (_V2 if v2 else {})
+        | {
+            "width": 64,
+            "block": block,
+            "shortcut": "projection",
+            "layout": "keras" if depth in _IN_KERAS_APPLICATIONS else "he2016",
+        },
+    )
+
+
+def _cifar(family: str, depth: int, block: str | None, v2: bool) -> Entry:
+    if family == "plain":
+        return Entry(
+            family=family, stem="cifar", stages=(_n(depth, "basic") * 2,) * 3, defaults=_PLAIN, reference=HE2015
+        )
+    if block is None:
+        block = "bottleneck" if depth in _BOTTLENECK_BY_CUSTOM or not _fits(depth, "basic") else "basic"
+    return Entry(
+        family=family,
+        stem="cifar",
+        stages=(_n(depth, block),) * 3,
+        fixed_block=False,
+        defaults=_RESNET
+        | (_V2 if v2 else {})
+        | {"block": block, "shortcut": "identity_pad" if block == "basic" else "projection"},
+        reference=HE2016 if v2 or block == "bottleneck" else HE2015,
+    )
+
+
+def _fits(depth: int, block: str) -> bool:
+    return depth > 2 and (depth - 2) % _UNITS[block] == 0
+
+
+def _n(depth: int, block: str) -> int:
+    return (depth - 2) // _UNITS[block]
+
+
+MODELS: dict[str, Entry] = {}
+
+
+def register(name: str, entry: Entry) -> None:
+    """Add a net to the catalog; a name that is taken raises `ValueError`."""
+    if name in MODELS:
+        raise ValueError(f"model {name!r} is in the catalog already; choose another name.")
+    MODELS[name] = entry
+
+
+def _deep(family: str, layers: int) -> Entry:
+    defaults, reference = {
+        "mlp": (_MLP, "Rumelhart et al. 1986, Learning representations by back-propagating errors"),
+        "convnet": (_CONVNET, KRIZHEVSKY),
+    }[family]
+    return Entry(family=family, stages=(layers,), defaults=defaults, reference=reference)
+
+
+register("mlp", _deep("mlp", 3))
+register("convnet", _deep("convnet", 4))
+for _depth, _stages in _VGG_STAGES.items():
+    register(
+        f"vgg{_depth}",
+        Entry(family="vgg", stages=_stages, defaults=_VGG, reference=SIMONYAN, preprocessing="caffe"),
+    )
+for _depth in (20, 32, 44, 56, 110):
+    register(f"plain{_depth}", _cifar("plain", _depth, None, False))
+for _v2 in (False, True):
+    for _depth in (20, 32, 44, 56, 110, 164, 1001, 1202):
+        register(f"resnet{_depth}" + "v2" * _v2, _cifar("resnet", _depth, None, _v2))
+    for _depth in _IMAGENET_STAGES:
+        register(f"resnet{_depth}" + "v2" * _v2, _imagenet(_depth, _v2))
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the catalog, sorted.
+
+    Any legal depth can be built too, listed or not: `plain` and `resnet` of depth 6n+2, bottleneck `resnet` of depth
+    9n+2, `convnet` and `mlp` with their number of layers.
+
+    Args:
+        pattern: Shell-style pattern (`*`, `?`, `[...]`), as in `fnmatch`.
+
+    Returns:
+        The matching names; an empty list where nothing matches.
+
+    Raises:
+        TypeError: If `pattern` is not a string.
+
+    Example:
+        >>> import zoo
+        >>> zoo.list_models("vgg*")
+        ['vgg11', 'vgg13', 'vgg16', 'vgg19']
+    """
+    if not isinstance(pattern, str):
+        raise TypeError(f"pattern must be a string such as 'resnet*', received {pattern!r}.")
+    return sorted(name for name in MODELS if fnmatchcase(name, pattern))
+
+
+def lookup(name: str, block: str | None = None) -> Entry:
+    """The entry behind a name, of the catalog or by a depth formula.
+
+    Raises:
+        TypeError: If `name` is not a string.
+        ValueError: If no net has this name or depth; the nearest are listed.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string such as 'resnet20v2', received {name!r}.")
+    if block is not None and block not in BLOCKS:
+        raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
+    entry = MODELS.get(name)
+    match = re.fullmatch(r"(plain|resnet|convnet|mlp)(\d+)(v2)?", name)
+    if entry is None and match is None:
+        near = difflib.get_close_matches(name, MODELS, n=4, cutoff=0.5)
+        hint = f"The nearest names are {', '.join(map(repr, near))}. " if near else ""
+        raise ValueError(f"model {name!r} is not known. {hint}zoo.list_models() lists them all.")
+    if entry is not None and (entry.fixed_block or block is None):
+        if block is not None and entry.family == "resnet" and block != entry.defaults["block"]:
+            raise ValueError(
+                f"block={block!r}: {name} is the ImageNet net with {entry.defaults['block']} units, by its name; "
+                "leave block out, or choose a depth that no ImageNet net has."
+            )
+        return entry
+    family, depth, v2 = match[1], int(match[2]), bool(match[3])
+    if v2 and family != "resnet":
+        raise ValueError(f"model {name!r} is not known: only a resnet has a v2. Use {family + match[2]!r}.")
+    if family in ("convnet", "mlp"):
+        if depth < 1:
+            raise ValueError(f"model {name!r}: a {family} needs at least one layer; the nearest is '{family}1'.")
+        return _deep(family, depth)
+    fitting = ("basic",) if family == "plain" else (block,) if block else BLOCKS
+    if not any(_fits(depth, b) for b in fitting):
+        raise ValueError(_illegal_depth(name, family, depth, fitting, "v2" * v2))
+    return _cifar(family, depth, block, v2)
+
+
+def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], suffix: str) -> str:
+    rules = " or ".join(f"{_UNITS[b]}n+2 ({b})" for b in blocks)
+    legal = sorted({_UNITS[b] * n + 2 for b in blocks for n in range(1, depth // 6 + 3)})
+    if family == "resnet" and len(blocks) == 2:
+        legal = sorted({*legal, *_IMAGENET_STAGES})
+    near = sorted(sorted(legal, key=lambda d: abs(d - depth))[:3])
+    names = ", ".join(repr(f"{family}{d}{suffix}") for d in near)
+    return f"model {name!r}: depth {depth} fits no {family}, whose depths are {rules}. The nearest are {names}."
+
+
+def specify(name: str, **options: Any) -> ModelSpec:
+    """The complete spec of a net: the catalog's defaults, then the options.
+
+    Raises:
+        TypeError: If an option is not known, with the nearest names.
+        ValueError: If the combination is impossible, with the reason.
+
+    Example:
+        >>> from zoo.catalog import specify
+        >>> specify("resnet110v2").ordering
+        'full_pre_activation'
+    """
+    for option in options:
+        if option not in OPTIONS:
+            near = difflib.get_close_matches(option, OPTIONS, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            raise TypeError(f"{option!r} is not an option of zoo.build; {hint}The options are {', '.join(OPTIONS)}.")
+    entry = lookup(name, options.get("block"))
+    # None asks for the default of the net wherever None is no value of its own.
+    own_none = ("activation", "classifier_activation")
+    given = {k: v for k, v in options.items() if v is not None or k in own_none}
+    shape = given.get("input_shape")
+    if isinstance(shape, list):
+        given["input_shape"] = tuple(shape)
+    spec = ModelSpec(name=name, family=entry.family, stem=entry.stem, stages=entry.stages, **(entry.defaults | given))
+    missing = {
+        parameter: default
+        for parameter, (owners, default) in SHORTCUT_PARAMETERS.items()
+        if spec.shortcut in owners and getattr(spec, parameter) is None
+    }
+    return replace(spec, **missing) if missing else spec

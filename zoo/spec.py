@@ -1,0 +1,314 @@
+"""One net as data: every option of `zoo.build` is a field here, written down once, and impossible combinations are refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet")
+FORMS = ("separate", "builtin")
+RESIDUAL_ORDERINGS = (
+    "original",
+    "bn_after_addition",
+    "relu_before_addition",
+    "relu_only_pre_activation",
+    "full_pre_activation",
+)
+PLAIN_ORDERINGS = ("conv_act", "conv_norm_act", "conv_act_norm", "norm_act_conv")
+SHORTCUTS = (
+    "identity_pad",
+    "projection",
+    "constant_scaling",
+    "exclusive_gating",
+    "shortcut_only_gating",
+    "conv1x1",
+    "dropout",
+)
+LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10")
+BLOCKS = ("basic", "bottleneck")
+POOLINGS = (None, "avg", "max")
+ROLLED = (False, True, "remat")
+
+# Which parameter belongs to which shortcut, and the value He et al. 2016, table 1, uses for it.
+SHORTCUT_PARAMETERS = {
+    "shortcut_scale": (("constant_scaling",), 0.5),
+    "branch_scale": (("constant_scaling",), 0.5),
+    "gate_bias": (("exclusive_gating", "shortcut_only_gating"), -6.0),
+    "dropout_rate": (("dropout",), 0.5),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A complete description of one net; `zoo.assemble(spec)` turns it into a `keras.Model`.
+
+    Specs normally come from `zoo.catalog.specify(name, **options)`, which fills the family's defaults in.
+    A spec that exists is buildable: everything impossible is refused when it is made.
+
+    Attributes:
+        name: Name of the model, as in `zoo.list_models()`.
+        family: `"mlp"`, `"convnet"`, `"vgg"`, `"plain"` or `"resnet"`.
+        stem: `"cifar"` (3x3 convolution), `"imagenet"` (7x7 convolution, stride 2, max-pool) or None outside resnet and plain.
+        stages: Residual units (resnet) or weight layers (other families) of each stage.
+        width: Channels of the first stage; each later stage doubles it (vgg: up to eight times).
+        input_shape: Shape of one image without the batch axis; None for an unknown height or width.
+        classes: Number of classes of the classifier.
+        include_top: Whether the classifier is part of the net.
+        pooling: What follows the last feature map when `include_top=False`: None, `"avg"` or `"max"`.
+        classifier_activation: Activation of the classifier; None returns logits.
+        weights: None (random), `"imagenet"`, the name of shipped weights, or the path of a weights file.
+        activation: What `keras.activations.get` takes, or a layer, cloned for each site.
+        activated: `"all"` sites carry the activation, or only the `"last"` one (plain families).
+        form: `"separate"` activation layers or the `"builtin"` argument.
+        ordering: One of `RESIDUAL_ORDERINGS` or `PLAIN_ORDERINGS`.
+        shortcut: What sits on the shortcut of a residual unit, one of `SHORTCUTS`.
+        shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`.
+        branch_scale: Factor on the residual branch under `shortcut="constant_scaling"`.
+        gate_bias: Initial bias of the gate under the two gating shortcuts.
+        dropout_rate: Rate under `shortcut="dropout"`.
+        layout: Whose graph it is where "ResNet" is ambiguous, one of `LAYOUTS`.
+        block: `"basic"` (two 3x3) or `"bottleneck"` (1x1, 3x3, 1x1) residual units.
+        padding: Padding of a convnet's convolutions, `"same"` or `"valid"`.
+        downsampling: `"max_pool"`, `"average_pool"`, `"stride"` or `"none"` (convnet; vgg has the first two).
+        pooling_order: Whether pooling comes after the activation, `"act_pool"`, or before it, `"pool_act"`.
+        kernel_initializer: Whatever `keras.initializers.get` takes; None is the family's own.
+        rolled: Whether runs of identical units become one layer with stacked weights; `"remat"` also recomputes activations.
+    """
+
+    name: str
+    family: str
+    stem: str | None = None
+    stages: tuple[int, ...]
+    width: int
+    input_shape: tuple[int | None, ...] = (32, 32, 3)
+    classes: int = 10
+    include_top: bool = True
+    pooling: str | None = None
+    classifier_activation: Any = "softmax"
+    weights: Any = None
+    activation: Any = "relu"
+    activated: str = "all"
+    form: str = "separate"
+    ordering: str
+    shortcut: str | None = None
+    shortcut_scale: float | None = None
+    branch_scale: float | None = None
+    gate_bias: float | None = None
+    dropout_rate: float | None = None
+    layout: str
+    block: str | None = None
+    padding: str = "same"
+    downsampling: str | None = None
+    pooling_order: str | None = None
+    kernel_initializer: Any = None
+    rolled: bool | str = False
+
+    def __post_init__(self):
+        _one_of("family", self.family, FAMILIES)
+        _check_input_and_head(self)
+        _check_placement(self)
+        _check_residual(self)
+        _check_pooling_layers(self)
+        _check_size(self)
+
+    @property
+    def is_pre_activation(self) -> bool:
+        """Whether a residual unit starts with its activation instead of ending with it."""
+        return self.ordering in ("full_pre_activation", "relu_only_pre_activation")
+
+    @property
+    def depth(self) -> int:
+        """Weight layers on the longest path, counted as the names count them (projections and gates are not)."""
+        if self.family == "resnet":
+            return sum(self.stages) * (2 if self.block == "basic" else 3) + 2
+        if self.family == "plain":
+            return sum(self.stages) + 2
+        if self.family == "vgg":
+            return sum(self.stages) + 3
+        return sum(self.stages)
+
+    @property
+    def total_stride(self) -> int:
+        """Input pixels between two neighbouring pixels of the last feature map."""
+        if self.family == "mlp":
+            return 1
+        if self.family == "convnet":
+            return 2 ** (sum(self.stages) // 2) if self.downsampling != "none" else 1
+        if self.family == "vgg":
+            return 2 ** len(self.stages)
+        return 2 ** (len(self.stages) - 1) * (4 if self.stem == "imagenet" else 1)
+
+
+OPTIONS = tuple(f.name for f in fields(ModelSpec) if f.name not in ("name", "family", "stem", "stages"))
+"""What `zoo.build` takes besides the name."""
+
+
+def _one_of(argument: str, received: object, allowed: tuple) -> None:
+    if not any(received is a or (type(received) is type(a) and received == a) for a in allowed):
+        raise ValueError(f"{argument}={received!r} is not known; expected one of {', '.join(map(repr, allowed))}.")
+
+
+def _integer(argument: str, received: object, least: int) -> None:
+    if isinstance(received, bool) or not isinstance(received, int):
+        raise TypeError(f"{argument} must be an integer, received {received!r} of type {type(received).__name__}.")
+    if received < least:
+        raise ValueError(f"{argument} must be at least {least}, received {received}.")
+
+
+def _number(argument: str, received: object) -> None:
+    if isinstance(received, bool) or not isinstance(received, (int, float)):
+        raise TypeError(f"{argument} must be a number, received {received!r} of type {type(received).__name__}.")
+    if received != received or received in (float("inf"), float("-inf")):
+        raise ValueError(f"{argument} must be finite, received {received!r}.")
+
+
+def _check_input_and_head(spec: ModelSpec) -> None:
+    shape = spec.input_shape
+    if not isinstance(shape, tuple):
+        raise TypeError(f"input_shape must be a tuple such as (32, 32, 3), received {shape!r}.")
+    if spec.family != "mlp" and len(shape) != 3:
+        raise ValueError(f"input_shape must have three entries such as (32, 32, 3), received {shape!r}.")
+    if not shape:
+        raise ValueError("input_shape must have at least one entry, received ().")
+    for size in shape:
+        if size is not None:
+            _integer("every entry of input_shape", size, 1)
+    if not isinstance(spec.include_top, bool):
+        raise TypeError(f"include_top must be True or False, received {spec.include_top!r}.")
+    _integer("classes", spec.classes, 1)
+    _integer("width", spec.width, 1)
+    _one_of("pooling", spec.pooling, POOLINGS)
+    if spec.pooling is not None and spec.include_top:
+        raise ValueError(
+            f"pooling={spec.pooling!r} only says what follows the last feature map under include_top=False; "
+            "leave it None or pass include_top=False."
+        )
+    if spec.pooling is not None and spec.family == "mlp":
+        raise ValueError(f"pooling={spec.pooling!r} needs a feature map, and {spec.name} has none; leave it None.")
+
+
+def _check_placement(spec: ModelSpec) -> None:
+    _one_of("form", spec.form, FORMS)
+    allowed = RESIDUAL_ORDERINGS if spec.family == "resnet" else PLAIN_ORDERINGS
+    if spec.ordering not in allowed:
+        kind = "residual" if spec.family == "resnet" else "plain"
+        raise ValueError(
+            f"ordering={spec.ordering!r} is not one of the {kind} orderings that {spec.name} has: "
+            f"{', '.join(map(repr, allowed))}."
+        )
+    if spec.name.endswith("v2") and spec.ordering != "full_pre_activation":
+        raise ValueError(
+            f"ordering={spec.ordering!r} contradicts the name {spec.name!r}, in which v2 means full_pre_activation; "
+            f"use the name {spec.name.removesuffix('v2')!r} with this ordering."
+        )
+    if spec.form == "builtin":
+        if spec.ordering == "conv_norm_act" or (spec.family == "resnet" and not spec.is_pre_activation):
+            instead = "form='separate'" + (" or ordering='conv_act_norm'" if spec.family != "resnet" else "")
+            raise ValueError(
+                "form='builtin' cannot put BatchNormalization between convolution and activation "
+                f"(ordering={spec.ordering!r}); use {instead}."
+            )
+        if spec.ordering not in ("conv_act", "conv_act_norm"):
+            raise ValueError(
+                f"form='builtin' cannot put an activation before a convolution (ordering={spec.ordering!r}); "
+                "use form='separate'."
+            )
+    _one_of("activated", spec.activated, ("all", "last"))
+    if spec.activated == "last" and spec.family == "resnet":
+        raise ValueError("activated='last' is for plain families; a residual unit has its activations by its ordering.")
+    _one_of("rolled", spec.rolled, ROLLED)
+
+
+def _check_residual(spec: ModelSpec) -> None:
+    if spec.family != "resnet":
+        for argument in ("shortcut", "block", *SHORTCUT_PARAMETERS):
+            if getattr(spec, argument) is not None:
+                raise ValueError(
+                    f"{argument}={getattr(spec, argument)!r} belongs to residual units, and {spec.name} has none."
+                )
+        if spec.rolled:
+            raise ValueError(
+                f"rolled={spec.rolled!r} rolls identical residual units, and {spec.name} has none; use a resnet."
+            )
+        has_keras = spec.family == "vgg"
+        if spec.layout != "he2016" and not (has_keras and spec.layout == "keras"):
+            _one_of("layout", spec.layout, LAYOUTS)
+            raise ValueError(
+                f"layout={spec.layout!r} has no {spec.name}; use layout={'keras' if has_keras else 'he2016'!r}."
+            )
+        return
+    _one_of("shortcut", spec.shortcut, SHORTCUTS)
+    _one_of("layout", spec.layout, LAYOUTS)
+    _one_of("block", spec.block, BLOCKS)
+    for argument, (owners, _) in SHORTCUT_PARAMETERS.items():
+        value = getattr(spec, argument)
+        if value is None:
+            continue
+        if spec.shortcut not in owners:
+            raise ValueError(
+                f"{argument}={value!r} belongs to shortcut={' or '.join(map(repr, owners))}, "
+                f"but shortcut={spec.shortcut!r}."
+            )
+        _number(argument, value)
+    if spec.dropout_rate is not None and not 0 <= spec.dropout_rate < 1:
+        raise ValueError(f"dropout_rate must be in [0, 1), received {spec.dropout_rate!r}.")
+    if spec.layout != "he2016" and spec.shortcut != "projection":
+        raise ValueError(
+            f"layout={spec.layout!r} fixes shortcut='projection', received shortcut={spec.shortcut!r}; "
+            "use layout='he2016' to vary the shortcut."
+        )
+    if spec.layout in ("keras", "keras_cifar10") and spec.block != "bottleneck":
+        raise ValueError(
+            f"layout={spec.layout!r} exists with bottleneck units only, and {spec.name} has basic ones; "
+            "use layout='he2016' or, where the depth allows, block='bottleneck'."
+        )
+    if spec.layout == "keras_cifar10" and spec.stem != "cifar":
+        raise ValueError(f"layout='keras_cifar10' is a CIFAR net, and {spec.name} has an ImageNet stem; use 'keras'.")
+    if spec.layout == "timm" and spec.stem != "cifar":
+        raise ValueError(
+            f"layout='timm' pads the max-pool of {spec.name}'s stem with minus infinity, which no stock Keras layer "
+            "does; use layout='kerashub', equal but for that."
+        )
+    if spec.layout == "keras" and spec.is_pre_activation and min(spec.stages) < 2:
+        raise ValueError(
+            f"layout='keras' puts the stride in the last unit of a stage and the projection in the first, so each "
+            f"stage of {spec.name} needs two units; use a deeper net or layout='he2016'."
+        )
+
+
+def _check_pooling_layers(spec: ModelSpec) -> None:
+    _one_of("padding", spec.padding, ("same", "valid"))
+    if spec.padding == "valid" and spec.family != "convnet":
+        raise ValueError(f"padding='valid' is for convnet only, and {spec.name} is of family {spec.family!r}.")
+    if spec.family in ("convnet", "vgg"):
+        allowed = ("max_pool", "average_pool") + (("stride", "none") if spec.family == "convnet" else ())
+        _one_of("downsampling", spec.downsampling, allowed)
+        _one_of("pooling_order", spec.pooling_order, ("act_pool", "pool_act"))
+        if spec.pooling_order == "pool_act" and not spec.downsampling.endswith("_pool"):
+            raise ValueError(f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}.")
+        if spec.pooling_order == "pool_act" and (spec.ordering not in ("conv_act", "conv_norm_act")):
+            raise ValueError(
+                f"pooling_order='pool_act' moves a trailing activation behind the pooling, and ordering="
+                f"{spec.ordering!r} has none; use ordering='conv_act' or 'conv_norm_act'."
+            )
+        if spec.pooling_order == "pool_act" and spec.form == "builtin":
+            raise ValueError(
+                "form='builtin' cannot put pooling between convolution and activation (pooling_order='pool_act'); "
+                "use form='separate'."
+            )
+    else:
+        for argument in ("downsampling", "pooling_order"):
+            if getattr(spec, argument) is not None:
+                raise ValueError(
+                    f"{argument}={getattr(spec, argument)!r} is for convnet and vgg, and {spec.name} is of family "
+                    f"{spec.family!r}."
+                )
+
+
+def _check_size(spec: ModelSpec) -> None:
+    if spec.family == "mlp" or spec.family in ("convnet", "vgg") and spec.include_top:
+        if None in spec.input_shape:
+            raise ValueError(
+                f"input_shape={spec.input_shape!r}: {spec.name} flattens its feature map, so height, width and channels "
+                "must be known; give the sizes" + ("." if spec.family == "mlp" else " or pass include_top=False.")
+            )
