@@ -31,7 +31,7 @@ Diagrams (`scripts/make_docs.py` draws them; `docs/diagrams/NAME.svg`):
 
 Other habits
 ------------
-- Code shown on a page lives in `docs/examples/NAME.py` and is included with `--8<-- "NAME.py:section"`; the tests run each file.
+- Code shown on a page lives in `docs/snippets/NAME.py` and is included with `--8<-- "NAME.py:section"`; the tests run each file.
   A fenced `python` block written directly in a page is run too, the blocks of one page in order, in one namespace.
 - Tabs: `=== "Separate"`, `=== "Built-in"`, `=== "Pre-activation"`. Equal labels are linked across the whole site.
 - Links between pages are relative `.md` links with anchors; the strict build checks both.
