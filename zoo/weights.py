@@ -1,0 +1,160 @@
+"""Weights from files into a net: every layer is compared before any is set."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import h5py
+import keras
+import numpy as np
+from keras.src.utils.naming import to_snake_case
+
+from zoo import pretrained
+from zoo.spec import ModelSpec
+
+_APPLICATIONS = {
+    ("vgg", 16): "VGG16",
+    ("vgg", 19): "VGG19",
+    ("original", 50): "ResNet50",
+    ("original", 101): "ResNet101",
+    ("original", 152): "ResNet152",
+    ("full_pre_activation", 50): "ResNet50V2",
+    ("full_pre_activation", 101): "ResNet101V2",
+    ("full_pre_activation", 152): "ResNet152V2",
+}
+
+
+def load(net: keras.Model, spec: ModelSpec) -> None:
+    """Set the weights that `spec.weights` names.
+
+    Args:
+        net: The net of the spec; changed in place.
+        spec: `spec.weights` is `"imagenet"`, the name of shipped weights, or the path of a `.weights.h5` or `.h5` file,
+            saved from this net in any form or from its `keras.applications` twin.
+
+    Raises:
+        TypeError: If `spec.weights` is neither a string nor a path.
+        ValueError: If the file is missing, damaged or of another net; the first layer that disagrees is named.
+    """
+    weights = spec.weights
+    if not isinstance(weights, (str, os.PathLike)):
+        raise TypeError(f"weights must be None, a name or a path, received {weights!r} of type {type(weights).__name__}.")
+    if weights == "imagenet":
+        source, groups = "the ImageNet weights of keras.applications", _imagenet(spec)
+    elif (shipped := pretrained.find(spec.name, weights)) is not None:
+        source, groups = f"the shipped weights {weights!r}", list(_read(shipped.checked_path(), net))
+    else:
+        path = os.fspath(weights)
+        if not os.path.isfile(path):
+            names = ["'imagenet'", *(repr(n) for n in pretrained.names(spec.name))]
+            raise ValueError(
+                f"weights={path!r} is neither a file nor a name of weights for {spec.name}; expected one of "
+                f"{', '.join(names)} or the path of a .weights.h5 file."
+            )
+        source, groups = f"weights file {path!r}", list(_read(path, net))
+    _assign(net, groups, source)
+
+
+def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
+    kind = spec.family if spec.family == "vgg" else spec.ordering
+    twin = _APPLICATIONS.get((kind, spec.depth)) if spec.stem == "imagenet" or spec.family == "vgg" else None
+    if twin is None:
+        raise ValueError(
+            f"weights='imagenet': keras.applications has no {spec.name} with ordering={spec.ordering!r}; it has "
+            f"{', '.join(sorted(_APPLICATIONS.values()))}."
+        )
+    if spec.layout != "keras" and spec.family != "vgg":
+        raise ValueError(f"weights='imagenet' fit layout='keras' only, received layout={spec.layout!r}.")
+    if spec.include_top and spec.classes != 1000:
+        raise ValueError(
+            f"weights='imagenet' come with a classifier of 1000 classes, received classes={spec.classes}; pass "
+            "classes=1000 or include_top=False."
+        )
+    # Keras itself names, fetches and checks the file, so address and hash are always its own.
+    model = getattr(keras.applications, twin)(
+        weights="imagenet",
+        include_top=spec.include_top,
+        input_shape=spec.input_shape if None not in spec.input_shape else None,
+    )
+    return [(layer.name, layer.get_weights()) for layer in model.layers if layer.weights]
+
+
+def _read(path: str, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]:
+    """The layers of a Keras 3 `.weights.h5` or an older `.h5` file, in order."""
+    try:
+        with h5py.File(path, "r") as file:
+            if "layer_names" in file.attrs or "model_weights" in file:
+                yield from _read_legacy(file["model_weights"] if "model_weights" in file else file)
+            elif "layers" in file:
+                yield from _read_keras3(file["layers"], net)
+            else:
+                raise ValueError(
+                    f"weights file {path!r} is an HDF5 file but holds no Keras weights; save them with "
+                    "model.save_weights('NAME.weights.h5')."
+                )
+    except (OSError, KeyError, RuntimeError) as error:
+        raise ValueError(
+            f"weights file {path!r} cannot be read as HDF5 ({error}); it is truncated or damaged: fetch or save it again."
+        ) from error
+
+
+def _read_legacy(file) -> Iterator[tuple[str, list[np.ndarray]]]:
+    for name in file.attrs["layer_names"]:
+        name = name.decode() if isinstance(name, bytes) else name
+        group = file[name]
+        arrays = [np.asarray(group[key]) for key in group.attrs["weight_names"]]
+        if arrays:
+            yield name, arrays
+
+
+def _read_keras3(layers, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]:
+    named = _names_by_position(net)
+    for key in sorted(layers, key=_file_order):
+        variables = layers[key].get("vars", ())
+        if len(variables):
+            # Files of early Keras 3 hold no layer names, only the class and its number: conv2d, conv2d_1 ...
+            name = variables.attrs.get("name", named.get(key, key))
+            yield str(name), [np.asarray(variables[k]) for k in sorted(variables, key=int)]
+
+
+def _names_by_position(net: keras.Model) -> dict[str, str]:
+    """The key under which Keras 3 saves each layer, its class and number, to the layer's name."""
+    names, counts = {}, Counter()
+    for layer in net.layers:
+        kind = to_snake_case(type(layer).__name__)
+        names[f"{kind}_{counts[kind]}" if counts[kind] else kind] = layer.name
+        counts[kind] += 1
+    return names
+
+
+def _file_order(key: str) -> tuple[str, int]:
+    kind, _, number = key.rpartition("_")
+    return (kind, int(number)) if number.isdigit() and kind else (key, 0)
+
+
+def _assign(net: keras.Model, groups: list[tuple[str, list[np.ndarray]]], source: str) -> None:
+    layers = [layer for layer in net.layers if layer.weights]
+    by_name = dict(groups)
+    for layer in layers:
+        arrays = by_name.pop(layer.name, None)
+        expected = [tuple(w.shape) for w in layer.weights]
+        if arrays is None:
+            raise ValueError(
+                f"{source} does not fit {net.name}: the first layer that disagrees is {layer.name!r}, which it lacks "
+                f"(expected weights of shapes {expected}). It holds {len(groups)} layers, {net.name} has {len(layers)}."
+            )
+        received = [a.shape for a in arrays]
+        if received != expected:
+            raise ValueError(
+                f"{source} does not fit {net.name}: the first layer that disagrees is {layer.name!r}, expected weights "
+                f"of shapes {expected}, received {received}."
+            )
+    if by_name:
+        raise ValueError(
+            f"{source} does not fit {net.name}: it holds layers that {net.name} lacks, the first is {next(iter(by_name))!r}."
+        )
+    arrays_of = dict(groups)
+    for layer in layers:
+        layer.set_weights(arrays_of[layer.name])
