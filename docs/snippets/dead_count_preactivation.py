@@ -1,0 +1,14 @@
+"""Count dead units at every activation of a pre-activation net."""
+
+import numpy as np
+
+import zoo
+
+images = np.random.default_rng(0).random((32, 16, 16, 3), dtype="float32")
+# --8<-- [start:code]
+model = zoo.build("resnet8v2", input_shape=(16, 16, 3))
+rows = zoo.probes.activation_stats(model, images)
+dead = sum(row["dead_units"] for row in rows)
+# --8<-- [end:code]
+assert len(rows) == 7  # two in each of three units, one after the last addition
+assert 0 <= dead <= sum(row["units"] for row in rows)

@@ -1,0 +1,11 @@
+"""Batch normalisation and activation before the convolution."""
+
+import keras
+
+x = inputs = keras.Input((28, 28, 8))
+# --8<-- [start:code]
+x = keras.layers.BatchNormalization()(x)
+x = keras.layers.Activation("relu")(x)
+x = keras.layers.Conv2D(16, 3, padding="same")(x)
+# --8<-- [end:code]
+assert keras.Model(inputs, x).output.shape == (None, 28, 28, 16)

@@ -1,0 +1,17 @@
+"""Three convolutions without an activation: one convolution in disguise."""
+
+import keras
+
+# --8<-- [start:code]
+model = keras.Sequential(
+    [
+        keras.Input((28, 28, 1)),
+        keras.layers.Conv2D(16, 3),
+        keras.layers.Conv2D(16, 3),
+        keras.layers.Conv2D(16, 3),  # the map from image to here is one 7x7 convolution
+        keras.layers.GlobalAveragePooling2D(),
+        keras.layers.Dense(10),
+    ]
+)
+# --8<-- [end:code]
+assert not any(layer.activation is keras.activations.relu for layer in model.layers if hasattr(layer, "activation"))
