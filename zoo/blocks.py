@@ -15,6 +15,7 @@ from keras import layers
 from keras.src.ops.numpy import Pad
 
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
+from zoo.normalization import BatchNormalization
 from zoo.spec import ModelSpec
 
 # ordering: the operations of one unit of a plain net, in order
@@ -151,7 +152,7 @@ class Parts:
 
     def norm(self, layer: str, *, name: str | None = None) -> layers.Layer:
         """A BatchNormalization, named after the layer it serves unless `name` says otherwise."""
-        return layers.BatchNormalization(
+        return BatchNormalization(
             axis=self.channel_axis,
             momentum=self.layout.momentum,
             epsilon=self.layout.epsilon,
