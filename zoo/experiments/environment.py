@@ -6,7 +6,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-# One and two threads differ in the fifth digit, and two one-thread workers do more than one two-thread worker.
+# One and two threads differ in the fifth digit, and two one-thread workers do more than one with two.
 THREADS = 1
 PINS = {
     "OMP_NUM_THREADS": str(THREADS),

@@ -34,7 +34,7 @@ def _conv(layers: int, activation: str, images: str) -> Arm:
         options={"width": 8, "padding": "valid", "downsampling": "none", **ACTIVATIONS[activation]},
         factors={"convolutions": layers, "activation": activation, "images": images},
         data=None if images == "as given" else BOTH_SIGNS,
-        hooks=COLLAPSE if activation == "none" else (),
+        hooks=(),
     )
 
 
@@ -147,7 +147,7 @@ EXPERIMENT = Experiment(
             title="Nets without activation, before and after collapsing them into one layer",
         ),
     ),
-    cost=12.0,
+    cost=8.0,
     quick=Quick(
         train=1000,
         test=500,

@@ -1,0 +1,255 @@
+"""The command line of `scripts/reproduce.py`."""
+
+import argparse
+import contextlib
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from zoo.experiments import catalog, environment, publication
+from zoo.experiments.execution import ExecutionError, cores, pool
+from zoo.experiments.plan import describe_size
+from zoo.experiments.progress import minutes, watching
+from zoo.experiments.publication import PublicationError
+from zoo.experiments.results import DEFAULT_FOLDER, RunFolderError
+from zoo.experiments.spec import Experiment, quick
+
+REFUSED = 2  # exit status of a command that could not be done; 1 is a command whose answer is "no"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status.
+
+    Args:
+        arguments: Without the name of the script; by default those of this process.
+    """
+    options = _parser().parse_args(arguments)
+    environment.pin_threads()
+    try:
+        return options.do(options)
+    except (
+        catalog.UnknownExperimentError,
+        ExecutionError,
+        FileNotFoundError,
+        PublicationError,
+        RunFolderError,
+        ValueError,
+    ) as error:
+        print(f"reproduce: {error}", file=sys.stderr)
+        return REFUSED
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/reproduce.py", description="Run the experiments, publish them, check what is published."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, do, text):
+        one = commands.add_parser(name, help=text, description=text)
+        one.set_defaults(do=do)
+        return one
+
+    command("list", _list, "all experiments, their questions and what they cost")
+
+    def wanted(one):
+        one.add_argument("names", nargs="+", metavar="NAME", help="experiments; `all` is all of them")
+
+    def work(one):
+        one.add_argument("--workers", type=_positive, metavar="N", help="processes (default: one a core)")
+        one.add_argument(
+            "--scheduler", metavar="ADDRESS", help="Dask scheduler, such as tcp://127.0.0.1:8786"
+        )
+        one.add_argument("--runs", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of runs")
+
+    run = command("run", _run, "do what is missing of experiments, then publish them and draw their figures")
+    wanted(run)
+    work(run)
+    run.add_argument("--quick", action="store_true", help="a smaller answer in minutes; publishes nothing")
+    run.add_argument("--seeds", type=_positive, metavar="N", help="number of seeds; publishes nothing")
+    run.add_argument("--dataset", metavar="NAME", help="another data set; publishes nothing")
+
+    command("status", _status, "fresh, stale or missing, and why").add_argument(
+        "names", nargs="*", metavar="NAME"
+    )
+
+    check = command("check", _check, "run some published seeds again and compare")
+    wanted(check)
+    work(check)
+    check.add_argument("--arms", type=_positive, default=2, metavar="N", help="arms of each experiment (2)")
+    check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds of each arm (1)")
+
+    figures = command("figures", _figures, "draw the figures again from the published data")
+    figures.add_argument("names", nargs="*", metavar="NAME")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1; received {text}")
+    return value
+
+
+def _chosen(names: Sequence[str]) -> list[Experiment]:
+    return catalog.experiments() if "all" in names or not names else [catalog.lookup(name) for name in names]
+
+
+def _list(options: argparse.Namespace) -> int:
+    for experiment in catalog.experiments():
+        print(f"{experiment.name:12} {experiment.question}\n{'':12} {_cost(experiment, cores())}")
+    return 0
+
+
+def _cost(experiment: Experiment, workers: int, share: float = 1.0) -> str:
+    """What an experiment costs, measured where it is published, else estimated."""
+    tuning, evaluations = describe_size(experiment)
+    cpu = experiment.cost
+    with contextlib.suppress(PublicationError):
+        cpu = publication.load(experiment.name).about["cpu_minutes"]
+    on = f"{workers} core" + ("s" if workers > 1 else "")
+    return f"{tuning + evaluations} runs, about {minutes(share * cpu / workers)} on {on}"
+
+
+def _run(options: argparse.Namespace) -> int:
+    from zoo.experiments.conduct import conduct
+
+    chosen = [_adapted(experiment, options) for experiment in _chosen(options.names)]
+    whole = not (options.quick or options.seeds or options.dataset)
+    with pool(workers=options.workers, scheduler=options.scheduler) as workers:
+        for experiment in chosen:
+            full = catalog.lookup(experiment.name)
+            share = _work(experiment) / _work(full)
+            print(f"{experiment.name}: {_cost(experiment, workers.workers, share)}", flush=True)
+            with watching(sum(describe_size(experiment)), workers.workers, options.runs) as watch:
+                collected = conduct(
+                    experiment,
+                    runs=options.runs,
+                    workers=workers,
+                    backend=_backend(),
+                    watch=watch,
+                    announce=lambda text: print(text, flush=True),
+                )
+            if whole:
+                command = f"scripts/reproduce.py run {experiment.name}"
+                published = publication.publish(collected, command=command)
+                _draw(experiment, published)
+                print(f"published docs/data/{experiment.name}.csv and .json")
+            else:
+                published = publication.publish(
+                    collected, command="not published", folder=options.runs / "small answers"
+                )
+            _report(published)
+    return 0
+
+
+def _adapted(experiment: Experiment, options: argparse.Namespace) -> Experiment:
+    """The experiment with what the command line changes."""
+    if options.quick:
+        experiment = quick(experiment)
+    if options.seeds:
+        experiment = dataclasses.replace(
+            experiment,
+            seeds=tuple(range(options.seeds)),
+            seeds_reason="as asked",
+        )
+    if options.dataset:
+
+        def other(data):
+            return data and dataclasses.replace(data, name=options.dataset, **_fitting(options.dataset, data))
+
+        experiment = dataclasses.replace(
+            experiment,
+            data=other(experiment.data),
+            arms=tuple(dataclasses.replace(arm, data=other(arm.data)) for arm in experiment.arms),
+        )
+    return experiment
+
+
+def _fitting(name: str, data) -> dict:
+    """`digits` has 1,438 training and 359 test images of 8 x 8 pixels."""
+    if name != "digits":
+        return {}
+    return {"size": None, "train": min(data.train or 1400, 1400), "test": min(data.test or 300, 300)}
+
+
+def _work(experiment: Experiment) -> float:
+    """Images seen in all runs, to scale a known cost with."""
+    total = 0.0
+    for arm in experiment.arms:
+        recipe, data = experiment.recipe_of(arm), experiment.data_of(arm)
+        each = 1.0
+        if recipe is not None:
+            images = (data.train or 60000) * (2 if data.signs == "both" else 1)
+            each = recipe.steps * recipe.batch if recipe.steps else recipe.epochs * images
+        total += each * (len(experiment.seeds) + (len(recipe.learning_rates) / 3 if recipe else 0))
+    return total
+
+
+def _backend() -> str:
+    import os
+
+    return os.environ["KERAS_BACKEND"]
+
+
+def _draw(experiment: Experiment, published: publication.Published) -> None:
+    from zoo.experiments.figures import draw
+
+    for path in draw(experiment, published):
+        print(f"drew {path}")
+
+
+def _report(published: publication.Published) -> None:
+    """The answer, in the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("arm", "metric", "mean", "95 % interval", "runs", title=published.about["question"])
+    for row in published.about["table"]:
+        interval = f"{_number(row['low'])} to {_number(row['high'])}"
+        diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
+        table.add_row(row["arm"], row["metric"], _number(row["mean"]), interval, f"{row['runs']}{diverged}")
+    console = Console()
+    console.print(table)
+    for pair in published.about["comparisons"]:
+        interval = "" if pair["low"] is None else f" [{_number(pair['low'])}, {_number(pair['high'])}]"
+        pair_of = f"{pair['a']} - {pair['b']}, {pair['metric']}"
+        console.print(f"{pair_of}: {_number(pair['difference'])}{interval}: {pair['verdict']}", markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _status(options: argparse.Namespace) -> int:
+    from zoo.experiments.freshness import FRESH, status
+
+    states = [status(experiment) for experiment in _chosen(options.names)]
+    for state in states:
+        print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
+    return 0 if all(state.word == FRESH for state in states) else 1
+
+
+def _check(options: argparse.Namespace) -> int:
+    from zoo.experiments.check import check
+
+    fine = True
+    with pool(workers=options.workers, scheduler=options.scheduler) as workers:
+        for experiment in _chosen(options.names):
+            for finding in check(
+                experiment, workers=workers, backend=_backend(), arms=options.arms, seeds=options.seeds
+            ):
+                print(finding.words)
+                fine = fine and finding.inside
+    return 0 if fine else 1
+
+
+def _figures(options: argparse.Namespace) -> int:
+    names = options.names or [name for name in publication.names() if name in catalog.names()]
+    for name in names:
+        _draw(catalog.lookup(name), publication.load(name))
+    return 0
