@@ -1,0 +1,13 @@
+"""Model in, new model out: every transform is exact, or refuses and says why.
+
+Each takes a Functional or Sequential Keras model, `keras.applications` and nested ones among them, leaves it
+untouched and returns a new, uncompiled one of plain Keras layers that carries the weights.
+"""
+
+from zoo.transforms.fuse import fuse_activations
+from zoo.transforms.split import split_activations
+
+__all__ = [
+    "fuse_activations",
+    "split_activations",
+]

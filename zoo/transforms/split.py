@@ -1,0 +1,62 @@
+"""Built-in activations become layers of their own."""
+
+from __future__ import annotations
+
+import keras
+
+from zoo.graph import graphs, names, rewrite
+from zoo.naming import activation_of
+from zoo.sites import sites, split_parts
+
+
+def split_activations(model: keras.Model) -> keras.Model:
+    """Give every built-in activation a layer of its own.
+
+    A layer `X` that computes $f(Wx + b)$ becomes `X`, which computes $z = Wx + b$, followed by the layer
+    `X_act`, which computes $f(z)$. The same functions run in the same order, so outputs and gradients are
+    equal to the bit; what changes is that $z$ is now a tensor of the graph. `fuse_activations` is the
+    inverse.
+
+    A layer that is called several times stays shared, and so does its activation. An activation given as a
+    layer, `Conv2D(..., activation=PReLU())`, keeps its weights. Recurrent layers and what stands inside
+    wrappers such as `TimeDistributed` are left as they are: their activations are part of a loop.
+
+    Args:
+        model: A Functional or built Sequential model. It is left untouched.
+
+    Returns:
+        A new model, not compiled, with the weights of `model`. Without built-in activations, an equal copy.
+
+    Raises:
+        TypeError: `model` is subclassed, so its computation is not a graph.
+        ValueError: it has no graph yet; the name `X_act` is taken; or a layer with a built-in activation has
+            an `activity_regularizer`, which acts on the activated output and which no activation layer can
+            keep when the model is saved.
+
+    Example:
+        >>> import keras
+        >>> from zoo.transforms import split_activations
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu", name="fc")])
+        >>> [layer.name for layer in split_activations(model).layers]
+        ['fc', 'fc_act']
+    """
+    found = graphs(model)
+    taken = names(found)
+    replace = {}
+    for site in sites(model):
+        if not site.built_in:
+            continue
+        name = activation_of(site.name)
+        if name in taken:
+            raise ValueError(
+                f"cannot split {site.name!r}: its activation layer would be called {name!r}, and the model "
+                f"already has a layer of that name. Rename one of the two before splitting."
+            )
+        if site.operation.activity_regularizer is not None:
+            raise ValueError(
+                f"cannot split {site.name!r}: its activity_regularizer acts on the activated output, and an "
+                f"activation layer does not save one. Build the layer without it, or keep it fused."
+            )
+        taken.add(name)
+        replace[site.operation] = split_parts(site.operation, name)
+    return rewrite(model, replace)
