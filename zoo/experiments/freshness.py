@@ -1,0 +1,158 @@
+"""Is what is published still what today's code does? By meaning, not by bytes.
+
+An experiment is fresh while today's code builds the same graphs, draws the same data, and retraces the first
+recorded losses of one seed of each arm. So rewriting a file costs nothing, and a changed default cannot hide.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.experiments import environment, publication
+from zoo.experiments.plan import run_of
+from zoo.experiments.publication import FOLDER, PublicationError
+from zoo.experiments.spec import Arm, Experiment, canonical, plain
+
+FRESH, STALE, MISSING = "fresh", "stale", "missing"
+# Losses: the first tests the forward pass, the second gradient and optimiser, the third momentum.
+RETRACED = 3
+SAME_ENVIRONMENT = 1e-5
+OTHER_ENVIRONMENT = 1e-3
+ASKED = (
+    "question",
+    "expectations",
+    "figures",
+    "cost",
+    "quick",
+    "seeds_reason",
+)  # may change without a new run
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How an experiment stands.
+
+    Attributes:
+        name: Of the experiment.
+        word: `fresh`, `stale` or `missing`.
+        why: In words.
+    """
+
+    name: str
+    word: str
+    why: str
+
+
+def status(experiment: Experiment, folder: Path = FOLDER) -> State:
+    """Compare an experiment's published data with what today's code does.
+
+    Args:
+        experiment: As the catalog has it.
+        folder: Of published data.
+    """
+    try:
+        published = publication.load(experiment.name, folder)
+    except PublicationError as error:
+        missing = not (folder / f"{experiment.name}.json").exists()
+        return State(name=experiment.name, word=MISSING if missing else STALE, why=str(error))
+    reasons = asks_otherwise(experiment, published.about)
+    here = environment.describe()
+    if not reasons:
+        for arm, about in zip(experiment.arms, published.about["arms"], strict=True):
+            reason = acts_otherwise(experiment, arm, about, published.about["environment"], here)
+            if reason:
+                reasons.append(f"arm {arm.label!r}: {reason}")
+    if reasons:
+        more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+        return State(name=experiment.name, word=STALE, why="; ".join(reasons[:3]) + more)
+    arms = len(experiment.arms)
+    other = environment.differences(published.about["environment"], here)
+    where = f" (elsewhere: {'; '.join(other)})" if other else ""
+    return State(
+        name=experiment.name,
+        word=FRESH,
+        why=f"{arms} arms build the same graphs, read the same data and retrace their first losses{where}",
+    )
+
+
+def asks_otherwise(experiment: Experiment, about: Mapping[str, Any]) -> list[str]:
+    """What the catalog asks for now and did not when the data were published; words and figures do not count."""
+    now, then = json.loads(canonical(experiment)), dict(about["spec"])
+    reasons = []
+    for key in sorted(set(now) | set(then)):
+        if key in ASKED or now.get(key) == then.get(key):
+            continue
+        if key == "arms":
+            reasons += _arms_differ(now["arms"], then.get("arms", []))
+        elif key == "comparisons":
+            reasons.append("the comparisons changed; publishing again takes no training")
+        else:
+            reasons.append(f"{key} was {_brief(then.get(key))} and is {_brief(now.get(key))}")
+    return reasons
+
+
+def _arms_differ(now: list[dict], then: list[dict]) -> list[str]:
+    new, old = ({arm["label"]: arm for arm in arms} for arms in (now, then))
+    reasons = [f"arm {label!r} is new" for label in new if label not in old]
+    reasons += [f"arm {label!r} is gone" for label in old if label not in new]
+    for label in new:
+        if label in old and new[label] != old[label]:
+            keys = [key for key in new[label] if new[label][key] != old[label].get(key)]
+            reasons.append(f"arm {label!r} has other {', '.join(keys)}")
+    return reasons or ["the arms are in another order; publishing again takes no training"]
+
+
+def acts_otherwise(
+    experiment: Experiment, arm: Arm, about: Mapping[str, Any], published: Mapping, here: Mapping
+) -> str | None:
+    """What today's code does differently for an arm; `None` where nothing shows.
+
+    Args:
+        experiment: Of the catalog.
+        arm: One of its arms.
+        about: What is published of it.
+        published: Environment of the published runs.
+        here: Environment now.
+    """
+    from zoo.experiments.training import Training
+
+    run = run_of(
+        experiment, arm, about["trace"]["seed"], backend=published["backend"], rate=about["learning_rate"]
+    )
+    training = Training(run, eager=True)
+    if training.graph != about["graph"]:
+        keras = (
+            f" (built with Keras {published['keras']}, now {here['keras']})"
+            if published["keras"] != here["keras"]
+            else ""
+        )
+        return f"the code builds another graph{keras}"
+    data = training.images.sha256 if training.images else None
+    if data != about["data"]:
+        return "the images are others"
+    recorded = about["trace"]["losses"][:RETRACED]
+    if published["backend"] != here["backend"] or not recorded:
+        return None
+    tolerance = OTHER_ENVIRONMENT if environment.differences(published, here) else SAME_ENVIRONMENT
+    for step, before in enumerate(recorded):
+        now = float(training.steps.train(*training.batch(step))[0])
+        if not _close(before, now, tolerance):
+            return (
+                f"the loss of step {step + 1} of seed {run.seed} was {before:.7g} and is {now:.7g}, "
+                f"more than {tolerance:g} apart"
+            )
+    return None
+
+
+def _close(before: float, now: float, tolerance: float) -> bool:
+    if not math.isfinite(before) or not math.isfinite(now):
+        return math.isfinite(before) == math.isfinite(now)
+    return abs(now - before) <= tolerance * max(abs(before), 1e-12)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(plain(value))
+    return text if len(text) <= 80 else text[:77] + "..."
