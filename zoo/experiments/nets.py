@@ -1,0 +1,30 @@
+"""Nets of the experiments that no name of the zoo's catalog gives."""
+
+import dataclasses
+import sys
+from typing import Any
+
+import keras
+
+from zoo.catalog import specify
+from zoo.models import assemble, build
+
+
+def one_stage(*, family: str, units: int, **options: Any) -> keras.Model:
+    """A net whose units are all alike: no strides, no change of width, nothing but depth.
+
+    Args:
+        family: `plain` or `resnet`.
+        units: Residual units, or convolutions of a plain net, after the stem.
+        **options: Of `zoo.build`.
+    """
+    # Keras walks a graph recursively, three frames for a unit that ends in addition, normalisation,
+    # activation.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
+    spec = specify(f"{family}20", **options)
+    return assemble(dataclasses.replace(spec, name=f"{family}_of_{units}", stages=(units,)))
+
+
+def convnet_prelu(**options: Any) -> keras.Model:
+    """The zoo's convnet with PReLU, which is a layer, one slope a channel as its authors have it."""
+    return build("convnet", activation=keras.layers.PReLU(shared_axes=[1, 2]), **options)
