@@ -87,7 +87,16 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
     records, order, panels = _records(experiment, figure, published, points)
     colours = [PALETTE[i % len(PALETTE)] for i in range(len(order))]
     dashes = [list(DASHES[i % len(DASHES)]) for i in range(len(order))]
-    legend = alt.Legend(title=None, orient="bottom", columns=_columns(order), labelLimit=260, symbolSize=260)
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        columns=_columns(order),
+        labelLimit=260,
+        symbolType="stroke",
+        symbolSize=500,
+        symbolStrokeWidth=2.5,
+        symbolOpacity=1,
+    )
     colour = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), sort=order, legend=legend)
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=order, range=dashes), sort=order, legend=legend)
     y_scale = alt.Scale(type=figure.y_scale, zero=False, nice=figure.y_scale == "linear")
@@ -110,7 +119,8 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         size = {"width": 420, "height": alt.Step(22)}
     else:
         discrete = figure.kind == "factor"
-        axis = alt.Axis(tickMinStep=1, format="~g") if discrete else alt.Axis(format="~g")
+        whole_numbers = figure.kind != "series" and figure.x_scale == "linear"
+        axis = alt.Axis(tickMinStep=1, format="~g") if whole_numbers else alt.Axis(format="~g")
         nice = not discrete and figure.x_scale == "linear"
         x_scale = alt.Scale(type=figure.x_scale, zero=False, nice=nice, padding=8 if discrete else 0)
         x_title = figure.x_title or figure.x or "epoch"

@@ -1,0 +1,200 @@
+import dataclasses
+import math
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from tests.experiments import toys
+from zoo.experiments.plan import run_of
+from zoo.experiments.schedule import rate_number
+from zoo.experiments.spec import Dataset, Recipe
+from zoo.experiments.steps import Rate
+from zoo.experiments.training import Training, shift_flip
+
+
+def training(experiment=None, seed=0, **changes):
+    experiment = experiment or toys.experiment(**changes)
+    return Training(run_of(experiment, experiment.arms[0], seed, backend="tensorflow"))
+
+
+def finish(run):
+    lines = []
+    while run.step < run.total:
+        lines.append(run.advance())
+    return lines
+
+
+def test_steps_equal_those_of_stock_keras():
+    """Against `train_on_batch` with Keras' own optimiser, regulariser and loss, on the same batches."""
+    decay = 0.01
+    recipe = Recipe(learning_rates=(0.1,), schedule="constant", steps=5, batch=50, decay=decay, nesterov=True)
+    ours = training(recipe=recipe, arms=(toys.arm(options={"rate": 0.0, "normalised": False}),))
+    stock = keras.models.clone_model(ours.model)
+    for layer in stock.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel_regularizer = keras.regularizers.L2(decay / 2)
+    stock = keras.models.clone_model(stock)
+    stock.set_weights(ours.model.get_weights())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    stock.compile(keras.optimizers.SGD(0.1, momentum=0.9, nesterov=True), loss, jit_compile=False)
+    for step in range(5):
+        stock.train_on_batch(*ours.batch(step))
+    finish(ours)
+    for a, b in zip(ours.model.get_weights(), stock.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_every_interval_resumes_to_the_bit():
+    whole = training()
+    states, lines = [], []
+    while whole.step < whole.total:
+        lines.append(whole.advance())
+        states.append(whole.state())
+    expected = whole.weights_sha256()
+    for index, state in enumerate(states[:-1]):
+        again = training()
+        again.restore(state)
+        rest = finish(again)
+        assert again.weights_sha256() == expected
+        assert again.trace == whole.trace
+        assert [line["rows"] for line in rest] == [line["rows"] for line in lines[index + 1 :]]
+
+
+def test_the_state_is_complete():
+    """Leaving out dropout's seeds, or momentum, must show: otherwise the test above tests nothing."""
+    whole = training()
+    whole.advance()
+    state = whole.state()
+    finish(whole)
+    names = [variable.path for variable in whole.variables()]
+    forgotten = [i for i, name in enumerate(names) if "seed_generator" in name or "momentum" in name]
+    assert len(forgotten) >= 3
+    fresh = training()
+    for index in forgotten:
+        broken = {**state, f"variable{index}": np.asarray(fresh.variables()[index].value)}
+        if np.array_equal(broken[f"variable{index}"], state[f"variable{index}"]):
+            continue
+        again = training()
+        again.restore(broken)
+        finish(again)
+        assert again.weights_sha256() != whole.weights_sha256(), names[index]
+
+
+def test_a_seed_sets_everything_and_another_seed_other_things():
+    a, b, c = training(), training(), training(seed=1)
+    assert a.weights_sha256() == b.weights_sha256() != c.weights_sha256()
+    finish(a), finish(b)
+    assert a.weights_sha256() == b.weights_sha256()
+
+
+def test_an_epoch_sees_every_image_once_in_an_order_of_its_own():
+    run = training()
+    epochs = [np.concatenate([run.batch(8 * e + i)[0] for i in range(8)]) for e in range(2)]
+    assert not np.array_equal(*epochs)
+    ordered = [sorted(map(bytes, epoch)) for epoch in epochs]
+    assert ordered[0] == ordered[1] == sorted(map(bytes, run.images.x_train))
+
+
+def test_lines_say_where_and_how_well():
+    run = training(hooks=(toys.hook("weight_norm", when="end"),))
+    lines = finish(run)
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    rows = {name: value for name, _, value in lines[-1]["rows"]}
+    assert {"train_loss", "train_accuracy", "test_loss", "test_accuracy", "weight_norm"} <= set(rows)
+    x = run.images.x_test
+    logits = run.model.predict_on_batch(x)
+    assert rows["test_accuracy"] == pytest.approx((logits.argmax(-1) == run.images.y_test).mean())
+    assert rows["test_accuracy"] > 0.5
+    assert [x for name, x, _ in lines[-1]["rows"] if name == "layer_norm"] == list(range(7))
+
+
+def test_steps_instead_of_epochs_and_lines_in_between():
+    recipe = Recipe(learning_rates=(0.05,), steps=19, record_every=8, batch=50)
+    lines = finish(training(recipe=recipe))
+    assert [line["step"] for line in lines] == [8, 16, 19]
+    assert [x for name, x, _ in lines[1]["rows"] if name == "train_loss"] == [16]
+
+
+def test_divergence_is_recorded():
+    run = training(arms=(toys.arm(model=f"{toys.HERE}:exploding"),))
+    line = run.advance()
+    assert line["diverged_at"] is not None
+    assert ["train_loss", 1.0, "nan"] in line["rows"] or ["train_loss", 1.0, "inf"] in line["rows"]
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(steps=100, warmup=10),
+        Recipe(steps=100, schedule="constant", warmup=3),
+        Recipe(steps=100, schedule="steps", milestones=(0.5, 0.75)),
+    ],
+    ids=lambda recipe: recipe.schedule,
+)
+def test_the_rate_in_the_graph_is_the_rate_in_the_formula(recipe):
+    schedule = Rate(recipe, 0.3, 100)
+    for step in (0, 1, 5, 49, 50, 75, 99):
+        plain = rate_number(step, recipe=recipe, rate=0.3, total=100)
+        assert float(schedule(step)) == pytest.approx(plain, rel=1e-5, abs=1e-8)
+
+
+def test_rates_by_hand():
+    assert rate_number(0, recipe=Recipe(steps=100), rate=1, total=100) == 1
+    assert rate_number(25, recipe=Recipe(steps=100), rate=1, total=100) == pytest.approx(
+        (1 + math.cos(math.pi / 4)) / 2
+    )
+    steps = Recipe(steps=100, schedule="steps", milestones=(0.5, 0.75), warmup=4)
+    found = [rate_number(step, recipe=steps, rate=1, total=100) for step in (0, 3, 49, 50, 74, 75)]
+    assert found == pytest.approx([0.25, 1, 1, 0.1, 0.1, 0.01])
+
+
+def test_shift_and_flip_by_hand():
+    image = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    same, right, mirrored = (
+        shift_flip(image, np.array([drawn]), background=-1)[0, :, :, 0]
+        for drawn in ([1, 1, 0], [1, 0, 0], [1, 1, 1])
+    )
+    assert np.array_equal(same, image[0, :, :, 0])
+    assert np.array_equal(right[:, 1:], image[0, :, :-1, 0]) and (right[:, 0] == -1).all()
+    assert np.array_equal(mirrored, image[0, :, ::-1, 0])
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(ValueError, match="a batch of 500 is more than the 400 training images"):
+        training(recipe=dataclasses.replace(toys.RECIPE, batch=500))
+
+
+def test_no_affine_model_beats_ignorance_on_both_signs():
+    data = Dataset(name="digits", train=400, test=100, signs="both")
+    recipe = Recipe(learning_rates=(0.1,), epochs=10, batch=50)
+    affine = training(
+        data=data, recipe=recipe, arms=(toys.arm(model="mlp1"),), options={"classifier_activation": None}
+    )
+    losses = [v for line in finish(affine) for name, _, v in line["rows"] if name == "test_loss"]
+    assert all(loss >= math.log(10) - 1e-6 for loss in losses)
+
+
+JAX = """
+from tests.experiments.test_training import training, finish
+whole = training()
+states = []
+while whole.step < whole.total:
+    whole.advance(); states.append(whole.state())
+again = training(); again.restore(states[2]); finish(again)
+assert again.weights_sha256() == whole.weights_sha256()
+print(float(whole.test()[1]))
+"""
+
+
+def test_jax_trains_and_resumes_to_the_bit():
+    pytest.importorskip("jax")
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", JAX], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0.5
