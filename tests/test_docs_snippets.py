@@ -11,8 +11,8 @@ import pytest
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SNIPPETS = sorted((DOCS / "snippets").glob("*.py"))
-# A fence at the margin is a page's own code. An indented one lies in a tab: it includes a snippet file, or shows a
-# fragment that is not meant to stand alone.
+# A fence at the margin is a page's own code. An indented one lies in a tab: it includes a snippet file, or
+# shows a fragment that is not meant to stand alone.
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 INCLUDED = re.compile(r'--8<-- "([^":]+)(?::([^"]+))?"')
 
@@ -56,8 +56,9 @@ def test_every_snippet_is_shown_and_every_included_section_exists():
     for page in DOCS.rglob("*.md"):
         for name, section in INCLUDED.findall(page.read_text(encoding="utf-8")):
             text = (DOCS / "snippets" / name).read_text(encoding="utf-8")
-            assert not section or f"# --8<-- [start:{section}]" in text, f"{page}: {name} has no section {section!r}"
+            assert not section or f"# --8<-- [start:{section}]" in text, f"{page}: no {section!r} in {name}"
             shown.add(name)
+    shown = {name for name in shown if name.endswith(".py")}
     assert shown == {path.name for path in SNIPPETS}
 
 

@@ -10,5 +10,5 @@ x = keras.layers.Activation("relu", name="conv_act")(x)
 outputs = keras.layers.GlobalAveragePooling2D()(x)
 model = keras.Model(inputs, outputs)
 
-before = keras.Model(inputs, model.get_layer("conv").output)  # the value before the activation is a layer's output
+before = keras.Model(inputs, model.get_layer("conv").output)  # readable, because it is a layer's output
 assert before.output.shape == (None, 28, 28, 16)

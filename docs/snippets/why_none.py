@@ -14,4 +14,5 @@ model = keras.Sequential(
     ]
 )
 # --8<-- [end:code]
-assert not any(layer.activation is keras.activations.relu for layer in model.layers if hasattr(layer, "activation"))
+linear = keras.activations.linear
+assert all(layer.activation is linear for layer in model.layers if hasattr(layer, "activation"))
