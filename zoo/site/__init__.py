@@ -2,41 +2,47 @@
 
 Writing a page
 ==============
-Pages are Markdown under `docs/`. Seven fences of our own do the rest. A fence holds a name on its first line and, where noted, `key: value`
-lines below it. An unknown name stops the strict build; a name whose data is not published yet renders a box that
-says so and shows the paper's numbers as the paper's.
+Pages are Markdown under `docs/`; fences of our own do the rest. A fence holds a name on its first line and,
+where the table says so, `caption: TEXT` below it. A name that does not exist stops the strict build. A name
+whose data is not published yet renders a box that says so and shows the paper's numbers as the paper's.
 
     ```chart
     depth
     caption: Training loss of plain, original and pre-activation nets, 5 seeds each.
     ```
 
-| fence | first line | what it renders |
+| fence | first line | renders |
 |---|---|---|
-| `chart` | figure name: an experiment, or `EXPERIMENT-PART` | the static SVG, the live chart on scroll, links to CSV and spec, a table of the rows; `caption:` |
-| `results` | experiment | arms with mean, interval and runs; paired differences; or "not yet measured here" and the paper's table |
+| `chart` | `EXPERIMENT[-PART]` | static SVG, live when scrolled to; CSV, spec, rows; `caption:` |
+| `results` | experiment | arms with mean, interval and runs; paired differences |
 | `paper` | experiment | only the paper's table, as the paper's |
 | `reproduce` | experiment | command, cost, data, spec, environment, checksum |
 | `proof` | experiment | what is equal and what is not, from the published data |
 | `diagram` | diagram name (below) | block diagram drawn from the built graph; `caption:` |
 | `diagrams` | one diagram name a line | the same, side by side; wraps on a narrow screen |
-| `math` | LaTeX | MathML made at build time; inline: `` `#!math y = W x + b` `` |
-| `zoo-table` | nothing | the table of all models with their cards |
+| `math` | LaTeX | MathML made at build time; within a sentence `` `#!math y = W x + b` `` |
+| `zoo-table` | nothing | every model with its card |
 | `options-table` | nothing | families x options |
 
-Diagrams (`scripts/make_docs.py` draws them; `docs/diagrams/NAME.svg`):
-`unit-ORDERING` for the five residual orderings, `projection-ORDERING` for the unit that changes shape,
-`plain-ORDERING` for `conv_act`, `conv_norm_act`, `conv_act_norm`, `norm_act_conv`; `form-separate`, `form-builtin`;
-`shortcut-SHORTCUT` for every shortcut; `layout-LAYOUT` for the start of a pre-activation net in every layout; `pool-act_pool`, `pool-pool_act`.
+Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
+
+- `unit-ORDERING` for the five residual orderings; `projection-ORDERING` for the unit that changes the shape;
+- `plain-ORDERING` for `conv_act`, `conv_norm_act`, `conv_act_norm`, `norm_act_conv`;
+- `form-separate`, `form-builtin`; `pool-act_pool`, `pool-pool_act`;
+- `shortcut-SHORTCUT` for every shortcut;
+- `layout-LAYOUT` for stem and first unit of a pre-activation net, `stride-LAYOUT` for its unit that halves
+  the resolution.
 
 Other habits
 ------------
-- Code shown on a page lives in `docs/snippets/NAME.py` and is included with `--8<-- "NAME.py:section"`; the tests run each file.
-  A fenced `python` block written directly in a page is run too, the blocks of one page in order, in one namespace.
-- Tabs: `=== "Separate"`, `=== "Built-in"`, `=== "Pre-activation"`. Equal labels are linked across the whole site.
+- Code shown on several pages lives in `docs/snippets/NAME.py`, included with `--8<-- "NAME.py:code"`; the
+  tests run each file. Fenced `python` blocks of one page are run too, in order, in one namespace.
+- Tabs: `=== "Separate"`, `=== "Built-in"`, `=== "Pre-activation"`. Equal labels are linked across the site.
 - Links between pages are relative `.md` links with anchors; the strict build checks both.
-- Raw HTML that needs Markdown inside: `<div markdown>`. Cards in a row: `<div class="zoo-row" markdown>`.
-- Scripts of one page go to `docs/javascripts/NAME.js` and are named in a `<script src="../javascripts/NAME.js" defer></script>` on that page only.
-- Front matter `title:` is what search shows; put the reader's own words into the first heading or paragraph, because search weighs
-  titles most. `search: {boost: 2}` in the front matter lifts a page.
+- Raw HTML that needs Markdown inside: `<div markdown>`. Things in a row: `<div class="zoo-row" markdown>`.
+- A page's own script goes to `docs/javascripts/NAME.js` and is loaded by that page alone:
+  `<script src="../javascripts/NAME.js" defer></script>`.
+- Search weighs titles and headings most: put the reader's own words there. `search: {boost: 2}` in the front
+  matter lifts a page.
+- Colours are the variables of `docs/stylesheets/zoo.css` (`--zoo-ink`, `--zoo-act` ...), never literal.
 """

@@ -1,11 +1,156 @@
-"""The zoo table and its cards, from `docs/data/zoo_table.json` and `docs/data/options.json`."""
+"""The zoo table with its cards, and families x options: from the files that `scripts/make_docs.py` writes."""
 
 from __future__ import annotations
 
+import json
+import re
+from html import escape
+from typing import Any
+
+from zoo.site import diagrams, tables
+from zoo.site.place import DOCS
+
+_COLUMNS = (
+    ("name", "model"),
+    ("family", "family"),
+    ("depth", "depth"),
+    ("ordering", "placement"),
+    ("parameters", "parameters"),
+    ("flops", "GFLOPs"),
+    ("foldable", "BNs that fold"),
+    ("milliseconds", "ms a picture"),
+    ("accuracy", "accuracy"),
+)
+_NUMBERS = {"depth", "parameters", "flops", "foldable", "milliseconds", "accuracy"}
+
+
+def _read(name: str) -> Any:
+    return json.loads((DOCS / "data" / f"{name}.json").read_text())
+
 
 def table() -> str:
-    return '<div class="admonition zoo-missing"><p class="admonition-title">Table not generated yet</p><p>Run <code>scripts/make_docs.py</code>.</p></div>'
+    """Every model, sortable and filterable where scripts run; below it a card each, which a row links to."""
+    models = _read("zoo_table")
+    heads = "".join(f'<th scope="col"{_number(key)}>{escape(title)}</th>' for key, title in _COLUMNS)
+    body = "".join(_row(model) for model in models)
+    cards = "".join(_card(model) for model in models)
+    drawings = "".join(_symbol(name) for name in sorted({_diagram(model) for model in models}))
+    return (
+        '<div class="zoo-models"><div class="zoo-table" tabindex="0" role="group" aria-label="All models">'
+        f"<table data-sortable><caption>{len(models)} models. Parameters include moving statistics; FLOPs "
+        "count a multiply-add as two, for one picture of the size on the card.</caption>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<svg class="zoo-drawings" aria-hidden="true">{drawings}</svg>'
+        f'<h2 id="cards">Cards</h2><div class="zoo-cards">{cards}</div></div>'
+    )
+
+
+def _symbol(name: str) -> str:
+    """A drawing to refer to: many cards show it, and the page holds it once."""
+    text = (DOCS / "diagrams" / f"{name}.svg").read_text()
+    box = re.search(r'viewBox="([^"]+)"', text)[1]
+    body = re.search(r"</style>(.*)</svg>", text, re.S)[1]
+    return f'<symbol id="drawing-{name}" viewBox="{box}">{body}</symbol>'
+
+
+def _number(key: str) -> str:
+    return ' class="zoo-number"' if key in _NUMBERS else ""
+
+
+def _row(model: dict[str, Any]) -> str:
+    cells = ""
+    for key, _ in _COLUMNS[1:]:
+        value = escape(str(_sort_value(model, key)))
+        cells += f'<td data-value="{value}"{_number(key)}>{escape(_shown(model, key))}</td>'
+    name = escape(model["name"])
+    return f'<tr><th scope="row" data-value="{name}"><a href="#{name}">{name}</a></th>{cells}</tr>'
+
+
+def _sort_value(model: dict[str, Any], key: str) -> Any:
+    value = model.get(key)
+    return -1 if value is None else value
+
+
+def _shown(model: dict[str, Any], key: str) -> str:
+    value = model.get(key)
+    if value is None:
+        return "–"
+    if key == "parameters":
+        return f"{value:,}"
+    if key == "flops":
+        return f"{value / 1e9:.3g}"
+    if key == "foldable":
+        return f"{value} of {model['norms']}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _card(model: dict[str, Any]) -> str:
+    name = escape(model["name"])
+    facts = (
+        ("placement in words", model["placement"]),
+        ("layout", model["layout"]),
+        ("unit", model["block"]),
+        ("shortcut", model["shortcut"]),
+        ("input", " × ".join(map(str, model["input_shape"]))),
+        ("layers in the graph", f"{model['layers']:,}"),
+        ("parameters, trainable", f"{model['parameters']:,}, {model['trainable']:,}"),
+        ("published in", model["reference"]),
+    )
+    listed = "".join(f"<div><dt>{k}</dt><dd>{escape(str(v))}</dd></div>" for k, v in facts if v)
+    rows = [
+        [
+            unit["first"] if unit["count"] == 1 else f"{unit['first']} to {unit['last']}",
+            unit["count"],
+            " → ".join(unit["layers"]),
+            " × ".join("?" if s is None else str(s) for s in unit["shape"]),
+            f"{unit['parameters']:,}",
+        ]
+        for unit in model["units"]
+    ]
+    columns = ["unit", "times", "layers, in order of the graph", "output", "parameters each"]
+    layers = tables.table(columns, rows, f"Layers of {model['name']}", numeric={1, 4})
+    code = f'import zoo\n\nmodel = zoo.build("{name}")'
+    # The drawing of a placement is on its own page once; sixty inline copies would be most of this page.
+    drawing = _diagram(model)
+    title = escape(diagrams.picture(drawing)[1])
+    return (
+        f'<details class="zoo-card" id="{name}"><summary><code>{name}</code> '
+        f"<span>{escape(model['family'])}, {escape(model['ordering'])}</span></summary>"
+        f'<div class="zoo-card-body"><div class="zoo-card-facts"><pre><code>{code}</code></pre>'
+        f'<dl>{listed}</dl></div><svg class="zoo-card-drawing" role="img" aria-label="{title}">'
+        f'<use href="#drawing-{drawing}"/></svg></div>{layers}</details>'
+    )
+
+
+def _diagram(model: dict[str, Any]) -> str:
+    if model["family"] == "resnet":
+        return f"unit-{model['ordering']}"
+    return f"plain-{model['ordering']}"
 
 
 def options() -> str:
-    return table()
+    """Which family takes which value; where one refuses, its reason is the text of the cell."""
+    data = _read("options")
+    heads = "".join(f'<th scope="col">{escape(f)}</th>' for f in data["families"])
+    body, notes = [], {}
+    for row in data["rows"]:
+        cells = []
+        for family in data["families"]:
+            reason = row["families"][family]
+            if not reason:
+                cells.append('<td class="zoo-yes">yes</td>')
+                continue
+            # Refusals that differ in the value or the net alone are one reason.
+            kind = re.sub(r"'[\w-]+'|\b(mlp|convnet|vgg|plain|resnet)\d*\b|True", "", reason)
+            number = notes.setdefault(kind, (len(notes) + 1, reason))[0]
+            cells.append(f'<td class="zoo-no"><a href="#why-{number}">no<sup>{number}</sup></a></td>')
+        title = f"<code>{escape(row['option'])}={escape(row['value'])}</code>"
+        body.append(f'<tr><th scope="row">{title}</th>{"".join(cells)}</tr>')
+    listed = "".join(f'<li id="why-{number}">{escape(reason)}</li>' for number, reason in notes.values())
+    return (
+        '<div class="zoo-table" tabindex="0" role="group" aria-label="Families and options"><table>'
+        "<caption>Which family takes which value. A refusal is an error that gives this reason.</caption>"
+        f'<thead><tr><th scope="col">option</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody>'
+        "</table></div>"
+        f"<details><summary>The {len(notes)} reasons</summary><ol>{listed}</ol></details>"
+    )

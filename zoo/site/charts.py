@@ -1,9 +1,10 @@
-"""A published figure in a page: static SVG first, the live chart when it scrolls into view, the rows beside it."""
+"""A published figure in a page: static SVG first, the live chart when scrolled to, the rows beside it."""
 
 from __future__ import annotations
 
 import json
 from html import escape
+from typing import Any
 
 from markdown import Markdown
 
@@ -11,7 +12,8 @@ from zoo.site import svg, tables
 from zoo.site.place import DOCS, link
 
 #: A longer table is a download, not something to read.
-_ROWS_SHOWN = 40
+_ROWS_SHOWN = 60
+_HEADINGS = {"arm": "arm", "p": "panel", "x": "x", "y": "mean", "l": "95 % from", "h": "to"}
 
 
 def chart(name: str, md: Markdown, caption: str = "") -> str:
@@ -27,18 +29,19 @@ def chart(name: str, md: Markdown, caption: str = "") -> str:
     drawing = svg.inline(picture.read_text(), f"chart-{name}", title, description)
     live = ""
     if spec:
-        live = f' data-spec="{link(md, f"figures/{name}.vl.json")}" data-bundle="{link(md, "javascripts/vega.js")}"'
+        bundle = link(md, "javascripts/vega.js")
+        live = f' data-spec="{link(md, f"figures/{name}.vl.json")}" data-bundle="{bundle}"'
     data = name if (DOCS / "data" / f"{name}.csv").exists() else experiment
-    rows = tables.rows(data)
     links = []
-    if rows:
+    if (DOCS / "data" / f"{data}.csv").exists():
         links.append(f'<a href="{link(md, f"data/{data}.csv")}" download>data (CSV)</a>')
     if spec:
         links.append(f'<a href="{link(md, f"figures/{name}.vl.json")}" download>chart (Vega-Lite)</a>')
     return (
         f'<figure class="zoo-chart" id="chart-{name}"{live}>'
-        f'<div class="zoo-chart-view" tabindex="0" role="group" aria-label="{escape(title)}"><div class="zoo-chart-static">{drawing}</div></div>'
-        f"<figcaption>{escape(caption)} {' · '.join(links)}</figcaption>{_rows(rows, title)}</figure>"
+        f'<div class="zoo-chart-view" tabindex="0" role="group" aria-label="{escape(title)}">'
+        f'<div class="zoo-chart-static">{drawing}</div></div>'
+        f"<figcaption>{escape(caption)} {' · '.join(links)}</figcaption>{_rows(spec, title)}</figure>"
     )
 
 
@@ -49,14 +52,15 @@ def _text(value: object) -> str:
     return " ".join(value) if isinstance(value, list) else str(value or "")
 
 
-def _rows(rows: list[dict[str, str]], title: str) -> str:
-    if not rows:
+def _rows(spec: dict[str, Any], title: str) -> str:
+    """What the chart draws, as a table: the means, without the single seeds, which are in the CSV file."""
+    drawn = [row for row in (spec.get("data") or {}).get("values") or [] if row.get("s") is None]
+    if not drawn:
         return ""
-    columns = list(rows[0])
+    columns = [key for key in _HEADINGS if any(key in row for row in drawn)]
     shown = tables.table(
-        columns, [[row[c] for c in columns] for row in rows[:_ROWS_SHOWN]], f"Rows behind: {title}"
+        [_HEADINGS[key] for key in columns],
+        [[tables.number(row.get(key)) for key in columns] for row in drawn[:: -(-len(drawn) // _ROWS_SHOWN)]],
+        f"What is drawn: {title}",
     )
-    more = (
-        f"<p>{len(rows) - _ROWS_SHOWN} more rows are in the CSV file.</p>" if len(rows) > _ROWS_SHOWN else ""
-    )
-    return f"<details><summary>Table of the data ({len(rows)} rows)</summary>{shown}{more}</details>"
+    return f"<details><summary>The same as a table</summary>{shown}</details>"

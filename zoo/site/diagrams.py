@@ -1,4 +1,4 @@
-"""Block diagrams in a page. They are drawn from built graphs by `scripts/make_docs.py`; this file only shows them."""
+"""Block diagrams in a page. `scripts/make_docs.py` draws them from built graphs; here they are shown."""
 
 from __future__ import annotations
 

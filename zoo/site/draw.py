@@ -1,4 +1,4 @@
-"""Draws a small layer graph as a vertical block diagram: the main path in one column, whatever goes around it beside.
+"""Draws a small layer graph as a block diagram: the main path in one column, what goes around it beside.
 
 The file names its colours for a page of either scheme; `zoo.site.diagrams` puts it into one.
 """
@@ -13,7 +13,8 @@ _WIDTH, _HEIGHT, _GAP, _LANE = 156, 28, 18, 24
 _STYLE = (
     "<style>.zoo-d-line{stroke:#6e7781;fill:none;stroke-width:1.5}.zoo-d-head{fill:#6e7781}"
     ".zoo-d-box{fill:#f6f8fa;stroke:#d0d7de}.zoo-d-text{fill:#1f2328}.zoo-d-soft{fill:#57606a}"
-    ".zoo-d-act .zoo-d-box{fill:#ffe8d6;stroke:#9a3412}.zoo-d-act .zoo-d-text{fill:#9a3412;font-weight:600}</style>"
+    ".zoo-d-act .zoo-d-box{fill:#ffe8d6;stroke:#9a3412}"
+    ".zoo-d-act .zoo-d-text{fill:#9a3412;font-weight:600}</style>"
 )
 
 
@@ -24,8 +25,8 @@ class Block:
     Attributes:
         name: Unique name.
         label: Text in the box.
-        kind: `"layer"`, `"act"` (highlighted), `"point"` (an addition or product, drawn as a circle) or `"port"`
-            (where the drawing begins and ends).
+        kind: `"layer"`, `"act"` (highlighted), `"point"` (an addition or product, drawn as a circle) or
+            `"port"` (where the drawing begins and ends).
         inside: An activation built into the layer, drawn as a highlighted part of the same box.
         after: Names of the blocks it reads.
     """
@@ -58,8 +59,9 @@ def svg(blocks: Sequence[Block], title: str, description: str) -> str:
     height = y - _GAP + 4
     boxes = [_box(b, x[columns[b.name]], top[b.name]) for b in blocks]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" '
-        f'font-family="sans-serif" font-size="12"><title>{escape(title)}</title><desc>{escape(description)}</desc>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" font-size="12">'
+        f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
         f"{_STYLE}\n" + "\n".join(lines + boxes) + "\n</svg>\n"
     )
 
@@ -69,7 +71,6 @@ def _columns(blocks: Sequence[Block]) -> tuple[dict[str, int], dict[tuple[str, s
     readers = {b.name: [c.name for c in blocks if b.name in c.after] for b in blocks}
     longest: dict[str, list[str]] = {}
     for b in reversed(blocks):
-        # Convolutions of the branch are listed before what goes around them, so at equal length the branch is the main path.
         longest[b.name] = [b.name, *max((longest[r] for r in readers[b.name]), key=len, default=[])]
     column = dict.fromkeys(longest[blocks[0].name], 0)
     next_column = 1
@@ -90,14 +91,15 @@ def _columns(blocks: Sequence[Block]) -> tuple[dict[str, int], dict[tuple[str, s
         for source in b.after:
             if column[source] != column[b.name]:
                 continue
-            between = [c for c in blocks if column[c.name] == column[b.name] and order[source] < order[c.name] < order[b.name]]
-            if between:
+            same = [c.name for c in blocks if column[c.name] == column[b.name]]
+            if any(order[source] < order[name] < order[b.name] for name in same):
                 lanes[source, b.name] = next_column
                 next_column += 1
     for b in blocks:
         for source in b.after:
             # An input that a far column reads although the column's own blocks stand in the way.
-            if column[source] == 0 and column[b.name] > 0 and any(column[s] == column[b.name] for s in b.after if s != source):
+            beside = column[source] == 0 and column[b.name] > 0
+            if beside and any(column[s] == column[b.name] for s in b.after if s != source):
                 lanes[source, b.name] = next_column
                 next_column += 1
     return column, lanes
@@ -164,7 +166,7 @@ def _edge(source: Block, target: Block, columns, lanes, x, top) -> str:
 
 
 def _arrow(path: list[tuple[float, float]]) -> str:
-    (x0, y0), (x1, y1) = path[-2:]
+    (x0, _), (x1, y1) = path[-2:]
     if x0 == x1:
         head = [(x1 - 4, y1 - 7), (x1 + 4, y1 - 7), (x1, y1)]
     else:
@@ -189,10 +191,13 @@ def _box(block: Block, x: float, y: float) -> str:
         large = ' font-size="15"'
         return f"<g>{circle}{text(y + radius, label, size=large)}</g>"
     group = '<g class="zoo-d-act">' if block.kind == "act" else "<g>"
-    rect = f'<rect class="zoo-d-box" x="{x - _WIDTH / 2:g}" y="{y:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="4"/>'
-    drawn = f"{group}{rect}{text(y + _HEIGHT / 2, label)}</g>"
+    drawn = f"{group}{_rect(x, y)}{text(y + _HEIGHT / 2, label)}</g>"
     if block.inside:
         low = y + _HEIGHT
-        part = f'<rect class="zoo-d-box" x="{x - _WIDTH / 2:g}" y="{low:g}" width="{_WIDTH}" height="{_HEIGHT}" rx="4"/>'
-        drawn += f'<g class="zoo-d-act">{part}{text(low + _HEIGHT / 2, escape(block.inside))}</g>'
+        drawn += f'<g class="zoo-d-act">{_rect(x, low)}{text(low + _HEIGHT / 2, escape(block.inside))}</g>'
     return drawn
+
+
+def _rect(x: float, y: float) -> str:
+    size = f'width="{_WIDTH}" height="{_HEIGHT}" rx="4"'
+    return f'<rect class="zoo-d-box" x="{x - _WIDTH / 2:g}" y="{y:g}" {size}/>'

@@ -1,4 +1,4 @@
-"""The formatters that `mkdocs.yml` names: fence in, HTML out. What each fence means is written in `zoo.site`."""
+"""The formatters that `mkdocs.yml` names: fence in, HTML out. `zoo.site` says what each fence means."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from zoo.site import cards, charts, diagrams, maths, tables
 
 
 def _strict(render: Callable[..., str]) -> Callable[..., str]:
-    # pymdownx shows a fence whose formatter failed as plain code; a typing error in a name has to stop the build instead.
+    # pymdownx shows a fence whose formatter failed as plain code; a misspelt name has to stop the build.
     def formatter(source, language, css_class, options, md, **_) -> str:
         try:
             return render(source, md)

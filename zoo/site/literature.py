@@ -1,4 +1,4 @@
-"""What papers and public code report on each experiment's question: shown as theirs, never mixed with numbers measured here."""
+"""What papers and public code report on each experiment's question: theirs, never mixed with ours."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ REPORTED: dict[str, tuple[Reported, ...]] = {
     ),
     "which": (
         Reported(
-            caption="Four-layer CNN on CIFAR-10: epochs to 25 % training error, learning rate chosen for each, no regularisation",
+            caption="Four-layer CNN on CIFAR-10: epochs to 25 % training error, learning rate chosen for "
+            "each, no regularisation",
             source="Krizhevsky, Sutskever, Hinton 2012, figure 1",
             columns=("activation", "speed"),
             rows=(("ReLU", "six times faster than tanh"), ("tanh", "1")),
@@ -70,7 +71,7 @@ REPORTED: dict[str, tuple[Reported, ...]] = {
     ),
     "shortcut": (
         Reported(
-            caption="CIFAR-10 test error in % of ResNet-110, median of 5 runs; fail means above 20 % (table 1)",
+            caption="CIFAR-10 test error in % of ResNet-110, median of 5 runs; fail: above 20 % (table 1)",
             source=_HE2016,
             columns=("case", "on the shortcut", "on the branch", "error"),
             rows=(
@@ -90,8 +91,8 @@ REPORTED: dict[str, tuple[Reported, ...]] = {
     ),
     "depth": (
         Reported(
-            caption="CIFAR-10 test error in % of residual nets. Plain nets are not tabulated there: deeper ones have higher "
-            "training error, and plain-110 is above 60 %",
+            caption="CIFAR-10 test error in % of residual nets. Plain nets are not tabulated there: deeper "
+            "ones have higher training error, and plain-110 is above 60 %",
             source=_HE2015,
             columns=("depth", "error"),
             rows=(("20", "8.75"), ("32", "7.51"), ("44", "7.17"), ("56", "6.97"), ("110", "6.43")),

@@ -7,7 +7,8 @@ from latex2mathml.converter import convert
 
 def block(latex: str) -> str:
     """A formula on a line of its own; it scrolls by itself where the screen is narrower than it."""
-    return f'<div class="zoo-math" tabindex="0" role="group" aria-label="formula">{convert(latex.strip(), display="block")}</div>'
+    formula = convert(latex.strip(), display="block")
+    return f'<div class="zoo-math" tabindex="0" role="group" aria-label="formula">{formula}</div>'
 
 
 def inline(latex: str) -> str:

@@ -13,7 +13,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def link(md: Markdown, target: str) -> str:
     """Relative URL of `target` (a path below `docs/`) seen from the page that `md` is rendering.
 
-    MkDocs rewrites links that Markdown made, but not links inside HTML that a fence returns, so a fence has to do it.
+    MkDocs rewrites links that Markdown made, but not those inside HTML that a fence returns.
     """
     if "relpath" not in md.treeprocessors:  # rendered outside MkDocs, as in a unit test
         return target

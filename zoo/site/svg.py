@@ -9,7 +9,7 @@ from html import escape
 def inline(svg: str, name: str, title: str, description: str) -> str:
     """The `<svg>` element of a file with `<title>` and `<desc>`, its ids prefixed by `name`.
 
-    Two charts of one page both call their first clip path `clip0`, and the second would be cut by the first one's.
+    Two charts of one page both call their first clip path `clip0`: one would be cut by the other's.
     """
     start = svg.index("<svg")
     svg = svg[start:]
@@ -25,4 +25,5 @@ def inline(svg: str, name: str, title: str, description: str) -> str:
     body = re.sub(r'\s(role|aria-[a-z]+)="[^"]*"', "", body)
     body = re.sub(r"^\s*<title>.*?</title>\s*(<desc>.*?</desc>)?", "", body, flags=re.S)
     named = f'{bare[:-1]} role="img" aria-labelledby="{name}-t {name}-d">'
-    return f'{named}<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(description)}</desc>{body}'
+    words = f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(description)}</desc>'
+    return named + words + body

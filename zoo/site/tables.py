@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from html import escape
 from typing import Any
 
 from markdown import Markdown
 
+from zoo.experiments import catalog
 from zoo.site.literature import REPORTED
 from zoo.site.place import DOCS, link
 
@@ -19,8 +19,17 @@ EXPERIMENTS = (
 )  # fmt: skip
 
 
+_REPRODUCE = {
+    "cost": "Cost",
+    "wall_time": "Wall time",
+    "dataset": "Data",
+    "published": "Finished",
+    "checksum": "Checksum",
+}
+
+
 def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: set[int] = frozenset()) -> str:
-    """An accessible table: captioned, headed, and scrolling by itself where the screen is narrower than it."""
+    """A captioned, headed table that scrolls by itself where the screen is narrower than it."""
     head = "".join(
         f'<th scope="col"{_align(i, numeric)}>{escape(str(c))}</th>' for i, c in enumerate(columns)
     )
@@ -30,7 +39,8 @@ def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: s
         cells = "".join(f"<td{_align(i, numeric)}>{cell}</td>" for i, cell in enumerate(rest, 1))
         body.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
     return (
-        f'<div class="zoo-table" tabindex="0" role="group" aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption>'
+        f'<div class="zoo-table" tabindex="0" role="group" aria-label="{escape(caption)}">'
+        f"<table><caption>{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
@@ -53,21 +63,13 @@ def published(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.exists() else None
 
 
-def rows(name: str) -> list[dict[str, str]]:
-    """The tidy rows of `docs/data/NAME.csv`; `#` starts a comment line."""
-    path = DOCS / "data" / f"{name}.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="") as lines:
-        return list(csv.DictReader(line for line in lines if not line.startswith("#")))
-
-
 def not_measured(name: str) -> str:
     """The box that stands where a measurement will stand."""
+    experiment = escape(experiment_of(name))
     return (
-        f'<div class="admonition zoo-missing"><p class="admonition-title">Not yet measured here</p>'
-        f"<p>No run of <code>{escape(experiment_of(name))}</code> is published yet. "
-        f"<code>scripts/reproduce.py run {escape(experiment_of(name))}</code> makes one.</p>{paper(name)}</div>"
+        '<div class="admonition zoo-missing"><p class="admonition-title">Not yet measured here</p>'
+        f"<p>No run of <code>{experiment}</code> is published yet. "
+        f"<code>scripts/reproduce.py run {experiment}</code> makes one.</p>{paper(name)}</div>"
     )
 
 
@@ -85,44 +87,72 @@ def paper(name: str) -> str:
 
 
 def results(name: str, md: Markdown) -> str:
-    """One row an arm: mean, 95 % interval, number of runs; then the paired differences."""
+    """A table a metric, one row an arm: mean, 95 % interval, number of runs; then the paired differences."""
     data = published(name)
     if data is None or not data.get("table"):
         return not_measured(name)
-    arms = table(
-        ["arm", "metric", "mean", "95 % interval", "runs"],
+    parts = []
+    for metric in dict.fromkeys(arm["metric"] for arm in data["table"]):
+        arms = [arm for arm in data["table"] if arm["metric"] == metric]
+        diverged = any(arm["diverged"] for arm in arms)
+        parts.append(
+            table(
+                ["arm", "mean", "95 % interval", "interquartile mean", "runs", *["diverged"] * diverged],
+                [
+                    [
+                        arm["arm"],
+                        number(arm["mean"]),
+                        _interval(arm),
+                        number(arm["iqm"]),
+                        arm["runs"],
+                        *[arm["diverged"]] * diverged,
+                    ]
+                    for arm in arms
+                ],
+                f"{metric.replace('_', ' ').capitalize()}, measured here",
+                numeric={1, 2, 3, 4, 5},
+            )
+        )
+    parts += [_differences(data["comparisons"])] if data.get("comparisons") else []
+    parts += [_expectations(data["expectations"])] if data.get("expectations") else []
+    return "".join(parts) + paper(name)
+
+
+def _differences(pairs: list[dict[str, Any]]) -> str:
+    return table(
+        ["comparison", "metric", "paired difference", "95 % interval", "seeds", "reading"],
         [
             [
-                a["arm"],
-                a["metric"],
-                _number(a["mean"]),
-                f"{_number(a['low'])} to {_number(a['high'])}",
-                a["runs"],
+                f"{pair['a']} − {pair['b']}",
+                pair["metric"].replace("_", " "),
+                number(pair["difference"]),
+                _interval(pair),
+                pair["runs"],
+                pair["verdict"],
             ]
-            for a in data["table"]
+            for pair in pairs
         ],
-        f"{experiment_of(name)}: measured here",
+        "Paired differences over the same seeds, measured here",
         numeric={2, 3, 4},
     )
-    pairs = data.get("comparisons") or []
-    differences = table(
-        ["comparison", "paired difference", "95 % interval", "reading"],
-        [
-            [
-                f"{p['a']} - {p['b']}",
-                _number(p["difference"]),
-                f"{_number(p['low'])} to {_number(p['high'])}",
-                p["verdict"],
-            ]
-            for p in pairs
-        ],
-        f"{experiment_of(name)}: paired differences over the same seeds",
-        numeric={1, 2},
+
+
+def _expectations(expected: list[dict[str, str]]) -> str:
+    return table(
+        ["what", "expected", "by"],
+        [[one["what"], one["value"], one["source"]] for one in expected],
+        "Expected from the literature",
     )
-    return arms + (differences if pairs else "") + paper(name)
 
 
-def _number(value: Any) -> str:
+def _interval(row: dict[str, Any]) -> str:
+    return f"{number(row['low'])} to {number(row['high'])}"
+
+
+def number(value: Any) -> str:
+    """Four digits of a number; a dash where there is none."""
+    if value is None:
+        return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -134,7 +164,7 @@ def proof(name: str, md: Markdown) -> str:
     columns = list(data["proof"][0])
     return table(
         columns,
-        [[_number(row.get(c, "")) for c in columns] for row in data["proof"]],
+        [[number(row.get(c, "")) for c in columns] for row in data["proof"]],
         f"{experiment_of(name)}: what is equal, and what is not",
     )
 
@@ -144,21 +174,20 @@ def reproduce(name: str, md: Markdown) -> str:
     experiment = experiment_of(name)
     data = published(name) or {}
     command = data.get("command") or f"scripts/reproduce.py run {experiment}"
+    if not data and experiment in catalog.names():
+        planned = catalog.lookup(experiment)
+        data["cost"] = f"about {planned.cost:g} minutes of one core, estimated"
+        data["dataset"] = planned.data.name
     items = [
         ("Command", f"<code>{escape(str(command))}</code>"),
         ("A smaller answer in two minutes", f"<code>{escape(str(command))} --quick</code>"),
     ]
-    for key, heading in (
-        ("cost", "Cost"),
-        ("dataset", "Data"),
-        ("wall_time", "Wall time"),
-        ("checksum", "Checksum"),
-    ):
+    for key, heading in _REPRODUCE.items():
         if key in data:
             items.append((heading, escape(str(data[key]))))
     for key, value in (data.get("environment") or {}).items():
         items.append((key.capitalize(), escape(str(value))))
-    if data:
+    if "checksum" in data:
         files = [
             f'<a href="{link(md, f"data/{experiment}.{kind}")}">{experiment}.{kind}</a>'
             for kind in ("csv", "json")
@@ -167,4 +196,7 @@ def reproduce(name: str, md: Markdown) -> str:
     else:
         items.append(("Published data", "none yet"))
     listed = "".join(f"<div><dt>{heading}</dt><dd>{value}</dd></div>" for heading, value in items)
-    return f'<section class="zoo-reproduce" aria-label="Reproduce {escape(experiment)}"><p class="zoo-reproduce-title">Reproduce</p><dl>{listed}</dl></section>'
+    return (
+        f'<section class="zoo-reproduce" aria-label="Reproduce {escape(experiment)}">'
+        f'<p class="zoo-reproduce-title">Reproduce</p><dl>{listed}</dl></section>'
+    )

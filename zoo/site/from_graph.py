@@ -1,0 +1,187 @@
+"""Block diagrams from built graphs. Needs Keras: `scripts/make_docs.py` calls it, building never does."""
+
+from __future__ import annotations
+
+import keras
+
+import zoo
+from zoo.site import draw
+from zoo.spec import LAYOUTS, PLAIN_ORDERINGS, RESIDUAL_ORDERINGS, SHORTCUTS
+
+_ACTIVATIONS = {"relu": "ReLU", "linear": "none"}
+
+
+def label(op) -> tuple[str, str]:
+    """What a box says, and its kind."""
+    kind = type(op).__name__
+    if isinstance(op, keras.layers.BatchNormalization):
+        return "BatchNorm", "layer"
+    if isinstance(op, keras.layers.Conv2D):
+        stride = f", /{op.strides[0]}" if op.strides[0] > 1 else ""
+        bias = " + bias" if op.use_bias else ""
+        return f"conv {op.kernel_size[0]}×{op.kernel_size[1]}, {op.filters}{stride}{bias}", "layer"
+    if isinstance(op, keras.layers.Dense):
+        return f"dense, {op.units}", "layer"
+    if isinstance(op, keras.layers.Activation):
+        return activation_name(op.activation), "act"
+    if isinstance(op, keras.layers.Rescaling):
+        return ("1 − g" if op.offset else f"× {op.scale:g}"), "layer"
+    if isinstance(op, keras.layers.MaxPooling2D) and op.pool_size[0] == 1:
+        return f"every {op.strides[0]}nd pixel", "layer"
+    if isinstance(op, (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)):
+        how = "max" if kind.startswith("Max") else "average"
+        return f"{how}-pool {op.pool_size[0]}×{op.pool_size[1]}", "layer"
+    if isinstance(op, keras.layers.ZeroPadding2D):
+        return f"zero border, {op.padding[0][0]}", "layer"
+    if isinstance(op, keras.layers.Dropout):
+        return f"dropout {op.rate:g}", "layer"
+    fixed = {
+        "Add": ("+", "point"),
+        "Multiply": ("×", "point"),
+        "Pad": ("channels of zeros", "layer"),
+        "Flatten": ("flatten", "layer"),
+        "GlobalAveragePooling2D": ("global average pool", "layer"),
+        "InputLayer": ("image", "port"),
+    }
+    if kind not in fixed:
+        raise ValueError(f"no label for the layer class {kind} of {op.name!r}; add one to label()")
+    return fixed[kind]
+
+
+def activation_name(function) -> str:
+    """What a box calls an activation function."""
+    name = keras.activations.serialize(function)
+    return _ACTIVATIONS.get(name, name)
+
+
+def sources(op) -> list:
+    """The operations whose outputs this one reads."""
+    if isinstance(op, keras.layers.InputLayer):
+        return []
+    return [tensor._keras_history.operation for tensor in keras.tree.flatten(op.input)]
+
+
+def blocks(model: keras.Model, chosen: set[str], *, borders: bool) -> list[draw.Block]:
+    """The chosen layers of a model as boxes, between an input and an output port.
+
+    `borders` shows zero padding that is a layer of its own, which matters where layouts are told apart.
+    """
+    found, skipped = [], {}
+    for op in model.operations:
+        if op.name not in chosen:
+            continue
+        if isinstance(op, keras.layers.ZeroPadding2D) and not borders:
+            (skipped[op.name],) = (s.name for s in sources(op))
+            continue
+        text, kind = label(op)
+        built_in = getattr(op, "activation", None)
+        inside = ""
+        linear = built_in is keras.activations.linear
+        if isinstance(op, (keras.layers.Conv2D, keras.layers.Dense)) and not linear:
+            inside = activation_name(built_in)
+        read = [skipped.get(s.name, s.name) for s in sources(op)]
+        after = tuple(dict.fromkeys(name if name in chosen else "x" for name in read))
+        found.append(draw.Block(name=op.name, label=text, kind=kind, inside=inside, after=after))
+    read = {name for block in found for name in block.after}
+    ends = tuple(block.name for block in found if block.name not in read)
+    begin = [draw.Block(name="x", label="x", kind="port")] if "x" in read else []
+    return [*begin, *found, draw.Block(name="y", label="y", kind="port", after=ends)]
+
+
+def describe(drawn: list[draw.Block]) -> str:
+    """The drawing in words, for people who cannot see it."""
+    steps = []
+    labels = {b.name: b.label for b in drawn}
+    for b in drawn:
+        if b.after:
+            inside = f" with {b.inside} inside" if b.inside else ""
+            steps.append(f"{labels[b.name]}{inside} reads {' and '.join(labels[s] for s in b.after)}")
+    return "From top to bottom: " + "; ".join(steps) + "."
+
+
+def named(model: keras.Model, *prefixes: str) -> set[str]:
+    """Layers whose names start with one of the prefixes."""
+    return {op.name for op in model.operations if op.name.startswith(prefixes)}
+
+
+def up_to_addition(model: keras.Model, count: int, after: int = 0) -> set[str]:
+    """Layers on the way to addition number `count`, less those on the way to addition number `after`."""
+
+    def above(op) -> set[str]:
+        found, todo = set(), [op]
+        while todo:
+            here = todo.pop()
+            if here.name not in found:
+                found.add(here.name)
+                todo += sources(here)
+        return found
+
+    additions = [op for op in model.operations if isinstance(op, keras.layers.Add)]
+    return above(additions[count - 1]) - (above(additions[after - 1]) if after else set())
+
+
+def diagrams() -> dict[str, tuple]:
+    """Name of each diagram, and how to make it: (model name, options, chooser of layers, title)."""
+
+    def stage(*prefixes):
+        return lambda model: named(model, *prefixes)
+
+    made = {}
+    for ordering in RESIDUAL_ORDERINGS:
+        options = {"ordering": ordering}
+        made[f"unit-{ordering}"] = ("resnet20", options, stage("stage1_unit2_"), f"Residual unit, {ordering}")
+        made[f"projection-{ordering}"] = (
+            "resnet20",
+            {**options, "shortcut": "projection"},
+            stage("stage2_unit1_"),
+            f"Residual unit that changes the shape, {ordering}, with projection",
+        )
+    for ordering in PLAIN_ORDERINGS:
+        made[f"plain-{ordering}"] = (
+            "plain20",
+            {"ordering": ordering},
+            stage("stage1_conv1", "stage1_conv2"),
+            f"Two plain convolutions, {ordering}",
+        )
+    forms = {
+        "separate": "Activation as a layer of its own",
+        "builtin": "Activation as an argument of the layer",
+    }
+    for form, title in forms.items():
+        made[f"form-{form}"] = (
+            "convnet2",
+            {"form": form, "downsampling": "none"},
+            stage("stage1_conv"),
+            title,
+        )
+    for order, title in (("act_pool", "Activation, then pooling"), ("pool_act", "Pooling, then activation")):
+        made[f"pool-{order}"] = ("convnet2", {"pooling_order": order}, stage("stage1_"), title)
+    for shortcut in SHORTCUTS:
+        unit = stage("stage2_unit1_" if shortcut in ("identity_pad", "projection") else "stage1_unit2_")
+        made[f"shortcut-{shortcut}"] = ("resnet20", {"shortcut": shortcut}, unit, f"Shortcut: {shortcut}")
+    for layout in LAYOUTS:
+        name, options = "resnet29v2", {"layout": layout, "block": "bottleneck", "shortcut": "projection"}
+        if layout == "he2016":
+            options.pop("shortcut")
+        made[f"layout-{layout}"] = (
+            name,
+            options,
+            lambda model: up_to_addition(model, 1),
+            f"Stem and first unit of a pre-activation net, layout {layout}",
+        )
+        strided = 3 if layout == "keras" else 4
+        made[f"stride-{layout}"] = (
+            name,
+            options,
+            lambda model, strided=strided: up_to_addition(model, strided, strided - 1),
+            f"The unit that halves the resolution, layout {layout}",
+        )
+    return made
+
+
+def draw_diagram(name: str) -> str:
+    """One diagram as SVG text."""
+    model_name, options, choose, title = diagrams()[name]
+    model = zoo.build(model_name, **options)
+    drawn = blocks(model, choose(model), borders=name.startswith(("layout-", "stride-")))
+    return draw.svg(drawn, title, describe(drawn))
