@@ -22,18 +22,55 @@
     return all;
   };
 
+  // A click on a name in the legend keeps that line and fades the others.
+  const highlighted = (spec) => {
+    const view = spec.spec ?? spec;
+    const coloured = (view.layer ?? []).filter((layer) => layer.encoding?.color?.field === "arm");
+    const line = coloured.find((layer) => layer.encoding.tooltip) ?? coloured[0];
+    if (!line || line.encoding.color.legend === null) return spec;
+    line.params = [{ name: "chosen", select: { type: "point", fields: ["arm"] }, bind: "legend" }];
+    for (const layer of coloured) {
+      const mark = typeof layer.mark === "string" ? { type: layer.mark } : layer.mark;
+      layer.encoding.opacity = { condition: { param: "chosen", value: mark.opacity ?? 1 }, value: 0.05 };
+    }
+    return spec;
+  };
+
+  // The arrow keys walk along the horizontal axis and read the means aloud; the mouse has the tooltip.
+  const readable = (figure) => {
+    const view = figure.querySelector(".zoo-chart-view");
+    const means = (figure.spec.data?.values ?? []).filter((row) => row.s === null && row.x !== undefined);
+    const places = [...new Set(means.map((row) => row.x))].sort((a, b) => a - b);
+    if (!places.length || figure.querySelector(".zoo-chart-now")) return;
+    const now = Object.assign(document.createElement("p"), { className: "zoo-chart-now" });
+    now.setAttribute("role", "status");
+    now.textContent = "Focus the chart and press the arrow keys to read its values.";
+    view.after(now);
+    let at = -1;
+    view.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      at = Math.min(places.length - 1, Math.max(0, at + step));
+      const here = means.filter((row) => row.x === places[at]);
+      const words = here.map(({ arm, p, y, l, h }) => `${p ? `${p}, ` : ""}${arm}: ${y}${l === undefined ? "" : ` (${l} to ${h})`}`);
+      now.textContent = `At ${places[at]}: ${words.join("; ")}`;
+    });
+  };
+
   const draw = async (figure) => {
     figure.dataset.state = "loading";
     try {
       const [spec] = await Promise.all([
-        (figure.spec ??= fetch(figure.dataset.spec).then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status)))),
+        figure.spec ?? fetch(figure.dataset.spec).then((answer) => (answer.ok ? answer.json() : Promise.reject(answer.status))),
         load(figure.dataset.bundle),
       ]);
+      figure.spec = spec;
       const still = figure.querySelector(".zoo-chart-static");
       const live = figure.querySelector(".zoo-chart-live") ?? Object.assign(document.createElement("div"), { className: "zoo-chart-live" });
       still.after(live);
       figure.view?.finalize();
-      const themed = { ...spec, background: "transparent", config: merge(spec.config ?? {}, inks()) };
+      const themed = { ...highlighted(structuredClone(spec)), background: "transparent", config: merge(spec.config ?? {}, inks()) };
       figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", ast: false });
       // One picture with a name, as the static one: the rows are in the table beside it.
       const picture = live.querySelector("svg");
@@ -41,6 +78,7 @@
       picture.setAttribute("aria-label", still.querySelector("title").textContent);
       live.querySelectorAll("svg [role], svg [aria-label]").forEach((mark) => ["role", "aria-label", "aria-roledescription"].forEach((name) => mark.removeAttribute(name)));
       still.style.display = "none";
+      readable(figure);
       figure.dataset.state = "live";
     } catch (reason) {
       // Opened from a folder, or the spec is missing: the drawing that is already there says the same.

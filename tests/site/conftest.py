@@ -1,0 +1,90 @@
+"""One site, one server and one browser for the tests of a worker."""
+
+import functools
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a machine that only builds the site does not have.
+NOT_NEEDED = ("tensorflow", "keras", "numpy", "scipy", "altair", "vl_convert", "jax", "torch")
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The site, built strictly by a Python that cannot import TensorFlow; its folder and how long it took."""
+    blocked = tmp_path_factory.mktemp("blocked")
+    for name in NOT_NEEDED:
+        (blocked / f"{name}.py").write_text(f'raise ImportError("{name} is not needed to build the site")\n')
+    folder = tmp_path_factory.mktemp("site")
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(blocked), "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    pages = sorted(str(p.relative_to(folder)) for p in folder.rglob("*.html") if p.name != "404.html")
+    return SimpleNamespace(folder=folder, seconds=time.monotonic() - begin, pages=pages)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Where the site is served."""
+    handler = functools.partial(_Quiet, directory=str(site.folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Open a page; at the end, whatever it asked of another machine or complained of is a failure."""
+    opened, outside, complaints = [], [], []
+
+    def go(path="index.html", **options):
+        context = browser.new_context(**options)
+        page = context.new_page()
+        page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else outside.append(r.url))
+        page.on("console", lambda m: complaints.append(f"{path}: {m.text}") if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda e: complaints.append(f"{path}: {e}"))
+        page.goto(f"{address}/{path}", wait_until="load")
+        opened.append(context)
+        return page
+
+    yield go
+    for context in opened:
+        context.close()
+    assert outside == []
+    assert complaints == []

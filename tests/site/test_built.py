@@ -1,0 +1,96 @@
+"""The files of the built site, without a browser."""
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+PAGES_WEIGH_AT_MOST = 2_000_000
+BEFORE_CHARTS_AT_MOST = 600_000
+
+
+class Page(HTMLParser):
+    """Ids, links and what the page loads by itself."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.loads, self.headings = set(), [], [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.headings += tag == "h1"
+        self.ids |= {given[key] for key in ("id", "name") if given.get(key)}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        for key in ("src", "data-spec", "data-bundle"):
+            if given.get(key):
+                self.loads.append(given[key])
+        if tag == "link" and given.get("rel") in ("stylesheet", "icon", "preload"):
+            self.loads.append(given["href"])
+
+
+@pytest.fixture(scope="module")
+def pages(site):
+    return {name: Page((site.folder / name).read_text()) for name in site.pages}
+
+
+def test_builds_strictly_without_tensorflow_in_under_20_seconds(site):
+    assert site.seconds < 20
+    assert len(site.pages) > 20
+
+
+def test_each_page_has_one_heading_of_the_first_rank(pages):
+    assert {name: page.headings for name, page in pages.items() if page.headings != 1} == {}
+
+
+def test_internal_links_and_anchors_are_sound(site, pages):
+    broken = []
+    for name, page in pages.items():
+        for link in page.links + page.loads:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (site.folder / name).parent / unquote(parts.path) if parts.path else site.folder / name
+            if target.is_dir():
+                target = target / "index.html"
+            if not target.exists():
+                broken.append(f"{name}: {link}")
+            elif parts.fragment and target.suffix == ".html":
+                where = str(target.resolve().relative_to(site.folder.resolve()))
+                if unquote(parts.fragment) not in pages[where].ids:
+                    broken.append(f"{name}: {link} has no such anchor")
+    assert broken == []
+
+
+def test_nothing_is_loaded_from_another_machine(site, pages):
+    assert [u for page in pages.values() for u in page.loads if urlsplit(u).netloc] == []
+    for style in site.folder.rglob("*.css"):
+        assert re.findall(r"(?:url\(|@import\s+)[\"']?(?:https?:)?//[^)\"']+", style.read_text()) == [], style
+
+
+def test_no_page_weighs_more_than_two_megabytes(site):
+    weights = {name: (site.folder / name).stat().st_size for name in site.pages}
+    assert {name: weight for name, weight in weights.items() if weight > PAGES_WEIGH_AT_MOST} == {}
+
+
+def test_each_page_weighs_little_before_its_charts(site, pages):
+    heavy = {}
+    for name, page in pages.items():
+        text = (site.folder / name).read_text()
+        # A static chart is a chart; the scripts of an interactive are part of the page.
+        weight = len(re.sub(r'<figure class="zoo-chart".*?</figure>', "", text, flags=re.S).encode())
+        for load in page.loads:
+            if not load.endswith(("vega.js", ".vl.json")):
+                weight += ((site.folder / name).parent / load).resolve().stat().st_size
+        if weight > BEFORE_CHARTS_AT_MOST:
+            heavy[name] = weight
+    assert heavy == {}
+
+
+def test_no_page_shows_an_unread_fence(site):
+    for name in site.pages:
+        text = (site.folder / name).read_text()
+        assert "--8&lt;--" not in text and "--8<--" not in text, name
+        assert not re.search(r'class="language-(chart|results|reproduce|proof|diagram|math)', text), name

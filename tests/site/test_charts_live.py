@@ -1,0 +1,57 @@
+"""A figure comes to life when it scrolls into view, follows the scheme, and answers the keyboard."""
+
+import pytest
+
+FIGURE = "#chart-form"
+
+
+@pytest.fixture
+def page(visit):
+    page = visit("questions/form.html", viewport={"width": 1000, "height": 400})
+    return page
+
+
+def test_the_bundle_is_loaded_only_when_a_figure_is_scrolled_to(page):
+    loaded = "performance.getEntriesByType('resource').map(e => e.name).filter(n => n.endsWith('vega.js')).length"
+    assert page.evaluate(loaded) == 0
+    page.locator(FIGURE).scroll_into_view_if_needed()
+    page.wait_for_selector(f"{FIGURE}[data-state=live]")
+    assert page.evaluate(loaded) == 1
+    assert page.locator(f"{FIGURE} .zoo-chart-live svg").is_visible()
+    assert not page.locator(f"{FIGURE} .zoo-chart-static").is_visible()
+
+
+def test_the_live_chart_follows_the_scheme(page):
+    page.locator(FIGURE).scroll_into_view_if_needed()
+    page.wait_for_selector(f"{FIGURE}[data-state=live]")
+    ink = f"document.querySelector('{FIGURE} .zoo-chart-live svg text').getAttribute('fill')"
+    light = page.evaluate(ink)
+    page.evaluate("document.body.setAttribute('data-md-color-scheme', 'slate')")
+    page.wait_for_function(f"{ink} !== {light!r}")
+
+
+def test_the_arrow_keys_read_the_values(page):
+    page.locator(FIGURE).scroll_into_view_if_needed()
+    page.wait_for_selector(f"{FIGURE}[data-state=live]")
+    page.locator(f"{FIGURE} .zoo-chart-view").focus()
+    page.keyboard.press("ArrowRight")
+    first = page.locator(f"{FIGURE} .zoo-chart-now").inner_text()
+    page.keyboard.press("ArrowRight")
+    second = page.locator(f"{FIGURE} .zoo-chart-now").inner_text()
+    assert "separate" in first and first != second
+
+
+def test_the_data_are_beside_the_chart(page):
+    page.locator(f"{FIGURE} summary").click()
+    assert page.locator(f"{FIGURE} details tbody tr").count() > 2
+    with page.expect_download() as download:
+        page.locator(f"{FIGURE} figcaption a").first.click()
+    assert download.value.suggested_filename == "form.csv"
+
+
+def test_a_missing_specification_leaves_the_drawing(visit):
+    page = visit("questions/form.html", viewport={"width": 1000, "height": 400}, offline=False)
+    page.evaluate(f"document.querySelector('{FIGURE}').dataset.spec = 'data:application/json,broken'")
+    page.locator(FIGURE).scroll_into_view_if_needed()
+    page.wait_for_selector(f"{FIGURE}[data-state=static]")
+    assert page.locator(f"{FIGURE} .zoo-chart-static svg").is_visible()

@@ -1,0 +1,66 @@
+"""Every page in a real browser: clean, readable, narrow, dark, accessible, on paper, without scripts."""
+
+import axe_playwright_python
+import pytest
+
+AXE = (axe_playwright_python.__path__[0] + "/axe.min.js").__str__()
+NARROW = {"width": 360, "height": 740}
+RULES = "{resultTypes: ['violations'], runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']}"
+WIDER_THAN_THE_SCREEN = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+def findings(page):
+    """Serious and critical findings of axe-core, with the elements they are about."""
+    page.add_script_tag(path=AXE)
+    violations = page.evaluate(f"axe.run(document, {RULES}).then(found => found.violations)")
+    return [
+        f"{v['id']}: {node['target']} {node['failureSummary'][:160]}"
+        for v in violations
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"][:3]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_are_accessible_and_fit_a_narrow_screen(site, visit, scheme):
+    wrong = {}
+    for name in site.pages:
+        page = visit(name, viewport=NARROW, color_scheme=scheme)
+        found = findings(page)
+        if (wide := page.evaluate(WIDER_THAN_THE_SCREEN)) > 0:
+            found.append(f"scrolls sideways by {wide} pixels")
+        shown = page.evaluate("document.body.dataset.mdColorScheme")
+        if shown != {"light": "default", "dark": "slate"}[scheme]:
+            found.append(f"shows the scheme {shown}")
+        if found:
+            wrong[name] = found
+        page.context.close()
+    assert wrong == {}
+
+
+def test_figures_are_visible_without_scripts(site, visit):
+    hidden, seen = {}, 0
+    for name in site.pages:
+        if "<figure" not in (site.folder / name).read_text():
+            continue
+        page = visit(name, java_script_enabled=False)
+        for figure in page.locator("figure.zoo-chart, figure.zoo-diagram").all():
+            box = figure.locator("svg").first.bounding_box()
+            seen += 1
+            if not box or min(box["width"], box["height"]) < 40:
+                hidden[name] = box
+        page.context.close()
+    assert hidden == {}
+    assert seen > 20
+
+
+def test_on_paper_the_drawings_stay_and_the_navigation_goes(visit):
+    page = visit("questions/form.html")
+    figure = page.locator("figure.zoo-chart").first
+    figure.scroll_into_view_if_needed()
+    page.wait_for_selector("figure.zoo-chart[data-state=live]")
+    page.emulate_media(media="print")
+    assert figure.locator(".zoo-chart-static svg").is_visible()
+    assert not figure.locator(".zoo-chart-live").is_visible()
+    assert not page.locator(".md-sidebar--primary").is_visible()
+    assert len(page.pdf()) > 10_000
