@@ -90,7 +90,7 @@ def error(a, b):
 
 
 def configuration(model):
-    """What tells two models apart: class, names, graph, configuration of every layer; without built shapes."""
+    """What tells two models apart: class, names, graph and configuration; without built shapes."""
 
     def clean(value):
         if isinstance(value, dict):

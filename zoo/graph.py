@@ -42,12 +42,14 @@ class Graph:
         nodes: Its calls in the order of the computation, input layers left out.
         consumers: `id` of a tensor -> the nodes that read it, once for each time they do.
         outputs: `id`s of the tensors that the model returns.
+        path: `""` for the model itself, `"inner/"` for a model nested in it under that name.
     """
 
     model: keras.Model
     nodes: tuple[Any, ...]
     consumers: dict[int, list[Any]] = field(repr=False)
     outputs: frozenset[int] = field(repr=False)
+    path: str = ""
 
     def readers(self, tensor: Any) -> list[Any]:
         """The nodes that read `tensor`."""
@@ -64,11 +66,12 @@ def producer(tensor: Any) -> Any:
     return operation._inbound_nodes[index]
 
 
-def read(model: keras.Model) -> Graph:
+def read(model: keras.Model, path: str = "") -> Graph:
     """Put the calls of `model` in order.
 
     Args:
         model: A Functional model, or a Sequential one whose input shape is known.
+        path: Where it is nested; see `Graph.path`.
 
     Returns:
         The graph. Nested models are one node each; `graphs` reads them too.
@@ -99,7 +102,7 @@ def read(model: keras.Model) -> Graph:
         for tensor in node.input_tensors:
             consumers.setdefault(id(tensor), []).append(node)
     outputs = frozenset(id(tensor) for tensor in keras.tree.flatten(model.outputs))
-    return Graph(model, tuple(order), consumers, outputs)
+    return Graph(model, tuple(order), consumers, outputs, path)
 
 
 def graphs(model: keras.Model) -> list[Graph]:
@@ -110,7 +113,7 @@ def graphs(model: keras.Model) -> list[Graph]:
         for node in graph.nodes:
             if isinstance(node.operation, keras.Model) and id(node.operation) not in seen:
                 seen.add(id(node.operation))
-                found.append(read(node.operation))
+                found.append(read(node.operation, f"{graph.path}{node.operation.name}/"))
     return found
 
 
@@ -229,7 +232,8 @@ def copy_variables(source: keras.layers.Layer, *, drop: int = 0) -> Fill:
             raise ValueError(
                 f"layer {source.name!r} ({type(source).__name__}) has variables "
                 f"{[(v.name, tuple(v.shape)) for v in old]}, its copy has "
-                f"{[(v.name, tuple(v.shape)) for v in new]}: its get_config does not describe it. Complete get_config, or rebuild the layer."
+                f"{[(v.name, tuple(v.shape)) for v in new]}: its get_config does not describe it. "
+                f"Complete get_config, or rebuild the layer."
             )
         for variable, value in zip(new, old, strict=True):
             variable.assign(value)

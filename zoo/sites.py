@@ -34,8 +34,8 @@ SEPARATE = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.PReLU, laye
 # `keras.activations`.
 OPERATIONS = frozenset(
     "relu relu6 leaky_relu silu gelu sigmoid softmax log_softmax tanh elu selu celu glu hard_sigmoid "
-    "hard_silu hard_tanh hard_shrink soft_shrink softplus softsign log_sigmoid squareplus tanh_shrink threshold "
-    "sparse_plus sparse_sigmoid sparsemax".split()
+    "hard_silu hard_tanh hard_shrink soft_shrink softplus softsign log_sigmoid squareplus tanh_shrink "
+    "threshold sparse_plus sparse_sigmoid sparsemax".split()
 )
 
 _STOCK_CALLS = frozenset(cls.call for cls in WITH_BUILT_IN)
@@ -59,8 +59,8 @@ class Site:
 
     @property
     def name(self) -> str:
-        """The name of the layer."""
-        return self.operation.name
+        """Name of the layer, behind those of the models it is nested in: `"conv1"`, `"backbone/conv1"`."""
+        return self.graph.path + self.operation.name
 
 
 def sites(model: keras.Model) -> list[Site]:

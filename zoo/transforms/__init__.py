@@ -4,10 +4,16 @@ Each takes a Functional or Sequential Keras model, `keras.applications` and nest
 untouched and returns a new, uncompiled one of plain Keras layers that carries the weights.
 """
 
+from zoo.transforms.fold import FoldedModel, fold_batchnorm
 from zoo.transforms.fuse import fuse_activations
 from zoo.transforms.split import split_activations
+from zoo.transforms.swap import SwappedModel, swap_activation
 
 __all__ = [
+    "FoldedModel",
+    "SwappedModel",
+    "fold_batchnorm",
     "fuse_activations",
     "split_activations",
+    "swap_activation",
 ]

@@ -46,7 +46,7 @@ def split_activations(model: keras.Model) -> keras.Model:
     for site in sites(model):
         if not site.built_in:
             continue
-        name = activation_of(site.name)
+        name = activation_of(site.operation.name)
         if name in taken:
             raise ValueError(
                 f"cannot split {site.name!r}: its activation layer would be called {name!r}, and the model "

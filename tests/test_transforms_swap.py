@@ -1,0 +1,165 @@
+"""Swapping: every site of the old activation is found, wherever it hides, and nothing else changes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from transform_nets import batch, branching, configuration, outputs, randomised, same
+
+from zoo.sites import sites
+from zoo.transforms import split_activations, swap_activation
+
+
+def gelu_instead(model, x):
+    """The outputs of `model` with relu replaced by hand: every layer with one, one by one."""
+    for layer in model.layers:
+        if getattr(layer, "activation", None) is keras.activations.relu:
+            layer.activation = keras.activations.gelu
+    return outputs(model, x)
+
+
+def test_vgg16_swaps_all_of_its_sites():
+    model = randomised(keras.applications.VGG16(weights=None, input_shape=(32, 32, 3), classes=10))
+    result = swap_activation(model, "relu", "gelu")
+    # Thirteen convolutions and two dense layers, where looking for activation layers finds none.
+    assert len(result.sites) == 15
+    assert result.model.get_layer("predictions").activation is keras.activations.softmax
+    x = batch(model)
+    swapped = outputs(result.model, x)
+    assert not same(outputs(model, x), swapped)
+    assert same(gelu_instead(model, x), swapped)
+
+
+def test_weights_and_names_stay():
+    model = randomised(branching())
+    result = swap_activation(model, "relu", "silu")
+    assert result.sites == ("inner/inner_conv",)
+    assert [v.path for v in result.model.weights] == [v.path for v in model.weights]
+    assert same(model.get_weights(), result.model.get_weights())
+    assert configuration(result.model).replace("'silu'", "'relu'") == configuration(model)
+
+
+def family():
+    x = keras.Input((6,))
+    y = layers.Dense(6, activation="relu", name="argument")(x)
+    y = layers.ReLU(name="layer")(y)
+    y = layers.Activation("relu", name="activation")(y)
+    y = keras.ops.relu(y)
+    y = layers.ReLU(max_value=6, name="six")(y)
+    y = layers.Activation("relu6", name="six_function")(y)
+    y = layers.LeakyReLU(0.3, name="leaky")(y)
+    y = layers.ReLU(negative_slope=0.1, name="sloped")(y)
+    y = layers.ReLU(threshold=1.0, name="thresholded")(y)
+    y = layers.PReLU(name="slopes")(y)
+    y = layers.ELU(name="elu")(y)
+    return keras.Model(x, layers.Dense(3, activation="softmax", name="top")(y), name="family")
+
+
+FAMILIES = {
+    "relu": ["argument", "layer", "activation", "relu"],
+    "relu6": ["six", "six_function"],
+    "leaky_relu": ["leaky", "sloped"],
+    "prelu": ["slopes"],
+    "elu": ["elu"],
+    keras.activations.relu: ["argument", "layer", "activation", "relu"],
+    layers.ReLU: ["layer", "six", "sloped", "thresholded"],
+    layers.LeakyReLU: ["leaky"],
+    layers.ReLU(threshold=1.0): ["thresholded"],
+}
+
+
+@pytest.mark.parametrize("old", FAMILIES, ids=str)
+def test_a_name_covers_functions_layers_and_operations(old):
+    model = randomised(family())
+    result = swap_activation(model, old, "tanh")
+    assert [name.rstrip("_0123456789") for name in result.sites] == FAMILIES[old]
+    changed = [site.name for site in sites(result.model) if site.function is keras.activations.tanh]
+    assert changed == list(result.sites)
+
+
+def test_the_classifier_is_changed_only_when_asked():
+    model = family()
+    with pytest.raises(ValueError, match=r"classifier 'top'.*include_classifier=True"):
+        swap_activation(model, "softmax", "sigmoid")
+    assert swap_activation(model, "softmax", "sigmoid", include_classifier=True).sites == ("top",)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_classifier_is_recognised_behind_a_reshape_and_a_nested_model(nested):
+    x = keras.Input((6,))
+    gate = layers.Dense(6, activation="sigmoid", name="gate")(x)
+    y = layers.Dense(4, name="scores")(layers.Multiply()([x, gate]))
+    y = layers.Activation("sigmoid", name="probabilities")(y)
+    model = keras.Model(x, y)
+    if nested:
+        outer = keras.Input((6,))
+        model = keras.Model(outer, layers.Reshape((2, 2))(model(outer)))
+    result = swap_activation(model, "sigmoid", "hard_sigmoid")
+    assert [name.split("/")[-1] for name in result.sites] == ["gate"]
+
+
+def test_the_last_relu_of_a_backbone_is_no_classifier():
+    x = keras.Input((6,))
+    model = keras.Model(x, layers.Activation("relu", name="out")(layers.Dense(6)(x)))
+    assert swap_activation(model, "relu", "gelu").sites == ("out",)
+
+
+def test_a_layer_with_weights_is_cloned_for_every_site():
+    shared = layers.ReLU(name="shared")
+    x = keras.Input((6, 6, 2))
+    y = shared(layers.Conv2D(3, 3, name="first")(x))
+    y = shared(layers.Conv2D(4, 3, name="second")(y))
+    model = randomised(keras.Model(x, layers.Conv2D(2, 1, activation="relu", name="third")(y)))
+    result = swap_activation(model, "relu", layers.PReLU(shared_axes=[1, 2], alpha_initializer="ones"))
+    assert result.sites == ("shared", "third")
+    slopes = [layer for layer in result.model.layers if isinstance(layer, layers.PReLU)]
+    assert [layer.name for layer in slopes] == ["shared", "shared_2", "third_act"]
+    assert [tuple(layer.alpha.shape) for layer in slopes] == [(1, 1, 3), (1, 1, 4), (1, 1, 2)]
+    assert result.model.get_layer("third").activation is keras.activations.linear
+    # With slopes of one PReLU is the identity.
+    expected = swap_activation(model, "relu", "linear").model
+    assert np.allclose(outputs(result.model, batch(model))[0], outputs(expected, batch(model))[0])
+
+
+def test_both_forms_swap_to_the_same_model_to_the_bit():
+    model = randomised(branching())
+    x = batch(model)
+    one = swap_activation(split_activations(model), "sigmoid", "mish").model
+    two = split_activations(swap_activation(model, "sigmoid", "mish").model)
+    assert configuration(one) == configuration(two)
+    assert same(outputs(one, x), outputs(two, x))
+
+
+def test_half_precision_sites_stay_half():
+    x = keras.Input((4,))
+    y = layers.ReLU(dtype="mixed_float16", name="act")(layers.Dense(4, dtype="mixed_float16")(x))
+    for new in ("gelu", layers.PReLU()):
+        result = swap_activation(keras.Model(x, y), "relu", new)
+        assert result.model.get_layer("act").compute_dtype == "float16"
+
+
+def test_zero_changes_and_wrong_names_are_errors():
+    model = family()
+    with pytest.raises(ValueError, match=r"no site of 'family' applies 'selu'.*relu \(4\)"):
+        swap_activation(model, "selu", "relu")
+    with pytest.raises(ValueError, match=r"old='rellu'.*'relu'"):
+        swap_activation(model, "rellu", "gelu")
+    with pytest.raises(ValueError, match=r"new='gellu'.*'gelu'"):
+        swap_activation(model, "relu", "gellu")
+    with pytest.raises(ValueError, match=r"keras\.layers\.PReLU"):
+        swap_activation(model, "relu", "prelu")
+    with pytest.raises(ValueError, match="absence"):
+        swap_activation(model, "linear", "relu")
+    with pytest.raises(TypeError, match=r"old must be.*received 3"):
+        swap_activation(model, 3, "relu")
+    with pytest.raises(TypeError, match=r"new must be.*received None"):
+        swap_activation(model, "relu", None)
+
+
+def test_the_result_saves_and_loads(tmp_path):
+    model = swap_activation(randomised(family()), "relu", layers.LeakyReLU(0.2)).model
+    model.save(tmp_path / "swapped.keras")
+    assert same(
+        outputs(model, batch(model)),
+        outputs(keras.models.load_model(tmp_path / "swapped.keras"), batch(model)),
+    )

@@ -1,0 +1,259 @@
+"""BatchNormalization disappears into the convolution next to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from zoo.graph import Graph, calls, graphs, producer, rewrite
+from zoo.sites import is_linear
+from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, obstacle
+from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
+
+# Sizes tried for the unknown dimensions of a probe batch; InceptionV3 and its like need the larger ones.
+PROBE_SIZES = (32, 75, 128, 299)
+
+
+@dataclass(frozen=True)
+class FoldedModel:
+    """What `fold_batchnorm` returns.
+
+    Attributes:
+        model: The folded model, for inference.
+        folded: Names of the BatchNormalization layers that are gone, in the order of the computation.
+        kept: Name of each that stays -> the reason.
+        max_error: Largest difference between the outputs of both models on the probe batch, relative to the
+            largest output; a number without unit. Rounding in float32 gives about 1e-7 a layer.
+    """
+
+    model: keras.Model
+    folded: tuple[str, ...]
+    kept: dict[str, str]
+    max_error: float
+
+
+def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
+    r"""Fold every BatchNormalization that can be folded exactly into the kernel of its neighbour.
+
+    In inference BatchNormalization computes $y = s x + t$ for each channel, with
+    $s = \gamma / \sqrt{\sigma^2 + \epsilon}$ and $t = \beta - s \mu$. So behind a layer that computes $Wx +
+    b$
+
+    $$W' = s W, \qquad b' = s b + t,$$
+
+    for any stride, padding and dilation, and in front of one
+
+    $$W' = W s, \qquad b' = b + \sum W t,$$
+
+    where the sum runs over everything the kernel sees. A padded border is zero *behind* the normalisation and
+    not $t$, so in front of a layer with 'same' padding that is exact only for kernels of size 1 and where $t
+    = 0$. Layers with a kernel are Dense, Conv1D to Conv3D, their Transpose (behind it), DepthwiseConv and
+    SeparableConv.
+
+    Folded is only where all of this holds; else the layer is kept, with the reason in `kept`:
+
+    - behind: the layer with the kernel has a linear activation, one reader and one call, and its output is
+    not an
+      output of the model; in front: BatchNormalization has one reader and its output is not one of the model;
+    - BatchNormalization runs over the channel axis, is called once, and not with `training=True`;
+    - both compute in float32 or float64; no LoRA, no quantization, no `activity_regularizer` on either.
+
+    The result is for inference: it has no batch statistics to train with.
+
+    Args:
+        model: A Functional or built Sequential model. It is left untouched.
+        probe: Inputs on which `max_error` is measured, as `model` takes them. By default one or two samples
+            from a standard normal distribution.
+
+    Returns:
+        The folded model, not compiled, and what was folded, what was kept and why, and the measured error.
+
+    Raises:
+        TypeError: `model` is subclassed, so its computation is not a graph.
+        ValueError: it has no graph yet, or no probe of a usual size fits its unknown input dimensions.
+
+    Reference:
+        Jacob et al. 2018, "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+        Inference", arXiv 1712.05877, section 3.2.
+
+    Example:
+        >>> import keras
+        >>> from keras import layers
+        >>> from zoo.transforms import fold_batchnorm
+        >>> parts = [layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(name="norm"), layers.ReLU()]
+        >>> result = fold_batchnorm(keras.Sequential([keras.Input((8, 8, 3)), *parts]))
+        >>> result.folded, result.kept
+        (('norm',), {})
+    """
+    found = graphs(model)
+    folding = _Folding(found)
+    for graph in found:
+        for node in graph.nodes:
+            if isinstance(node.operation, layers.BatchNormalization):
+                folding.visit(graph, node)
+    replace: dict[Any, list[Any]] = {kernel.layer: [kernel.part()] for kernel in folding.kernels.values()}
+    replace.update((layer, []) for layer in folding.removed.values())
+    new = rewrite(model, replace)
+    error = _max_error(model, new, probe) if folding.folded else 0.0
+    return FoldedModel(new, tuple(folding.folded), folding.kept, error)
+
+
+class _Folding:
+    def __init__(self, found: list[Graph]):
+        self.calls = calls(found)
+        self.in_training = called_in_training(found)
+        self.kernels: dict[int, Kernel] = {}
+        self.removed: dict[int, Any] = {}
+        self.folded: list[str] = []
+        self.kept: dict[str, str] = {}
+
+    def visit(self, graph: Graph, node: Any) -> None:
+        layer, name = node.operation, graph.path + node.operation.name
+        if name in self.kept:
+            return  # the second call of a shared layer
+        reason = self._why_not(graph, node)
+        if reason is None:
+            self.folded.append(name)
+            self.removed[id(layer)] = layer
+        else:
+            self.kept[name] = reason
+
+    def _why_not(self, graph: Graph, node: Any) -> str | None:
+        """Fold and return None, or say why not."""
+        layer = node.operation
+        if not is_batchnorm(layer):
+            return f"{type(layer).__name__} is a subclass with a call of its own"
+        reason = call_obstacle(self.calls[id(layer)], self.in_training)
+        if reason is not None:
+            return reason
+        scale, shift = scale_and_shift(layer)
+        if not (np.isfinite(scale).all() and np.isfinite(shift).all()):
+            return "its moving statistics give a scale or shift that is not finite"
+
+        behind = self._behind_obstacle(graph, node)
+        if behind is None:
+            target = self._producer(node.input_tensors[0]).operation
+            behind = self._apply(target, "transform_outputs", scale, shift)
+            if behind is None:
+                return None
+        front = self._front_obstacle(graph, node, shift)
+        if front is None:
+            front = self._apply(graph.readers(node.outputs[0])[0].operation, "transform_inputs", scale, shift)
+            if front is None:
+                return None
+        return f"{behind}; {front}"
+
+    def _apply(self, target: Any, method: str, scale: np.ndarray, shift: np.ndarray) -> str | None:
+        kernel = self.kernels.get(id(target)) or Kernel(target)
+        changed = kernel.copy()
+        getattr(changed, method)(scale, shift)
+        if not changed.is_finite():
+            return f"the folded kernel of {target.name!r} would not be finite in {target.variable_dtype}"
+        self.kernels[id(target)] = changed
+        return None
+
+    def _producer(self, tensor: Any) -> Any:
+        node = producer(tensor)
+        while id(node.operation) in self.removed:  # folded behind its own producer
+            node = producer(node.input_tensors[0])
+        return node
+
+    def _behind_obstacle(self, graph: Graph, node: Any) -> str | None:
+        (tensor,) = node.input_tensors
+        source = self._producer(tensor).operation
+        if not has_kernel(source):
+            return f"it reads {source.name!r} ({type(source).__name__}), which has no kernel to fold into"
+        if not is_linear(source.activation):
+            function = getattr(source.activation, "__name__", type(source.activation).__name__)
+            return f"it reads {source.name!r}, which applies {function} first"
+        if graph.is_output(tensor):
+            return f"the output of {source.name!r} is also an output of the model"
+        readers = graph.readers(tensor)
+        if len(readers) > 1:
+            others = sorted({reader.operation.name for reader in readers} - {node.operation.name})
+            return f"the output of {source.name!r} is also read by {', '.join(map(repr, others))}"
+        reason = self._target_obstacle(node.operation, source, len(tensor.shape))
+        if reason is None and source.activity_regularizer is not None:
+            return f"the activity_regularizer of {source.name!r} acts on its output before normalisation"
+        return reason
+
+    def _front_obstacle(self, graph: Graph, node: Any, shift: np.ndarray) -> str | None:
+        (tensor,) = node.outputs
+        if graph.is_output(tensor):
+            return "its output is an output of the model"
+        readers = graph.readers(tensor)
+        if len(readers) != 1:
+            return f"its output is read by {', '.join(repr(reader.operation.name) for reader in readers)}"
+        reader = readers[0].operation
+        if not has_kernel(reader):
+            return f"its output is read by {reader.name!r} ({type(reader).__name__}), which has no kernel"
+        reason = self._target_obstacle(node.operation, reader, len(tensor.shape))
+        if reason is not None:
+            return reason
+        if np.any(shift):
+            if isinstance(reader, TRANSPOSED):
+                return f"at the border {reader.name!r}, being transposed, adds up fewer shifted values"
+            if isinstance(reader, layers.Dense):
+                return None
+            if reader.padding != "valid" and max(reader.kernel_size) > 1:
+                return (
+                    f"{reader.name!r} pads ('{reader.padding}') with zeros, which would have to be the shift"
+                )
+        return None
+
+    def _target_obstacle(self, norm: Any, target: Any, rank: int) -> str | None:
+        axis = norm.axis % rank
+        if axis != channel_axis(target, rank):
+            return f"it normalises axis {axis}, the channels of {target.name!r} are on axis {channel_axis(target, rank)}"
+        count = len(self.calls[id(target)])
+        if count > 1:
+            return f"{target.name!r} is shared: called {count} times"
+        if target.compute_dtype != norm.compute_dtype:
+            return f"it computes in {norm.compute_dtype}, {target.name!r} in {target.compute_dtype}"
+        return obstacle(target)
+
+
+def _max_error(model: keras.Model, new: keras.Model, probe: Any) -> float:
+    tried = [probe] if probe is not None else _probes(model)
+    for last, inputs in enumerate(tried, start=1 - len(tried)):
+        try:
+            expected = keras.tree.flatten(model(inputs, training=False))
+        except Exception as error:
+            if last < 0:
+                continue
+            raise ValueError(
+                f"cannot measure the error of the folded model {model.name!r}: it does not take the probe "
+                f"({error}). Pass probe=, a batch of inputs."
+            ) from error
+        received = keras.tree.flatten(new(inputs, training=False))
+        return max(map(_relative, expected, received))
+    raise AssertionError("unreachable: the last probe returns or raises")
+
+
+def _relative(expected: Any, received: Any) -> float:
+    a, b = (np.asarray(keras.ops.convert_to_numpy(t), "float64") for t in (expected, received))
+    largest = np.abs(a).max()
+    return float(np.abs(a - b).max() / (largest or 1.0))
+
+
+def _probes(model: keras.Model) -> list[Any]:
+    """Random inputs for `model`; several, of growing size, where it leaves dimensions open."""
+    tensors = keras.tree.flatten(model.inputs)
+    sizes = PROBE_SIZES if any(None in tensor.shape[1:] for tensor in tensors) else PROBE_SIZES[:1]
+    probes = []
+    for size in sizes:
+        rng = np.random.default_rng(0)
+
+        def draw(tensor, size=size, rng=rng):
+            shape = [dimension or size for dimension in tensor.shape[1:]]
+            samples = tensor.shape[0] or (2 if np.prod(shape) <= 64 * 64 * 3 else 1)
+            if keras.backend.is_float_dtype(tensor.dtype):
+                return rng.normal(size=(samples, *shape)).astype(tensor.dtype)
+            return np.ones((samples, *shape), tensor.dtype)
+
+        probes.append(keras.tree.map_structure(draw, model.input))
+    return probes

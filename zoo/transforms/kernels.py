@@ -1,0 +1,142 @@
+"""The linear map inside a convolution or dense layer, as arrays to be scaled and shifted by channel.
+
+Arithmetic is done in float64: what the transforms lose is the one rounding back to the dtype of the layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from zoo.graph import Part, copy_layer, set_values
+
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+WITH_KERNEL = (layers.Dense, *CONVOLUTIONS, *TRANSPOSED, *DEPTHWISE, *SEPARABLE)
+
+_METHODS = ("call", "convolution_op")
+_STOCK = frozenset(getattr(cls, name) for cls in WITH_KERNEL for name in _METHODS if hasattr(cls, name))
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """A float64 array of a Keras variable or tensor."""
+    return np.asarray(keras.ops.convert_to_numpy(value), "float64")
+
+
+def has_kernel(operation: Any) -> bool:
+    """Whether `operation` computes, by the code of the stock layer, a linear map given by a kernel."""
+    if not isinstance(operation, WITH_KERNEL):
+        return False
+    methods = [getattr(type(operation), name, None) for name in _METHODS]
+    return all(method is None or method in _STOCK for method in methods)
+
+
+def obstacle(layer: Any) -> str | None:
+    """Why the kernel of `layer` cannot be replaced by another one, or None."""
+    if getattr(layer, "lora_enabled", False):
+        return f"{layer.name!r} has LoRA enabled: its kernel is a sum; merge it first"
+    if getattr(layer, "quantization_mode", None):
+        return f"{layer.name!r} is quantized to {layer.quantization_mode}: its kernel is rounded"
+    return precision_obstacle(layer)
+
+
+def precision_obstacle(layer: Any) -> str | None:
+    """Why `layer` rounds too coarsely for its arithmetic to be rearranged within 1e-5, or None."""
+    dtypes = {layer.compute_dtype, layer.variable_dtype}
+    if not dtypes <= {"float32", "float64"}:
+        return f"{layer.name!r} computes in {layer.compute_dtype}, which rounds at {_digits(layer.compute_dtype)}"
+    return None
+
+
+def channel_axis(layer: Any, rank: int) -> int:
+    """The axis of the channels in the inputs and outputs of `layer`, both of that rank."""
+    return 1 if getattr(layer, "data_format", None) == "channels_first" else rank - 1
+
+
+class Kernel:
+    """The arrays of one layer; the methods change them to those of the layer composed with a scale or shift.
+
+    Args:
+        layer: A built layer for which `has_kernel` holds.
+    """
+
+    def __init__(self, layer: Any):
+        self.layer = layer
+        if isinstance(layer, SEPARABLE):
+            names = ("depthwise_kernel", "pointwise_kernel")
+        else:
+            names = ("kernel",)
+        self.arrays = {name: to_numpy(getattr(layer, name)) for name in names}
+        self.bias = None if layer.bias is None else to_numpy(layer.bias)
+        if self.bias is None:
+            self.bias = np.zeros(self._output_channels())
+
+    def transform_outputs(self, scale: np.ndarray, shift: np.ndarray) -> None:
+        """Compose with `y -> scale * y + shift` behind the layer; both of shape `(output channels,)`."""
+        if isinstance(self.layer, SEPARABLE):
+            self.arrays["pointwise_kernel"] *= scale
+        elif isinstance(self.layer, TRANSPOSED):
+            self.arrays["kernel"] *= scale[:, None]
+        elif isinstance(self.layer, DEPTHWISE):
+            self.arrays["kernel"] *= scale.reshape(self.arrays["kernel"].shape[-2:])
+        else:
+            self.arrays["kernel"] *= scale
+        self.bias = self.bias * scale + shift
+
+    def transform_inputs(self, scale: np.ndarray, shift: np.ndarray) -> None:
+        """Compose with `x -> scale * x + shift` in front of the layer; both of shape `(input channels,)`.
+
+        The shift is right only where every output sees the whole kernel: nothing padded, nothing transposed.
+        """
+        if isinstance(self.layer, SEPARABLE):
+            depthwise, pointwise = self.arrays["depthwise_kernel"], self.arrays["pointwise_kernel"]
+            taps = tuple(range(depthwise.ndim - 2))
+            seen = (depthwise.sum(taps) * shift[:, None]).reshape(-1)
+            self.bias = self.bias + seen @ pointwise.reshape(len(seen), -1)
+            self.arrays["depthwise_kernel"] = depthwise * scale[:, None]
+        elif isinstance(self.layer, DEPTHWISE):
+            kernel = self.arrays["kernel"]
+            self.bias = self.bias + (kernel.sum(tuple(range(kernel.ndim - 2))) * shift[:, None]).reshape(-1)
+            self.arrays["kernel"] = kernel * scale[:, None]
+        elif isinstance(self.layer, TRANSPOSED):
+            self.arrays["kernel"] = self.arrays["kernel"] * scale
+        else:
+            kernel = self.arrays["kernel"]
+            groups = getattr(self.layer, "groups", 1)
+            outputs = kernel.shape[-1]
+            # Input channel j of group g is channel g * (channels per group) + j of the layer.
+            spread = [np.repeat(v.reshape(groups, -1).T, outputs // groups, axis=1) for v in (scale, shift)]
+            self.bias = self.bias + (kernel * spread[1]).sum(tuple(range(kernel.ndim - 1)))
+            self.arrays["kernel"] = kernel * spread[0]
+
+    def is_finite(self) -> bool:
+        """Whether all numbers are, also after rounding to the dtype of the layer."""
+        arrays = [*self.arrays.values(), self.bias]
+        with np.errstate(over="ignore"):
+            return all(np.isfinite(a.astype(self.layer.variable_dtype)).all() for a in arrays)
+
+    def copy(self) -> Kernel:
+        """An independent copy."""
+        new = object.__new__(Kernel)
+        new.layer, new.bias = self.layer, self.bias.copy()
+        new.arrays = {name: array.copy() for name, array in self.arrays.items()}
+        return new
+
+    def part(self) -> Part:
+        """A layer with these arrays, and otherwise configured like the one they came from."""
+        return Part(copy_layer(self.layer, use_bias=True), set_values(bias=self.bias, **self.arrays))
+
+    def _output_channels(self) -> int:
+        kernel = next(reversed(self.arrays.values()))
+        if isinstance(self.layer, DEPTHWISE):
+            return kernel.shape[-1] * kernel.shape[-2]
+        return kernel.shape[-2 if isinstance(self.layer, TRANSPOSED) else -1]
+
+
+def _digits(dtype: str) -> str:
+    return {"float16": "1e-3", "bfloat16": "1e-2"}.get(dtype, "more than 1e-6")
