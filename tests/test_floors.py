@@ -1,0 +1,195 @@
+"""The listing of the files is the flow of the data: a module imports only from lower floors."""
+
+import ast
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Within a package its files may import one another, without a circle; towards the outside it has one floor.
+FLOORS = {
+    "spec": 0,
+    "naming": 0,
+    "normalization": 0,
+    "pretrained": 0,
+    "catalog": 1,
+    "blocks": 1,
+    "graph": 1,
+    "rolled": 1,
+    "weights": 1,
+    "models": 2,
+    "sites": 2,
+    "preprocessing": 2,
+    "cards": 3,
+    "settings": 3,
+    "transforms": 3,
+    "probes": 3,
+    "callbacks": 4,
+    "__init__": 5,  # the public names
+    "experiments": 6,
+    "site": 7,
+}
+LIBRARY = {part for part, floor in FLOORS.items() if floor <= FLOORS["__init__"]}
+
+# Besides the standard library. h5py reads the weights files of Keras and comes with it.
+LIBRARY_NEEDS = {"keras", "numpy", "h5py", "zoo"}
+# A backend by name: imported inside the function that runs on it, or in a file that is.
+ONE_BACKEND = {"tensorflow", "jax", "torch"}
+BACKEND_FILES = {"zoo.rolled.tensorflow_loop", "zoo.rolled.jax_loop"}
+
+# What lists models, plans experiments or draws figures has no use for a backend: that takes seconds to start.
+NO_KERAS = (
+    "zoo.spec",
+    "zoo.naming",
+    "zoo.catalog",
+    "zoo.pretrained",
+    "zoo.experiments.spec",
+    "zoo.experiments.catalog",
+    "zoo.experiments.plan",
+    "zoo.experiments.results",
+    "zoo.experiments.statistics",
+    "zoo.experiments.publication",
+    "zoo.experiments.figures",
+)
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, and whether importing the file already imports it."""
+
+    line: int
+    module: str
+    at_once: bool
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {module_of(path): path for path in sorted((ROOT / "zoo").rglob("*.py"))}
+
+
+def part_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports(module: str) -> list[Import]:
+    found = []
+
+    def visit(node, at_once):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            at_once = False
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            return
+        if isinstance(node, ast.Import):
+            found.extend(Import(node.lineno, alias.name, at_once) for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, (
+                f"{module}, line {node.lineno}: absolute imports only, so that floors can be read"
+            )
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                found.append(Import(node.lineno, name if name in FILES else node.module, at_once))
+        for child in ast.iter_child_nodes(node):
+            visit(child, at_once)
+
+    visit(ast.parse(FILES[module].read_text(encoding="utf-8")), True)
+    return found
+
+
+def test_every_file_has_a_floor():
+    assert {part_of(module) for module in FILES} <= set(FLOORS)
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_imports_come_from_lower_floors(module):
+    floor = FLOORS[part_of(module)]
+    for i in imports(module):
+        part = part_of(i.module)
+        if i.module.split(".")[0] == "zoo" and part != part_of(module):
+            assert FLOORS[part] < floor, (
+                f"{module}, line {i.line}: on floor {floor}, imports {i.module} from floor {FLOORS[part]}"
+            )
+
+
+def test_files_of_a_package_import_one_another_without_a_circle():
+    graph = {module: {i.module for i in imports(module) if i.module in FILES} for module in FILES}
+    done, trail = set(), []
+
+    def walk(module):
+        assert module not in trail, " -> ".join([*trail[trail.index(module) :], module])
+        if module in done:
+            return
+        trail.append(module)
+        for needed in sorted(graph[module]):
+            # A package that gathers the names of its files is imported by none of them.
+            if needed != module:
+                walk(needed)
+        trail.pop()
+        done.add(module)
+
+    for module in sorted(graph):
+        walk(module)
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if part_of(m) in LIBRARY])
+def test_the_library_needs_keras_and_numpy_only(module):
+    for i in imports(module):
+        package = i.module.split(".")[0]
+        if package in sys.stdlib_module_names or package in LIBRARY_NEEDS:
+            continue
+        assert package in ONE_BACKEND, f"{module}, line {i.line}: imports {i.module}"
+        assert module in BACKEND_FILES or not i.at_once, (
+            f"{module}, line {i.line}: imports {i.module} for everyone"
+        )
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if m.startswith(NO_KERAS)])
+def test_what_needs_no_backend_starts_none(module):
+    def reached(module, seen):
+        for i in imports(module):
+            assert i.module.split(".")[0] not in {"keras", *ONE_BACKEND} or not i.at_once, (
+                f"{module}, line {i.line}: imports {i.module}"
+            )
+            if i.at_once and i.module in FILES and i.module not in seen:
+                reached(i.module, seen | {i.module})
+
+    reached(module, {module})
+
+
+# Rewriting a graph moves activations that are there; it does not decide where one belongs.
+REWRITES = {"transforms", "sites", "graph", "rolled"}
+ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
+
+
+@pytest.mark.parametrize("module", [m for m in FILES if part_of(m) in LIBRARY - REWRITES - {"blocks"}])
+def test_only_blocks_places_an_activation(module):
+    def visit(node, function):
+        if isinstance(node, ast.FunctionDef):
+            function = node.name
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            places = name.split(".")[-1] in ACTIVATION_LAYERS or name.startswith("keras.ops.relu")
+            # The classifier's activation ends the net and belongs to no ordering.
+            built_in = name.startswith(("layers.", "keras.layers.")) and any(
+                keyword.arg == "activation" for keyword in node.keywords
+            )
+            assert not (places or built_in) or function == "_head", (
+                f"{module}, line {node.lineno}: {ast.unparse(node)} belongs into zoo/blocks.py"
+            )
+        for child in ast.iter_child_nodes(node):
+            visit(child, function)
+
+    visit(ast.parse(FILES[module].read_text(encoding="utf-8")), None)
+
+
+def test_only_the_engine_trains():
+    """`fit` and `train_on_batch` are called under zoo/experiments, where seeds, threads and records are."""
+    for module in FILES:
+        for node in ast.walk(ast.parse(FILES[module].read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                trains = node.func.attr in ("fit", "train_on_batch", "apply_gradients")
+                assert not trains or part_of(module) == "experiments", f"{module}, line {node.lineno}"
