@@ -1,11 +1,15 @@
 """Small nets and measurements for the tests of the experiment engine, importable by worker processes."""
 
+import concurrent.futures
 import os
 import time
 
 import keras
 
+from zoo.experiments.conduct import conduct
 from zoo.experiments.measurements import Row
+from zoo.experiments.publication import publish
+from zoo.experiments.run import perform
 from zoo.experiments.spec import Arm, Dataset, Experiment, Hook, Recipe
 
 HERE = "tests.experiments.toys"
@@ -87,3 +91,20 @@ def experiment(**changes):
 
 def hook(name, **changes):
     return Hook(name=f"{HERE}:{name}", **changes)
+
+
+class Here:
+    """Workers that are this very process."""
+
+    workers = 1
+
+    def submit(self, job, runs):
+        future = concurrent.futures.Future()
+        future.set_result(perform(job.run, job.id, runs))
+        return future
+
+
+def published(folder, experiment, **about):
+    """Run an experiment in this process and publish it in `folder`."""
+    collected = conduct(experiment, runs=folder / "runs", workers=Here(), backend="tensorflow", **about)
+    return publish(collected, command="a test", folder=folder)

@@ -104,8 +104,9 @@ def _finding(
     low, high = min([low, *finite]), max([high, *finite])
     # Published numbers have six digits.
     slack = 1e-5 * max(abs(low), abs(high), 1e-12) if math.isfinite(low) else 0.0
+    published = before.get(seed, math.nan)
     diverged = not math.isfinite(now)
-    inside = not math.isfinite(before.get(seed, math.nan)) if diverged else low - slack <= now <= high + slack
+    inside = not math.isfinite(published) if diverged else low - slack <= now <= high + slack
     bits = (
         "the weights are equal to the bit"
         if same_bits
@@ -113,8 +114,8 @@ def _finding(
     )
     where = "inside" if inside else "OUTSIDE"
     words = (
-        f"{name}, {title}: {metric} {now:.4g} (published {before.get(seed, math.nan):.4g}) is {where} the published "
-        f"band from {low:.4g} to {high:.4g}; {bits}"
+        f"{name}, {title}: {metric} {now:.4g} (published {published:.4g}) is {where} the published band from "
+        f"{low:.4g} to {high:.4g}; {bits}"
     )
     return Finding(inside=inside, same_bits=same_bits, words=words)
 

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.experiments import catalog, environment, publication
+from zoo.experiments.durations import minutes
 from zoo.experiments.execution import ExecutionError, cores, pool
 from zoo.experiments.plan import describe_size
-from zoo.experiments.progress import minutes, watching
+from zoo.experiments.progress import watching
 from zoo.experiments.publication import PublicationError
 from zoo.experiments.results import DEFAULT_FOLDER, RunFolderError
 from zoo.experiments.spec import Experiment, quick
@@ -226,12 +227,17 @@ def _number(value: float | None) -> str:
 
 
 def _status(options: argparse.Namespace) -> int:
+    import multiprocessing
+
     from zoo.experiments.freshness import FRESH, status
 
-    states = [status(experiment) for experiment in _chosen(options.names)]
-    for state in states:
-        print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
-    return 0 if all(state.word == FRESH for state in states) else 1
+    chosen = _chosen(options.names)
+    fresh = True
+    with multiprocessing.get_context("spawn").Pool(min(cores(), len(chosen))) as workers:
+        for state in workers.imap(status, chosen):
+            print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
+            fresh = fresh and state.word == FRESH
+    return 0 if fresh else 1
 
 
 def _check(options: argparse.Namespace) -> int:

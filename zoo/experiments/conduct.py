@@ -87,7 +87,12 @@ def conduct(
         for seed in seeds_of(experiment, arm)
         for run in [run_of(experiment, arm, seed, backend=backend, rate=rates[arm.label])]
     ]
-    execute([job for _, _, job in wanted], runs=runs, workers=workers, watch=watch)
+
+    def watch_both(*, running, finished):
+        watch(running=running, finished=[*(job for _, _, job in tuning), *finished])
+
+    second = watch_both if watch is not None else None
+    execute([job for _, _, job in wanted], runs=runs, workers=workers, watch=second)
     done = [_finished(arm, run, job, runs) for arm, run, job in wanted]
     return Collected(experiment=experiment, tuning=tuple(tuned), runs=tuple(done), rates=rates)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from zoo.experiments.durations import minutes
 from zoo.experiments.execution import Job
 from zoo.experiments.results import RunFolder
 
@@ -81,21 +82,6 @@ def watching(total: int, workers: int, runs: Path) -> Iterator[Bars | Lines]:
     )
     with Progress(*columns, console=Console()) as progress:
         yield Bars(progress, total, workers, runs)
-
-
-def minutes(value: float) -> str:
-    """A time in words.
-
-    Example:
-        >>> from zoo.experiments.progress import minutes
-        >>> minutes(0.4), minutes(41.2), minutes(150)
-        ('24 s', '41 min', '2 h 30 min')
-    """
-    if value < 1:
-        return f"{round(value * 60)} s"
-    if value < 90:
-        return f"{round(value)} min"
-    return f"{round(value) // 60} h {round(value) % 60} min"
 
 
 def _share(job: Job, runs: Path) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.experiments.progress import minutes
+from zoo.experiments.durations import minutes
 from zoo.experiments.results import write_atomically
 from zoo.experiments.spec import Dataset, Experiment, plain
 from zoo.experiments.statistics import paired_difference, summarise
@@ -66,14 +66,20 @@ def observations(collected: Any) -> list[Observation]:
         collected: A `zoo.experiments.conduct.Collected`.
     """
     rows = [
-        Observation(run.label, run.seed, metric, _short(x), _short(value))
+        Observation(run.label, run.seed, metric, published_number(x), published_number(value))
         for run in collected.runs
         for line in run.lines
         for metric, x, value in line["rows"]
         if metric != "learning_rate"  # the recipe says it
     ]
     return rows + [
-        Observation(run.label, run.seed, TUNING, _short(run.rate), _short(run.series("train_loss")[-1][1]))
+        Observation(
+            run.label,
+            run.seed,
+            TUNING,
+            published_number(run.rate),
+            published_number(run.series("train_loss")[-1][1]),
+        )
         for run in collected.tuning
     ]
 
@@ -262,7 +268,7 @@ def _tables(experiment: Experiment, last: dict, hashes: dict) -> dict[str, list[
                 if metric == WEIGHTS:
                     row["weights"] = ", ".join((hashes[label, seed] or "")[:8] for seed in experiment.seeds)
                 elif values := list(last.get((label, metric), {}).values()):
-                    row[metric.replace("_", " ")] = _finite(_short(sum(values) / len(values)))
+                    row[metric.replace("_", " ")] = _finite(published_number(sum(values) / len(values)))
             rows.append(row)
         tables[figure.name or "table_figure"] = rows
     return tables
@@ -280,7 +286,7 @@ def _arm(collected: Any, label: str) -> dict:
             {
                 "rate": run.rate,
                 "seed": run.seed,
-                "train_loss": _finite(_short(run.series("train_loss")[-1][1])),
+                "train_loss": _finite(published_number(run.series("train_loss")[-1][1])),
             }
             for run in tuning
         ],
@@ -311,10 +317,10 @@ def _checksum(about: Mapping[str, Any], table: bytes) -> str:
     return digest.hexdigest()
 
 
-def _short(value: float | str) -> float:
+def published_number(value: float | str) -> float:
     """A number as it is published."""
     return float(f"{float(value):.{DIGITS}g}")
 
 
 def _finite(value: float) -> float | None:
-    return _short(value) if math.isfinite(value) else None
+    return published_number(value) if math.isfinite(value) else None

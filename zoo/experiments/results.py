@@ -175,7 +175,10 @@ class RunFolder:
     def load_checkpoint(self) -> dict[str, np.ndarray] | None:
         """The last checkpoint; `None` where there is none or where it is damaged (zip checksums tell)."""
         try:
-            with np.load(self.path / "checkpoint.npz", allow_pickle=False) as stored:
+            with (
+                (self.path / "checkpoint.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as stored,
+            ):
                 return {name: stored[name] for name in stored.files}
         except FileNotFoundError:
             return None

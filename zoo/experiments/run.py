@@ -39,15 +39,9 @@ def perform(run: Run, run_id: str, runs: str | Path) -> dict:
 
 def _train(run: Run, folder: RunFolder) -> dict:
     environment.pin_threads()
-    import keras
+    from zoo.experiments.training import Training, forget_graphs
 
-    from zoo.experiments.training import Training
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        tf.get_logger().setLevel("ERROR")  # it warns of retracing; each run traces its own steps once
-    keras.backend.clear_session()  # a worker does many runs; without this each leaves its graph behind
+    forget_graphs()
     training = Training(run)
     if training.id != folder.id:
         raise RunFolderError(

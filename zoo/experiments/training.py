@@ -41,6 +41,15 @@ def build_model(name: str, *, images: Images, seed: int, **options: Any) -> kera
     return make(**{"input_shape": images.shape, "classes": images.classes, **options})
 
 
+def forget_graphs() -> None:
+    """Free what earlier runs of this process left behind: a worker does many."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # it warns of retracing; each run traces its own steps, once
+    keras.backend.clear_session()
+
+
 class Training:
     """One run from its first step to its last.
 

@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from zoo.experiments import catalog
+from zoo.experiments.command import main
+from zoo.experiments.durations import minutes
+from zoo.experiments.progress import Lines
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_list_names_every_experiment_with_its_cost_and_needs_no_backend():
+    code = (
+        "import sys; from zoo.experiments.command import main; main(['list']); "
+        "assert not {'keras', 'tensorflow', 'altair'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in catalog.names():
+        assert name in done.stdout
+    assert "30 runs, about" in done.stdout and "on " in done.stdout
+
+
+def test_an_unknown_name_is_answered_with_the_nearest(capsys):
+    assert main(["run", "fom"]) == 2
+    assert "reproduce: unknown experiment 'fom'; did you mean 'form'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "form", "--workers", "0"], ["fly"], []])
+def test_wrong_arguments_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_an_unreachable_scheduler_is_said(capsys, monkeypatch):
+    pytest.importorskip("distributed")
+    from zoo.experiments import execution
+
+    monkeypatch.setattr(execution.DaskPool.__init__, "__kwdefaults__", {"timeout": 0.5})
+    assert main(["run", "form", "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "no Dask scheduler answers at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
+
+
+def test_a_quick_run_on_another_data_set_answers_and_publishes_nothing(tmp_path):
+    """Through the script itself, as a reader gives it, in a folder that is not the repository."""
+    command = [sys.executable, ROOT / "scripts/reproduce.py", "run", "form", "--quick", "--dataset", "digits"]
+    environment = {**os.environ, "PYTHONWARNINGS": "default"}
+    done = subprocess.run(
+        [*command, "--seeds", "1", "--workers", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "form: 6 runs, about" in done.stdout
+    assert "equal to the bit in 1 of 1" in " ".join(done.stdout.split())
+    assert not (tmp_path / "docs").exists() and (tmp_path / "runs").is_dir()
+
+
+def test_times_in_words():
+    assert [minutes(m) for m in (0.1, 1, 41.4, 100)] == ["6 s", "1 min", "41 min", "1 h 40 min"]
+
+
+def test_plain_lines_tell_what_is_left(capsys, monkeypatch):
+    now = iter([0.0, 100.0, 110.0, 200.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(now))
+    lines = Lines(8)
+    for finished in ([], ["a"], ["a", "b"]):
+        lines(running=[], finished=finished)
+    assert capsys.readouterr().out.splitlines() == ["0 of 8 runs done", "2 of 8 runs done, about 10 min left"]

@@ -1,0 +1,161 @@
+"""Many runs: workers die, commands share a folder, a cluster loses a worker; nothing is lost."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.experiments import toys
+from zoo.experiments.execution import ExecutionError, Job, execute, pool
+from zoo.experiments.plan import run_of
+from zoo.experiments.results import RunFolder
+from zoo.experiments.run import identify
+
+ROOT = Path(__file__).parents[2]
+
+
+def jobs(marks, seeds=range(4), **changes):
+    hooks = (
+        toys.hook("mark", when="start", arguments={"path": str(marks)}),
+        toys.hook("sleep", when="interval", arguments={"seconds": 0.1}),
+        *changes.pop("hooks", ()),
+    )
+    experiment = toys.experiment(hooks=hooks, seeds=tuple(seeds), **changes)
+    runs = [run_of(experiment, experiment.arms[0], seed, backend="tensorflow") for seed in seeds]
+    return [Job(run, identify(run), f"seed {run.seed}") for run in runs]
+
+
+def begun(marks):
+    """Seeds whose run was begun, one entry each time."""
+    return sorted(int(line.split()[0]) for line in marks.read_text().splitlines())
+
+
+def test_a_worker_that_dies_is_replaced_and_its_run_goes_on(tmp_path):
+    killer = toys.hook("die_once", when="interval", arguments={"path": str(tmp_path / "died")})
+    todo = jobs(tmp_path / "marks", seeds=(0, 1), hooks=(killer,))
+    with pool(workers=1) as workers:
+        execute(todo, runs=tmp_path / "runs", workers=workers)
+    assert (tmp_path / "died").exists()
+    assert all(RunFolder(tmp_path / "runs", job.id).result() for job in todo)
+    assert set(begun(tmp_path / "marks")) == {0, 1}
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path):
+    (good,) = jobs(tmp_path / "marks", seeds=(0,))
+    (bad,) = jobs(tmp_path / "marks", seeds=(1,), hooks=(toys.hook("fails"),))
+    with (
+        pool(workers=1) as workers,
+        pytest.raises(
+            ExecutionError, match=r"1 of 2 runs failed; .*\n  seed 1: RuntimeError: this measurement fails"
+        ),
+    ):
+        execute([bad, good], runs=tmp_path, workers=workers)
+    assert RunFolder(tmp_path, good.id).result() and not RunFolder(tmp_path, bad.id).result()
+
+
+SHARE = """
+import sys
+from pathlib import Path
+from tests.experiments.test_execution import jobs
+from zoo.experiments.execution import execute, pool
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    with pool(workers=1) as workers:
+        execute(jobs(folder / "marks"), runs=folder / "runs", workers=workers)
+"""
+
+
+def test_two_commands_on_one_folder_share_the_work(tmp_path):
+    script = tmp_path / "share.py"
+    script.write_text(SHARE)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    both = [subprocess.Popen([sys.executable, script, tmp_path], env=environment) for _ in range(2)]
+    assert [process.wait(timeout=240) for process in both] == [0, 0]
+    assert begun(tmp_path / "marks") == [0, 1, 2, 3], "each run was begun once"
+    processes = {line.split()[1] for line in (tmp_path / "marks").read_text().splitlines()}
+    assert len(processes) == 2, "both commands' workers did some"
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def dask(tmp_path, *arguments):
+    """A Dask scheduler or worker as a process of its own, on loopback."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "10s",
+        "DASK_TEMPORARY_DIRECTORY": str(tmp_path / "dask"),
+    }
+    log = (tmp_path / f"dask-{arguments[0]}-{time.monotonic_ns()}.log").open("w")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments], env=environment, stdout=log, stderr=log, cwd=tmp_path
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        log.close()
+
+
+def dask_worker(tmp_path, address):
+    return dask(
+        tmp_path, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"
+    )
+
+
+def test_a_dask_worker_killed_midway_loses_nothing_and_doubles_nothing(tmp_path):
+    pytest.importorskip("distributed")
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    todo = jobs(tmp_path / "marks")
+    scheduler = dask(tmp_path, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
+    with scheduler, dask_worker(tmp_path, address) as first, dask_worker(tmp_path, address):
+        killed = []
+
+        def kill_the_first_at_work(*, running, finished):
+            """As soon as it has recorded an interval of a run, and before that run is done."""
+            for job in todo:
+                folder = RunFolder(tmp_path / "runs", job.id)
+                mine = [line for line in folder.lines() if line["process"] == first.pid]
+                if not killed and len(mine) >= 2 and folder.result() is None:
+                    first.send_signal(signal.SIGKILL)
+                    killed.append(job)
+
+        deadline = time.monotonic() + 60
+        while True:  # the scheduler takes a moment to listen
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        with pool(scheduler=address) as workers:
+            execute(todo, runs=tmp_path / "runs", workers=workers, watch=kill_the_first_at_work)
+    assert killed
+    assert begun(tmp_path / "marks") == [0, 1, 2, 3], (
+        "the run of the killed worker was resumed, not begun again"
+    )
+    for job in todo:
+        lines = RunFolder(tmp_path / "runs", job.id).lines()
+        assert [line["line"] for line in lines] == list(range(7))
+    assert {line["process"] for line in RunFolder(tmp_path / "runs", killed[0].id).lines()} > {first.pid}
+
+
+def test_no_scheduler_is_said():
+    pytest.importorskip("distributed")
+    from zoo.experiments.execution import DaskPool
+
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with pytest.raises(ExecutionError, match=re.escape(f"no Dask scheduler answers at '{address}'")):
+        DaskPool(address, timeout=0.5)

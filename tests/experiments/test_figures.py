@@ -1,0 +1,151 @@
+import json
+import math
+import re
+
+import pytest
+
+from tests.experiments import toys
+from zoo.experiments.figures import DASHES, INK, LARGEST, PALETTE, chart, draw, svg
+from zoo.experiments.publication import Observation, Published
+from zoo.experiments.spec import Figure
+
+vl_convert = pytest.importorskip("vl_convert")
+alt = pytest.importorskip("altair")
+
+WIDTHS = (4, 8)
+KINDS = ("none", "all")
+EXPERIMENT = toys.experiment(
+    arms=tuple(
+        toys.arm(f"{width} {kind}", factors={"width": width, "kind": kind, "net": "mlp"})
+        for width in WIDTHS
+        for kind in KINDS
+    )
+)
+
+
+def published(epochs=4, diverged=None):
+    rows = [
+        Observation(arm.label, seed, "test_accuracy", float(x), 0.5 + 0.01 * seed + 0.1 * i - 0.2 / x)
+        for i, arm in enumerate(EXPERIMENT.arms)
+        for seed in range(5)
+        for x in range(1, epochs + 1)
+    ]
+    if diverged:
+        rows = [
+            Observation(row.arm, row.seed, row.metric, row.x, math.nan)
+            if row.arm == diverged and row.seed == 0 and row.x == epochs
+            else row
+            for row in rows
+        ]
+    arms = [
+        {
+            "label": arm.label,
+            "runs": [
+                {"status": "diverged" if arm.label == diverged and seed == 0 else "done"} for seed in range(5)
+            ],
+        }
+        for arm in EXPERIMENT.arms
+    ]
+    return Published(name="toy", about={"arms": arms, "checksum": "0"}, rows=tuple(rows))
+
+
+FIGURES = {
+    "curves": Figure(title="Curves", x_title="epoch", y_title="test accuracy"),
+    "panels": Figure(colour="kind", panel="width", title="Panels"),
+    "dots": Figure(kind="dots", title="Dots"),
+    "factor": Figure(kind="factor", x="width", colour="kind", baseline=0.1, baseline_label="chance"),
+    "series": Figure(kind="series", x_scale="log", arms=("4 none",)),
+}
+
+
+def values(specification):
+    text = specification.get("data", {}).get("values")
+    return text or next(iter(specification["datasets"].values()))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_charts_are_valid_and_the_bytes_are_stable(name):
+    specification = chart(EXPERIMENT, FIGURES[name], published())
+    alt.Chart.from_dict(specification)
+    first = svg(specification)
+    assert first == svg(chart(EXPERIMENT, FIGURES[name], published()))
+    assert first.startswith("<svg") and "NaN" not in first
+    assert "background" not in specification or specification["background"] == "transparent"
+
+
+def test_bands_and_seeds_are_those_of_the_rows():
+    records = values(chart(EXPERIMENT, FIGURES["curves"], published()))
+    mine = [record for record in records if record["arm"] == "4 none" and record["x"] == 2]
+    assert [record["y"] for record in mine if record["s"] is not None] == pytest.approx(
+        [0.4, 0.41, 0.42, 0.43, 0.44]
+    )
+    (mean,) = [record for record in mine if record["s"] is None]
+    assert mean["y"] == pytest.approx(0.42)
+    assert 0.4 <= mean["l"] < 0.42 < mean["h"] <= 0.44
+
+
+def test_a_factor_is_drawn_over_the_last_values():
+    records = values(chart(EXPERIMENT, FIGURES["factor"], published()))
+    means = [(r["arm"], r["x"], r["y"]) for r in records if r["s"] is None]
+    assert means == [("none", 4, 0.47), ("none", 8, 0.67), ("all", 4, 0.57), ("all", 8, 0.77)]
+
+
+def test_every_arm_has_a_colour_and_a_dash_of_its_own():
+    text = json.dumps(chart(EXPERIMENT, FIGURES["curves"], published()))
+    scales = [json.loads(found) for found in re.findall(r'"range": (\[\[.*?\]\]|\["#.*?\])', text)]
+    colours = next(scale for scale in scales if isinstance(scale[0], str))
+    dashes = next(scale for scale in scales if isinstance(scale[0], list))
+    assert len(set(colours)) == len(set(map(tuple, dashes))) == 4
+    both = {(PALETTE[i % len(PALETTE)], tuple(DASHES[i % len(DASHES)])) for i in range(24)}
+    assert len(both) == 24
+
+
+def luminance(colour):
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("colour", [INK, *PALETTE])
+@pytest.mark.parametrize("page", ["#ffffff", "#1e2129"])
+def test_colours_stand_out_on_light_and_dark_pages(colour, page):
+    light, dark = sorted((luminance(colour), luminance(page)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def test_divergence_is_in_the_legend_and_marked():
+    specification = chart(EXPERIMENT, FIGURES["curves"], published(diverged="8 all"))
+    records = values(specification)
+    assert "8 all (1 diverged)" in {record["arm"] for record in records}
+    assert sum(record.get("e", 0) for record in records) == 1
+    assert "8 all (1 diverged)" in svg(specification)
+
+
+def test_long_curves_are_thinned_out_to_a_size_a_page_can_carry():
+    specification = chart(EXPERIMENT, FIGURES["curves"], published(epochs=500))
+    assert len(json.dumps(specification, separators=(",", ":"))) <= LARGEST
+    places = sorted({record["x"] for record in values(specification)})
+    assert places[0] == 1 and places[-1] == 500
+
+
+def test_axes_carry_their_titles_and_the_text_its_description():
+    specification = chart(EXPERIMENT, FIGURES["curves"], published())
+    drawn = svg(specification)
+    assert "epoch" in drawn and "test accuracy" in drawn
+    assert specification["description"].startswith("Curves. Thin lines: single seeds. Thick: mean of 5 seeds")
+
+
+def test_drawing_writes_both_files_and_needs_no_keras(tmp_path):
+    import dataclasses
+    import subprocess
+    import sys
+
+    experiment = dataclasses.replace(EXPERIMENT, figures=(Figure(), Figure(name="proof", kind="table")))
+    assert [path.name for path in draw(experiment, published(), tmp_path)] == ["toy.vl.json", "toy.svg"]
+    code = "import sys, zoo.experiments.figures; assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_metric_that_nobody_measured_is_refused():
+    with pytest.raises(ValueError, match="draws 'speed', of which nothing is published"):
+        chart(EXPERIMENT, Figure(metric="speed"), published())

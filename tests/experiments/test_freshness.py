@@ -1,0 +1,172 @@
+import dataclasses
+import json
+
+import keras
+import pytest
+
+from tests.experiments import toys
+from zoo.experiments import check, freshness, publication
+from zoo.experiments.data import load
+from zoo.experiments.freshness import FRESH, MISSING, STALE, status
+from zoo.experiments.spec import Comparison, Figure
+
+MEASURED = toys.arm("measured", trains=False, hooks=(toys.hook("weight_norm", when="start"),))
+EXPERIMENT = toys.experiment(
+    arms=(toys.arm("trained"), MEASURED),
+    recipe=dataclasses.replace(toys.RECIPE, epochs=2),
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published")
+    toys.published(folder, EXPERIMENT)
+    return folder
+
+
+def test_fresh(folder):
+    state = status(EXPERIMENT, folder)
+    assert state.word == FRESH, state.why
+    assert "2 arms build the same graphs, read the same data and retrace their first losses" in state.why
+
+
+def test_missing_and_edited(folder, tmp_path):
+    state = status(EXPERIMENT, tmp_path)
+    assert state.word == MISSING and "scripts/reproduce.py run toy makes it" in state.why
+    (tmp_path / "toy.csv").write_bytes((folder / "toy.csv").read_bytes() + b"trained,0,test_accuracy,9,1\n")
+    (tmp_path / "toy.json").write_bytes((folder / "toy.json").read_bytes())
+    state = status(EXPERIMENT, tmp_path)
+    assert state.word == STALE and "changed after it was published" in state.why
+
+
+def test_words_and_figures_may_change(folder):
+    other = dataclasses.replace(EXPERIMENT, question="Does it really?", figures=(Figure(),), cost=9.0)
+    assert status(other, folder).word == FRESH
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"seeds": (0, 1, 2)}, r"seeds was \[0, 1\] and is \[0, 1, 2\]"),
+        ({"arms": (toys.arm("trained"),)}, "arm 'measured' is gone"),
+        ({"arms": (toys.arm("trained", options={"width": 3}), MEASURED)}, "arm 'trained' has other options"),
+        ({"comparisons": (Comparison(first="trained", second="measured"),)}, "the comparisons changed"),
+        ({"recipe": dataclasses.replace(EXPERIMENT.recipe, batch=25)}, "recipe was"),
+    ],
+)
+def test_another_spec_is_stale(folder, change, why):
+    import re
+
+    state = status(dataclasses.replace(EXPERIMENT, **change), folder)
+    assert state.word == STALE and re.search(why, state.why), state.why
+
+
+def test_a_changed_default_cannot_hide(folder, monkeypatch):
+    original = toys.net
+    monkeypatch.setattr(toys, "net", lambda *a, **o: original(*a, **{"rate": 0.3, **o}))
+    state = status(EXPERIMENT, folder)
+    assert state.word == STALE
+    assert "arm 'trained': the code builds another graph" in state.why
+
+
+def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
+    original = toys.net
+
+    def scaled(*arguments, **options):
+        model = original(*arguments, **options)
+        model.set_weights([weight * 1.01 for weight in model.get_weights()])
+        return model
+
+    monkeypatch.setattr(toys, "net", scaled)
+    state = status(EXPERIMENT, folder)
+    assert state.word == STALE
+    assert "the loss of step 1 of seed 0 was" in state.why
+    assert "arm 'measured': weight_norm at 0 was" in state.why
+
+
+def test_another_optimiser_shows_in_the_second_loss(folder, monkeypatch):
+    from zoo.experiments import steps
+
+    monkeypatch.setattr(steps, "make_optimizer", lambda recipe, total: keras.optimizers.SGD(0.04))
+    state = status(EXPERIMENT, folder)
+    assert state.word == STALE and "the loss of step 2 of seed 0 was" in state.why
+
+
+def test_other_images_show(folder, monkeypatch):
+    original = load
+
+    def others(dataset):
+        return dataclasses.replace(original(dataset), sha256="0" * 64)
+
+    monkeypatch.setattr("zoo.experiments.training.load", others)
+    state = status(EXPERIMENT, folder)
+    assert state.word == STALE and "the images are others" in state.why
+
+
+def republished(folder, tmp_path, **environment):
+    """The same publication, claimed to come from elsewhere."""
+    about = json.loads((folder / "toy.json").read_text())
+    about["environment"].update(environment)
+    table = (folder / "toy.csv").read_bytes()
+    about["checksum"] = publication._checksum(about, table)
+    (tmp_path / "toy.json").write_text(json.dumps(about))
+    (tmp_path / "toy.csv").write_bytes(table)
+    return tmp_path
+
+
+def test_elsewhere_three_digits_are_enough(folder, tmp_path, monkeypatch):
+    original = toys.net
+
+    def nearly(*arguments, **options):
+        model = original(*arguments, **options)
+        model.set_weights([weight * (1 + 1e-5) for weight in model.get_weights()])
+        return model
+
+    monkeypatch.setattr(toys, "net", nearly)
+    assert status(EXPERIMENT, folder).word == STALE
+    state = status(EXPERIMENT, republished(folder, tmp_path, processor="another"))
+    assert state.word == FRESH and "processor was 'another'" in state.why
+
+
+def test_runs_of_another_backend_are_judged_by_graph_and_data(folder, tmp_path):
+    state = status(EXPERIMENT, republished(folder, tmp_path, backend="jax"))
+    assert state.word == FRESH and "backend was 'jax' and is 'tensorflow'" in state.why
+
+
+def repeat(folder, **changes):
+    return list(
+        check.check(
+            dataclasses.replace(EXPERIMENT, **changes),
+            workers=toys.Here(),
+            backend="tensorflow",
+            seeds=2,
+            folder=folder,
+        )
+    )
+
+
+def test_a_repeated_run_is_inside_and_equal_to_the_bit(folder):
+    findings = repeat(folder)
+    assert len(findings) == 2 and all(finding.inside and finding.same_bits for finding in findings)
+    assert "is inside the published band" in findings[0].words
+    assert "the weights are equal to the bit" in findings[0].words
+
+
+def test_a_run_that_differs_says_so_and_why(folder, tmp_path, monkeypatch):
+    from zoo.experiments import run
+
+    original = toys.net
+    run.fingerprints.cache_clear()
+    monkeypatch.setattr(toys, "net", lambda *a, **o: original(*a, **{**o, "rate": 0.99}))
+    findings = repeat(folder)
+    run.fingerprints.cache_clear()
+    assert not any(finding.inside or finding.same_bits for finding in findings)
+    assert "OUTSIDE" in findings[0].words and "the code computes something else" in findings[0].words
+    elsewhere = republished(folder, tmp_path, threads=2)
+    run.fingerprints.cache_clear()
+    assert "threads was 2 and is 1" in repeat(elsewhere)[0].words
+    run.fingerprints.cache_clear()
+
+
+def test_retracing_sees_momentum():
+    assert freshness.RETRACED >= 3
