@@ -73,8 +73,9 @@ def pieces(context: Context, activation: str, width: int = 32) -> Iterable[Row]:
     where it is not; `growth`, output at 2,000,000 over output at 1,000,000, both less the output at 0: 2 for
     straight lines, 4 for x^2, 8 for x^3.
     """
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float64")
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float64")  # of the input
+    keras.config.set_dtype_policy("float64")  # of the layers
     try:
         net = context.build(
             "mlp3",
@@ -94,9 +95,10 @@ def pieces(context: Context, activation: str, width: int = 32) -> Iterable[Row]:
         grid = np.linspace(-4, 4, 100_001)
         values = f(grid)
         second = np.abs(np.diff(values, 2))
-        bent = second > 1e-13 * np.abs(values).max() * 10
+        bent = second > 1e-13 * np.abs(values).max()
         ends = f(np.array([0.0, 1e6, 2e6]))
     finally:
+        keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
     yield Row("straight_fraction", float(1 - bent.mean()))
     yield Row("kinks", float(bent.sum()))

@@ -19,9 +19,10 @@ def extreme_logits(context: Context, route: str, dtype: str) -> Iterable[Row]:
 
     Args:
         context: Of the run.
-        route: `logits` (`from_logits=True`), `probabilities` (softmax, then `from_logits=False`, which clips
-        at
-            1e-7), or `by hand` (log of exp(z) / sum exp(z), as a textbook writes it).
+        route: `logits` (`from_logits=True`); `softmax` (`from_logits=False` on the very tensor that Keras's
+            softmax returned, which remembers its logits); `probabilities` (the same numbers in another
+            tensor, as after any operation between softmax and loss, clipped at 1e-7); or `by hand` (log of
+            exp(z) / sum exp(z), as a textbook writes it).
         dtype: In which everything is computed.
 
     Rows: `loss`; `loss_error`, relative to the exact value; `gradient`, whose size should approach 1.
@@ -48,6 +49,8 @@ def _loss(route: str, logits):
     target = ops.convert_to_tensor([[1.0, 0.0]], dtype=logits.dtype)
     if route == "logits":
         return ops.categorical_crossentropy(target, logits, from_logits=True)[0]
-    if route == "probabilities":
-        return ops.categorical_crossentropy(target, keras.activations.softmax(logits), from_logits=False)[0]
-    raise ValueError(f"route must be 'logits', 'probabilities' or 'by hand'; received {route!r}")
+    if route in ("softmax", "probabilities"):
+        outputs = keras.activations.softmax(logits)
+        outputs = outputs if route == "softmax" else 1.0 * outputs
+        return ops.categorical_crossentropy(target, outputs, from_logits=False)[0]
+    raise ValueError(f"route must be 'logits', 'softmax', 'probabilities' or 'by hand'; received {route!r}")

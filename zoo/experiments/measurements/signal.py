@@ -54,7 +54,7 @@ def shape_of_values(context: Context, images: int = 256) -> Iterable[Row]:
     layers = [layer for layer in context.model.layers if re.fullmatch(r"dense\d+", layer.name)]
     acts = [layer for layer in context.model.layers if re.fullmatch(r"dense\d+_act", layer.name)]
     x = context.images.x_train[:images]
-    probe = keras.Model(context.model.inputs, [layer.output for layer in (*layers, *acts)])
+    probe = keras.Model(context.model.input, [layer.output for layer in (*layers, *acts)])
     values = [np.asarray(v, np.float64) for v in probe.predict_on_batch(x)]
     before, after = values[: len(layers)], values[len(layers) :]
     squares = [float(np.square(v).mean()) for v in before]
@@ -87,7 +87,7 @@ def _run(context: Context, images: int) -> tuple[list[np.ndarray], list[np.ndarr
     import tensorflow as tf
 
     model = context.model
-    probe = keras.Model(model.inputs, [*_units(model), model.outputs[0]])
+    probe = keras.Model(model.input, [*_units(model), model.outputs[0]])
     x, y = context.images.x_train[:images], context.images.y_train[:images]
     # Batch statistics are what training sees; the moving ones have to be as before when training goes on.
     kept = [(variable, variable.numpy()) for variable in model.non_trainable_variables]

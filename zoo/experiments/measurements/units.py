@@ -1,5 +1,6 @@
 """Units behind activations: dead, silent, saturated."""
 
+import math
 from collections.abc import Iterable
 
 import keras
@@ -13,12 +14,16 @@ def dead(context: Context, images: int = 500) -> Iterable[Row]:
 
     A unit is a channel. Rows, over all sites: `dead_units`, the share of units that are zero at every place
     of every image; `zero_fraction`, the share of single values that are zero; `silent_fraction`, the share of
-    (image, unit) pairs in which the unit is zero everywhere.
+    (image, unit) pairs in which the unit is zero everywhere. All are NaN in a net that diverged.
     """
     sites = [layer.output for layer in context.model.layers if _is_site(layer)]
-    probe = keras.Model(context.model.inputs, sites)
+    probe = keras.Model(context.model.input, sites)
     values = keras.tree.flatten(probe(context.images.x_test[:images], training=False))
-    off = [np.asarray(v) == 0 for v in values]
+    values = [np.asarray(v) for v in values]
+    if not all(np.isfinite(v).all() for v in values):
+        yield from (Row(name, math.nan) for name in ("dead_units", "zero_fraction", "silent_fraction"))
+        return
+    off = [v == 0 for v in values]
     silent = [np.all(o, axis=tuple(range(1, o.ndim - 1))) for o in off]  # of shape (images, channels)
     dead_units = np.concatenate([s.all(axis=0) for s in silent])
     yield Row("dead_units", float(dead_units.mean()))
