@@ -1,12 +1,12 @@
 #!/usr/bin/env python
 """Workers for the experiments from a Slurm cluster.
 
-    scripts/slurm.py --jobs 16 --queue cpu &     # prints the scheduler's address and stays until it is stopped
+    scripts/slurm.py --jobs 16 --queue cpu &    # prints the scheduler's address and stays until it is stopped
     scripts/reproduce.py run all --scheduler tcp://HOST:PORT
 
-The repository and the folder of runs must lie on a file system that all nodes see. Each job is one worker with one
-thread: one and two threads differ in the fifth digit. A job that ends midway loses nothing: another worker goes on
-from its last recorded interval.
+The repository and the folder of runs must lie on a file system that all nodes see. Each job is one worker
+with one thread: one and two threads differ in the fifth digit. A job that ends midway loses nothing: another
+worker goes on from its last recorded interval.
 """
 
 import argparse

@@ -51,7 +51,7 @@ def test_words_and_figures_may_change(folder):
         ({"arms": (toys.arm("trained"),)}, "arm 'measured' is gone"),
         ({"arms": (toys.arm("trained", options={"width": 3}), MEASURED)}, "arm 'trained' has other options"),
         ({"comparisons": (Comparison(first="trained", second="measured"),)}, "the comparisons changed"),
-        ({"recipe": dataclasses.replace(EXPERIMENT.recipe, batch=25)}, "recipe was"),
+        ({"recipe": dataclasses.replace(EXPERIMENT.recipe, batch=25)}, r"recipe\.batch was 50 and is 25$"),
     ],
 )
 def test_another_spec_is_stale(folder, change, why):

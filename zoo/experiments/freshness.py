@@ -92,8 +92,18 @@ def asks_otherwise(experiment: Experiment, about: Mapping[str, Any]) -> list[str
         elif key == "comparisons":
             reasons.append("the comparisons changed; publishing again takes no training")
         else:
-            reasons.append(f"{key} was {_brief(then.get(key))} and is {_brief(now.get(key))}")
+            reasons += _differences(key, then.get(key), now.get(key))
     return reasons
+
+
+def _differences(name: str, then: Any, now: Any) -> list[str]:
+    """What differs, as deep inside as it can be named."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        keys = [key for key in {**then, **now} if then.get(key) != now.get(key)]
+        return [
+            reason for key in keys for reason in _differences(f"{name}.{key}", then.get(key), now.get(key))
+        ]
+    return [f"{name} was {_brief(then)} and is {_brief(now)}"]
 
 
 def _arms_differ(now: list[dict], then: list[dict]) -> list[str]:
