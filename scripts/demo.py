@@ -118,7 +118,8 @@ def main() -> int:
         "noise. The same seed on the same machine gives the same numbers again.\n"
     )
     write(runs, arguments, epochs)
-    folder = os.path.relpath(arguments.out)
+    here = Path.cwd()
+    folder = arguments.out.relative_to(here) if arguments.out.is_relative_to(here) else arguments.out
     console.print(
         f"Wrote curves.png, curves.svg, curves.csv and results.json to {folder}. Next: look at curves.png, "
         "change ARMS in scripts/demo.py and run it again, or read the reasons: scripts/site"
