@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import Parameter, Signature, signature
+from itertools import groupby
 from typing import Any
 
 import keras
 from keras import layers
 
-from zoo.blocks import ORDERINGS, PLAIN_ORDERINGS, Parts, place, residual_unit, residual_units
+from zoo.blocks import ORDERINGS, PLAIN_ORDERINGS, Parts, Unit, place, residual_unit, residual_units
 from zoo.catalog import specify
 from zoo.naming import activation_of
 from zoo.spec import OPTIONS, ModelSpec
@@ -88,10 +90,23 @@ def assemble(spec: ModelSpec, *, name: str | None = None) -> keras.Model:
     body = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}[spec.family]
     net = keras.Model(image, _head(body(image, parts), parts), name=name or spec.name)
     if spec.weights is not None:
-        from zoo.weights import load
-
-        load(net, spec)
+        _load_weights(net, spec)
     return net
+
+
+def _load_weights(net: keras.Model, spec: ModelSpec) -> None:
+    from zoo.weights import load
+
+    if not spec.rolled:
+        load(net, spec)
+        return
+    # Files hold the weights of separate layers.
+    separate = assemble(replace(spec, rolled=False))
+    for layer in net.layers:
+        if hasattr(layer, "gather"):
+            layer.gather(separate.get_layer)
+        else:
+            layer.set_weights(separate.get_layer(layer.name).get_weights())
 
 
 class _Chain:
@@ -207,9 +222,27 @@ def _resnet(x, parts: Parts):
         if padding == "valid":
             x = layers.ZeroPadding2D(1, name=names.pad(names.stem_pool()))(x)
         x = layers.MaxPooling2D(3, strides=2, padding=padding, name=names.stem_pool())(x)
-    for unit in residual_units(spec):
-        x = residual_unit(x, unit, parts)
+    units = residual_units(spec)
+    for _, run in groupby(units, key=lambda unit: (unit.stage, "repeats" if unit.repeats else unit.index)):
+        run = list(run)
+        if spec.rolled and len(run) > 1:
+            x = _roll(x, run, parts)
+        else:
+            for unit in run:
+                x = residual_unit(x, unit, parts)
     return place(x, entry, names.head, parts)
+
+
+def _roll(x, run: list[Unit], parts: Parts):
+    """Identical units as one layer; the first, built as a model of its own, is the pattern."""
+    from zoo.rolled import RolledUnits
+
+    inputs = keras.Input(x.shape[1:], dtype=x.dtype)
+    pattern = keras.Model(inputs, residual_unit(inputs, run[0], parts))
+    units = [parts.names.unit(unit.stage, unit.index) for unit in run]
+    return RolledUnits(
+        pattern, units, remat=parts.spec.rolled == "remat", name=f"{units[0]}_to_{run[-1].index}"
+    )(x)
 
 
 def _pool(stage: int, parts: Parts) -> Callable | None:

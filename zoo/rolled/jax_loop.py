@@ -1,0 +1,63 @@
+"""The loop over units on JAX: `lax.scan`, with `jax.checkpoint` for remat."""
+
+import jax
+
+
+def infer(unit, x, weights, states):
+    """All units in inference mode.
+
+    Args:
+        unit: A `UnitGraph`.
+        x: Input of the first unit.
+        weights: Stacked values of the trainable variables.
+        states: Stacked values of the others.
+
+    Returns:
+        Output of the last unit.
+    """
+
+    def body(x, slices):
+        y, _ = unit(x, slices[0], slices[1], training=False)
+        return y, None
+
+    return jax.lax.scan(body, x, _grouped((weights, states), 1))[0]
+
+
+def train(unit, x, weights, states, *, units_per_iteration, remat):
+    """All units in training mode.
+
+    Args:
+        unit: A `UnitGraph`.
+        x: Input of the first unit.
+        weights: Stacked values of the trainable variables.
+        states: Stacked values of the others.
+        units_per_iteration: How many units one turn of the loop runs; divides their number.
+        remat: Whether the backward pass recomputes an iteration from its input.
+
+    Returns:
+        Output of the last unit, and the stacked states after it.
+    """
+
+    def body(x, slices):
+        y, after = unit(x, slices[0], slices[1], training=True)
+        return y, jax.tree.map(lambda *s: jax.numpy.stack(s), *after) if len(after) > 1 else _one(after)
+
+    step = jax.checkpoint(body) if remat else body
+    y, moved = jax.lax.scan(step, x, _grouped((weights, states), units_per_iteration))
+    return y, [jax.numpy.reshape(m, (-1, *m.shape[2:])) for m in moved]
+
+
+def _one(after):
+    return [state[None] for state in after[0]]
+
+
+def _grouped(stacks, size):
+    """For weights and states each, one list of slices a unit of the iteration."""
+
+    def split(stack):
+        turns = jax.numpy.reshape(stack, (-1, size, *stack.shape[1:]))
+        return [turns[:, u] for u in range(size)]
+
+    return tuple(
+        [list(unit) for unit in zip(*map(split, kind), strict=True)] or [[]] * size for kind in stacks
+    )

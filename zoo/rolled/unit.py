@@ -1,0 +1,203 @@
+"""One unit of a run: read from the Keras graph that the ordinary net would have, run on given weights.
+
+Nothing here knows what a residual unit looks like: the steps are the calls that Keras recorded. So a rolled
+net cannot differ from the ordinary one in its graph, whatever the ordering, block, shortcut or activation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import keras
+import numpy as np
+
+SEED = "seed_generator_state"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of the graph. Tensors are numbered; 0 is the input of the first unit.
+
+    Attributes:
+        unit: Which of the chained units the call belongs to.
+        node: Keras' record of the call.
+        reads: Numbers of the tensors it reads.
+        writes: Number of the tensor it makes.
+    """
+
+    unit: int
+    node: Any
+    reads: tuple[int, ...]
+    writes: int
+
+    @property
+    def is_expensive(self) -> bool:
+        """Whether the call multiplies by a matrix or kernel; others cost about a pass over their tensors."""
+        weights = getattr(self.node.operation, "weights", [])
+        return any(len(weight.shape) > 1 for weight in weights)
+
+
+class UnitGraph:
+    """The graph of one unit and how to run it on weights from elsewhere.
+
+    Args:
+        model: A Functional model with one input and one output of the same shape and dtype, each layer
+            called once.
+
+    Raises:
+        ValueError: The unit cannot follow itself, has no weights, or has a layer whose state or loss does
+            not stack.
+    """
+
+    def __init__(self, model: keras.Model):
+        _check_repeats(model)
+        self.model = model
+        self.trainable = list(model.trainable_variables)
+        self.non_trainable = list(model.non_trainable_variables)
+        self.owners = {id(v): layer for layer in model.layers for v in layer.variables}
+        if not self.trainable:
+            raise ValueError(f"{_the(model)} has no trainable weights: there is nothing to stack.")
+        for layer in model.layers:
+            _check_stackable(layer, model)
+
+    def steps(self, units: int = 1) -> tuple[list[Step], dict[int, str], int]:
+        """The calls of `units` units, each reading what the one before it made.
+
+        Returns:
+            The calls in order, the dtype of every tensor by number, and the number of the last unit's output.
+        """
+        steps, dtypes, count, current = [], {0: self.model.inputs[0].dtype}, 1, 0
+        for unit in range(units):
+            number = {id(self.model.inputs[0]): current}
+            for operation in self.model.operations:
+                if isinstance(operation, keras.layers.InputLayer):
+                    continue
+                node = operation._inbound_nodes[0]
+                (output,) = node.outputs
+                number[id(output)] = count
+                dtypes[count] = output.dtype
+                steps.append(Step(unit, node, tuple(number[id(t)] for t in node.input_tensors), count))
+                count += 1
+            current = number[id(self.model.outputs[0])]
+        return steps, dtypes, current
+
+    def run(self, steps, tensors: dict[int, Any], weights, states, training: bool):
+        """Run `steps`; every value they make is added to `tensors`.
+
+        Args:
+            steps: Calls, in order.
+            tensors: Number of a tensor -> its value.
+            weights: For each unit, the values of the trainable variables.
+            states: For each unit, the values of the others: moving statistics, seeds of Dropout.
+            training: Whether this is a training step.
+
+        Returns:
+            For each unit, the states after it.
+        """
+        states = list(states)
+        for unit, calls in groupby(steps, key=lambda step: step.unit):
+            values = [*zip(self.trainable, weights[unit], strict=True)]
+            values += zip(self.non_trainable, states[unit], strict=True)
+            with keras.StatelessScope(state_mapping=values) as scope:
+                for step in calls:
+                    node = step.node
+                    arguments = {
+                        id(t): tensors[i] for t, i in zip(node.input_tensors, step.reads, strict=True)
+                    }
+                    args, kwargs = node.arguments.fill_in(arguments)
+                    if getattr(node.operation, "_call_has_training_arg", False):
+                        kwargs["training"] = training
+                    tensors[step.writes] = node.operation(*args, **kwargs)
+            states[unit] = [scope.get_current_value(v) for v in self.non_trainable]
+        return states
+
+    def __call__(self, x, weights, states, training: bool):
+        """Run the units in a row on `x`; returns the output and each unit's states."""
+        steps, _, output = self.steps(len(weights))
+        tensors = {0: x}
+        states = self.run(steps, tensors, weights, states, training)
+        return tensors[output], states
+
+    def initializer(self, variable, count: int):
+        """A function that makes `count` independent initial values, stacked, as Keras makes one."""
+        layer = self.owners[id(variable)]
+
+        def stacked(shape, dtype=None):
+            initializer = getattr(layer, f"{variable.name}_initializer", None)
+            if initializer is None:
+                raise ValueError(
+                    f"{_the(self.model)} cannot be repeated: {type(layer).__name__} {layer.name!r} has the "
+                    f"weight {variable.name!r} but no {variable.name}_initializer that says how it starts."
+                )
+            if isinstance(
+                initializer, keras.initializers.Constant | keras.initializers.Zeros | keras.initializers.Ones
+            ):
+                return initializer(shape, dtype=dtype)
+            draws = [initializer, *(_fresh(initializer) for _ in range(count - 1))]
+            return keras.ops.stack([draw(shape[1:], dtype=dtype) for draw in draws])
+
+        return stacked
+
+    def initial_seeds(self, variable, count: int):
+        """Seed states for `count` units: their own ones, or the same for all if the layer's seed is given."""
+        first = keras.ops.convert_to_numpy(variable.value)
+        if getattr(self.owners[id(variable)], "seed", None) is not None:
+            return np.tile(first, (count, 1))
+        drawn = keras.ops.convert_to_numpy(keras.random.randint((count,), 0, 2**31 - 1, dtype="int32"))
+        return np.stack([drawn, np.zeros_like(drawn)], axis=-1)
+
+    def regularizer(self, variable):
+        """The regulariser of a variable, which sums over the stack as over the separate weights."""
+        return getattr(self.owners[id(variable)], f"{variable.name}_regularizer", None)
+
+
+def _fresh(initializer):
+    # A clone made without an explicit seed draws a seed of its own; with one, each unit starts alike, as it
+    # would unrolled.
+    return initializer.clone() if hasattr(initializer, "clone") else initializer
+
+
+def _the(model) -> str:
+    return f"the unit {model.name!r}"
+
+
+def _check_repeats(model) -> None:
+    if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
+        raise TypeError(f"expected a Functional keras.Model as the unit, received {type(model).__name__}.")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"{_the(model)} has {len(model.inputs)} inputs and {len(model.outputs)} outputs; a unit of a run "
+            "has one each."
+        )
+    (x,), (y,) = model.inputs, model.outputs
+    if (x.shape, x.dtype) != (y.shape, y.dtype):
+        raise ValueError(
+            f"{_the(model)} turns {x.dtype}{x.shape} into {y.dtype}{y.shape}; it can follow itself only if "
+            "shape and dtype stay. Leave units that change them out of the run."
+        )
+
+
+def _check_stackable(layer, model) -> None:
+    if len(layer._inbound_nodes) != 1:
+        raise ValueError(
+            f"{_the(model)} calls layer {layer.name!r} {len(layer._inbound_nodes)} times; each layer of a "
+            "unit that repeats is called once."
+        )
+    if getattr(layer, "activity_regularizer", None) is not None:
+        raise ValueError(
+            f"layer {layer.name!r} has an activity_regularizer; a rolled unit cannot add losses of its own."
+        )
+    for variable in layer.variables:
+        if getattr(layer, f"{variable.name}_constraint", None) is not None:
+            raise ValueError(
+                f"layer {layer.name!r} has a {variable.name}_constraint, which stacked weights cannot keep."
+            )
+        regularizer = getattr(layer, f"{variable.name}_regularizer", None)
+        sums = keras.regularizers.L1 | keras.regularizers.L2 | keras.regularizers.L1L2
+        if regularizer is not None and not isinstance(regularizer, sums):
+            raise ValueError(
+                f"layer {layer.name!r} has the {variable.name}_regularizer {type(regularizer).__name__}; on "
+                "stacked weights only L1, L2 and L1L2 mean the same as on separate ones."
+            )
