@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from zoo import pretrained
 from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec
 
 KRIZHEVSKY = "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1"
@@ -220,7 +221,7 @@ def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], 
 
 
 def specify(name: str, **options: Any) -> ModelSpec:
-    """The complete spec of a net: the catalog's defaults, then the options.
+    """The complete spec of a net: the catalog's defaults, then those of shipped weights it asks for, then the options.
 
     Raises:
         TypeError: If an option is not known, with the nearest names.
@@ -240,6 +241,8 @@ def specify(name: str, **options: Any) -> ModelSpec:
     # None asks for the default of the net wherever None is no value of its own.
     own_none = ("activation", "classifier_activation")
     given = {k: v for k, v in options.items() if v is not None or k in own_none}
+    shipped = pretrained.find(name, given.get("weights"))
+    given = (shipped.options if shipped else {}) | given
     shape = given.get("input_shape")
     if isinstance(shape, list):
         given["input_shape"] = tuple(shape)

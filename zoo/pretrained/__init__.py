@@ -56,6 +56,8 @@ def manifest() -> tuple[Pretrained, ...]:
 
 def find(model: str, weights: Any) -> Pretrained | None:
     """The shipped weights of this name for this net, if there are any."""
+    if not isinstance(weights, str):
+        return None
     return next((p for p in manifest() if p.model == model and p.weights == weights), None)
 
 

@@ -93,7 +93,7 @@ EXPERIMENT = Experiment(
             colour="net",
             title="Test accuracy over depth",
             x_title="layers",
-            y_title="test accuracy after 4 epochs of 5,000 images",
+            y_title="test accuracy after 3 epochs of 4,000 images",
             baseline=0.1,
             baseline_label="chance",
             x_scale="log",
@@ -109,7 +109,7 @@ EXPERIMENT = Experiment(
             y_title="training cross-entropy (nats)",
         ),
     ),
-    cost=30.0,
+    cost=13.0,
     quick=Quick(
         train=1000,
         test=500,

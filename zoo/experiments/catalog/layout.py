@@ -43,7 +43,7 @@ EXPERIMENT = Experiment(
         warmup=40,
         decay=1e-4,
         batch=64,
-        epochs=4,
+        epochs=3,
         tuning_epochs=1,
     ),
     comparisons=(
@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
             kind="dots",
             metric="test_accuracy",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 4 epochs of 5,000 images",
+            y_title="test accuracy after 3 epochs of 5,000 images",
         ),
         Figure(
             name="proof",
@@ -106,6 +106,6 @@ EXPERIMENT = Experiment(
             title="Which layouts are the same graph (1) behind a CIFAR stem",
         ),
     ),
-    cost=8.0,
+    cost=6.0,
     quick=Quick(train=1000, test=500, epochs=2, seeds=2),
 )

@@ -35,8 +35,8 @@ EXPERIMENT = Experiment(
         warmup=30,
         decay=1e-4,
         batch=100,
-        epochs=6,
-        tuning_epochs=1.5,
+        epochs=5,
+        tuning_epochs=1,
     ),
     comparisons=(
         *(
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
             colour="ordering",
             panel="net",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 6 epochs of 5,000 images",
+            y_title="test accuracy after 5 epochs of 5,000 images",
         ),
         Figure(
             name="training",
@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
             y_title="training cross-entropy (nats)",
         ),
     ),
-    cost=8.0,
+    cost=5.0,
     quick=Quick(
         train=1000,
         test=500,

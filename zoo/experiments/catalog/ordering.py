@@ -88,10 +88,10 @@ EXPERIMENT = Experiment(
             colour="ordering",
             panel="depth",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 4 epochs of 5,000 images",
+            y_title="test accuracy after 3 epochs of 4,000 images",
         ),
     ),
-    cost=25.0,
+    cost=9.0,
     quick=Quick(
         train=1000,
         test=500,

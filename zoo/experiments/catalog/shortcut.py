@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
             colour="shortcut",
             panel="depth",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 4 epochs of 5,000 images",
+            y_title="test accuracy after 3 epochs of 4,000 images",
         ),
         Figure(
             name="training",
@@ -84,7 +84,7 @@ EXPERIMENT = Experiment(
             y_title="training cross-entropy (nats)",
         ),
     ),
-    cost=35.0,
+    cost=14.0,
     quick=Quick(
         train=1000,
         test=500,

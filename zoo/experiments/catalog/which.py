@@ -50,12 +50,12 @@ EXPERIMENT = Experiment(
     # A constant rate, as in the figure of 2012: under a falling one the moment a threshold is reached is the
     # schedule's.
     recipe=Recipe(
-        learning_rates=(0.01, 0.03, 0.1, 0.3),
+        learning_rates=(0.01, 0.04, 0.16),
         schedule="constant",
         warmup=30,
         batch=100,
-        epochs=10,
-        tuning_epochs=2,
+        epochs=8,
+        tuning_epochs=1,
     ),
     comparisons=tuple(
         Comparison(
@@ -106,7 +106,7 @@ EXPERIMENT = Experiment(
             colour="activation",
             panel="normalisation",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 10 epochs of 5,000 images",
+            y_title="test accuracy after 8 epochs of 5,000 images",
         ),
         Figure(
             name="training",
@@ -115,10 +115,10 @@ EXPERIMENT = Experiment(
             colour="activation",
             panel="normalisation",
             title="Training accuracy of every run in the last epoch",
-            y_title="training accuracy in epoch 10",
+            y_title="training accuracy in epoch 8",
         ),
     ),
-    cost=16.0,
+    cost=10.0,
     quick=Quick(
         train=1000,
         test=500,

@@ -1,11 +1,14 @@
 """Which layouts are the same graph, and what each is made of."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import keras
 
 from zoo.experiments.fingerprint import graph_fingerprint
 from zoo.experiments.measurements import Context, Row
+from zoo.experiments.spec import canonical
 
 
 def same_graph(
@@ -16,14 +19,36 @@ def same_graph(
     Rows: for each layout `same_graph_as_LAYOUT`, 1 or 0, leaving the initialisers of weights aside; `layers`,
     `parameters`, `normalisations`.
     """
-    mine = context.build(model, layout=layout, **options)
+    mine = _graph(context.build, model, canonical(options), layout)
     for other in layouts:
-        twin = context.build(model, layout=other, **options)
-        same = graph_fingerprint(_alike(mine)) == graph_fingerprint(_alike(twin))
-        yield Row(f"same_graph_as_{other}", float(same))
-    yield Row("layers", len(mine.layers))
-    yield Row("parameters", mine.count_params())
-    yield Row("normalisations", sum(isinstance(la, keras.layers.BatchNormalization) for la in mine.layers))
+        twin = _graph(context.build, model, canonical(options), other)
+        yield Row(f"same_graph_as_{other}", float(mine.fingerprint == twin.fingerprint))
+    yield Row("layers", mine.layers)
+    yield Row("parameters", mine.parameters)
+    yield Row("normalisations", mine.normalisations)
+
+
+class _Graph(NamedTuple):
+    fingerprint: str
+    layers: int
+    parameters: int
+    normalisations: int
+
+
+_KNOWN: dict[tuple, _Graph] = {}  # a worker measures each seed, and the graphs are the same for all
+
+
+def _graph(build: Callable, model: str, options: str, layout: str) -> _Graph:
+    key = (model, options, layout)
+    if key not in _KNOWN:
+        net = build(model, layout=layout, **json.loads(options))
+        _KNOWN[key] = _Graph(
+            fingerprint=graph_fingerprint(_alike(net)),
+            layers=len(net.layers),
+            parameters=net.count_params(),
+            normalisations=sum(isinstance(layer, keras.layers.BatchNormalization) for layer in net.layers),
+        )
+    return _KNOWN[key]
 
 
 def _alike(model: keras.Model) -> keras.Model:
