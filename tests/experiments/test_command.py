@@ -1,14 +1,19 @@
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.progress import Progress
 
 from zoo.experiments import catalog
 from zoo.experiments.command import main
 from zoo.experiments.durations import minutes
-from zoo.experiments.progress import Lines
+from zoo.experiments.execution import Job
+from zoo.experiments.progress import Bars, Lines
+from zoo.experiments.results import RunFolder
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,3 +79,25 @@ def test_plain_lines_tell_what_is_left(capsys, monkeypatch):
     for finished in ([], ["a"], ["a", "b"]):
         lines(running=[], finished=finished)
     assert capsys.readouterr().out.splitlines() == ["0 of 8 runs done", "2 of 8 runs done, about 10 min left"]
+
+
+def test_bars_show_each_worker_its_run(tmp_path):
+    jobs = [Job(None, name, f"run {name}") for name in "abc"]
+    for job, step in zip(jobs, (5, 2, 0), strict=True):
+        folder = RunFolder(tmp_path, job.id)
+        folder.create()
+        folder.append({"line": 0, "step": 0, "total": 10})
+        folder.append({"line": 1, "step": step})
+    with Progress(console=Console(file=io.StringIO())) as progress:
+        bars = Bars(progress, total=3, workers=2, runs=tmp_path)
+        bars(running=jobs[:2], finished=[])
+        all_runs, *slots = progress.tasks
+        assert [(task.description, task.completed) for task in slots] == [("run a", 0.5), ("run b", 0.2)]
+        assert all_runs.completed == pytest.approx(0.7)
+        bars(running=[jobs[1], jobs[2]], finished=jobs[:1])
+        all_runs, *slots = progress.tasks
+        assert [task.description for task in slots] == ["run c", "run b"]
+        assert all_runs.completed == pytest.approx(1.2)
+        bars(running=[], finished=jobs)
+        assert [task.description for task in progress.tasks[1:]] == ["idle", "idle"]
+        assert progress.tasks[0].completed == 3

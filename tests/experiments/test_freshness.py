@@ -5,7 +5,7 @@ import keras
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import check, freshness, publication
+from zoo.experiments import check, freshness, publication, run
 from zoo.experiments.data import load
 from zoo.experiments.freshness import FRESH, MISSING, STALE, status
 from zoo.experiments.spec import Comparison, Figure
@@ -152,20 +152,30 @@ def test_a_repeated_run_is_inside_and_equal_to_the_bit(folder):
     assert "the weights are equal to the bit" in findings[0].words
 
 
-def test_a_run_that_differs_says_so_and_why(folder, tmp_path, monkeypatch):
-    from zoo.experiments import run
-
+def test_a_run_with_other_bits_says_so_and_why(folder, tmp_path, monkeypatch):
     original = toys.net
     run.fingerprints.cache_clear()
-    monkeypatch.setattr(toys, "net", lambda *a, **o: original(*a, **{**o, "rate": 0.99}))
-    findings = repeat(folder)
-    run.fingerprints.cache_clear()
-    assert not any(finding.inside or finding.same_bits for finding in findings)
-    assert "OUTSIDE" in findings[0].words and "the code computes something else" in findings[0].words
-    elsewhere = republished(folder, tmp_path, threads=2)
-    run.fingerprints.cache_clear()
-    assert "threads was 2 and is 1" in repeat(elsewhere)[0].words
-    run.fingerprints.cache_clear()
+    monkeypatch.setattr(toys, "net", lambda *a, **o: original(*a, **{**o, "rate": 0.9}))
+    try:
+        findings = repeat(folder)
+        assert not any(finding.same_bits for finding in findings)
+        assert "the code computes something else" in findings[0].words
+        assert "threads was 2 and is 1" in repeat(republished(folder, tmp_path, threads=2))[0].words
+    finally:
+        run.fingerprints.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("now", "inside"),
+    [(0.81, True), (0.9, True), (0.5, False), (0.95, False), (float("nan"), False)],
+)
+def test_inside_is_where_one_more_run_would_fall(now, inside):
+    before = {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79, 4: 0.9}
+    finding = check._finding(
+        "toy", "arm", "test_accuracy", now=now, before=before, seed=0, same_bits=False, elsewhere=[]
+    )
+    assert finding.inside is inside
+    assert ("OUTSIDE" in finding.words) is not inside
 
 
 def test_retracing_sees_momentum():

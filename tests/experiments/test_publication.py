@@ -41,7 +41,9 @@ def test_rows_are_tidy(folder):
     assert list(rows[0]) == ["arm", "seed", "metric", "x", "value"]
     accuracies = [row for row in rows if row["arm"] == "small" and row["metric"] == "test_accuracy"]
     assert [(row["seed"], row["x"]) for row in accuracies] == [(s, x) for s in "01" for x in "123"]
-    assert {row["x"] for row in rows if row["metric"] == "layer_norm"} == set("0123456")
+    assert {row["x"] for row in rows if row["arm"] == "small" and row["metric"] == "layer_norm"} == set(
+        "0123456"
+    )
 
 
 def test_the_grid_is_published_and_the_rate_chosen_from_it(folder):

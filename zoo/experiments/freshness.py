@@ -148,7 +148,8 @@ def acts_otherwise(
     if not arm.trains:
         quick = about["runs"][0]["cpu_seconds"] <= QUICK_SECONDS
         return _measures_otherwise(training, arm, published, tolerance) if quick else None
-    for step, before in enumerate(about["trace"]["losses"][:RETRACED]):
+    for step, recorded in enumerate(about["trace"]["losses"][:RETRACED]):
+        before = math.nan if recorded is None else recorded
         now = float(training.steps.train(*training.batch(step))[0])
         if not _close(before, now, tolerance):
             return (

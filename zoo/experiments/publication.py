@@ -294,7 +294,7 @@ def _arm(collected: Any, label: str) -> dict:
         "data": first.result["data"],
         "parameters": first.result["parameters"],
         "layers": first.result["layers"],
-        "trace": {"seed": first.seed, "losses": [float(loss) for loss in first.result["trace"]]},
+        "trace": {"seed": first.seed, "losses": [_exact(float(loss)) for loss in first.result["trace"]]},
         "runs": [
             {
                 "seed": run.seed,
@@ -324,3 +324,8 @@ def published_number(value: float | str) -> float:
 
 def _finite(value: float) -> float | None:
     return published_number(value) if math.isfinite(value) else None
+
+
+def _exact(value: float) -> float | None:
+    """All digits, for what today's code has to retrace; JSON has no word for what is not finite."""
+    return value if math.isfinite(value) else None
