@@ -15,7 +15,7 @@ from zoo.experiments.spec import (
 )
 
 RECIPE = Recipe(
-    learning_rates=(0.03, 0.1, 0.3), schedule="cosine", warmup=30, batch=100, epochs=5, tuning_epochs=1
+    learning_rates=(0.01, 0.04, 0.16), schedule="cosine", warmup=30, batch=100, epochs=5, tuning_epochs=2
 )
 # label: (activation of the classifier, loss, whether the two fit)
 HEADS = {

@@ -30,13 +30,13 @@ EXPERIMENT = Experiment(
     options={"classifier_activation": None, "width": 8},
     data=Dataset(name="fashion_mnist", size=14, train=5000, test=2000),
     recipe=Recipe(
-        learning_rates=(0.02, 0.06, 0.2),
+        learning_rates=(0.02, 0.1),
         schedule="cosine",
         warmup=30,
         decay=1e-4,
         batch=100,
         epochs=5,
-        tuning_epochs=1,
+        tuning_epochs=2,
     ),
     comparisons=(
         *(

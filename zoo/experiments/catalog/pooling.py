@@ -57,7 +57,7 @@ EXPERIMENT = Experiment(
     options={"classifier_activation": None},
     data=Dataset(name="fashion_mnist", size=14, train=5000, test=2000),
     recipe=Recipe(
-        learning_rates=(0.03, 0.1), schedule="cosine", warmup=30, batch=100, epochs=5, tuning_epochs=1
+        learning_rates=(0.01, 0.04), schedule="cosine", warmup=30, batch=100, epochs=5, tuning_epochs=2
     ),
     comparisons=(
         *(

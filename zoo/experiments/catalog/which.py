@@ -50,12 +50,12 @@ EXPERIMENT = Experiment(
     # A constant rate, as in the figure of 2012: under a falling one the moment a threshold is reached is the
     # schedule's.
     recipe=Recipe(
-        learning_rates=(0.01, 0.04, 0.16),
+        learning_rates=(0.005, 0.02, 0.08),
         schedule="constant",
         warmup=30,
         batch=100,
         epochs=8,
-        tuning_epochs=1,
+        tuning_epochs=2,
     ),
     comparisons=tuple(
         Comparison(

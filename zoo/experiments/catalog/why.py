@@ -34,7 +34,7 @@ def _conv(layers: int, activation: str, images: str) -> Arm:
         options={"width": 8, "padding": "valid", "downsampling": "none", **ACTIVATIONS[activation]},
         factors={"convolutions": layers, "activation": activation, "images": images},
         data=None if images == "as given" else BOTH_SIGNS,
-        hooks=(),
+        hooks=COLLAPSE if activation == "none" else (),
     )
 
 
