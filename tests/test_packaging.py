@@ -1,0 +1,192 @@
+"""What users get: the wheel, the public names, the README, and an import that costs nothing."""
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import zoo
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def run(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wheel_works_outside_the_checkout(tmp_path):
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", tmp_path, ROOT)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name == f"activation_zoo-{zoo.__version__}-py3-none-any.whl"
+
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    tracked = run("git", "ls-files", "zoo", cwd=ROOT).split()
+    assert set(tracked) <= packed
+    assert {name.split("/")[0] for name in packed} == {"zoo", f"activation_zoo-{zoo.__version__}.dist-info"}
+    assert f"activation_zoo-{zoo.__version__}.dist-info/licenses/LICENSE" in packed
+
+    place = tmp_path / "elsewhere"
+    run(*pip, "install", "--no-deps", "--target", place, wheel)
+    program = (
+        "import zoo, numpy as np; print(zoo.__file__);"
+        "model = zoo.build('resnet8v2', input_shape=(8, 8, 1), width=2);"
+        "print(zoo.transforms.split_activations(model).predict(np.zeros((1, 8, 8, 1)), verbose=0).shape);"
+        "print(zoo.describe('resnet20v2'))"
+    )
+    # The target comes before the checkout, which .venv knows by its editable installation.
+    said = run(
+        sys.executable, "-c", program, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(place)}
+    ).splitlines()
+    assert said[0] == str(place / "zoo" / "__init__.py")
+    assert said[1] == "(1, 10)"
+    assert "He et al. 2016" in "".join(said[2:])
+
+
+def test_import_and_list_start_no_backend_and_take_no_time():
+    program = (
+        "import time; start = time.process_time()\n"
+        "import zoo; names = zoo.list_models(); seconds = time.process_time() - start\n"
+        "import json, sys; print(json.dumps([len(names), seconds, sorted(sys.modules)]))"
+    )
+    # The least of three: another process may have been at work on the same core.
+    tries = [json.loads(run(sys.executable, "-c", program)) for _ in range(3)]
+    count, _, modules = tries[0]
+    assert count == len(zoo.list_models()) > 0
+    assert not {"keras", "tensorflow", "jax", "torch", "numpy"} & set(modules)
+    assert min(seconds for _, seconds, _ in tries) < 0.3
+
+
+def test_exported_names_are_those_that_are_there():
+    assert len(set(zoo.__all__)) == len(zoo.__all__)
+    for name in zoo.__all__:
+        assert getattr(zoo, name) is not None
+    assert set(zoo.__all__) <= set(dir(zoo))
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'biuld'; it has "):
+        _ = zoo.biuld
+
+
+def exported() -> dict[str, object]:
+    """`module.name` of every public object, where it is defined; submodules by their own name."""
+    found = {}
+    for name in zoo.__all__:
+        value = getattr(zoo, name)
+        if name == "__version__":
+            continue
+        module = getattr(value, "__module__", None)
+        found[f"{module}.{name}" if module else value.__name__] = value
+    return found
+
+
+def test_exported_names_are_the_documented_names():
+    pages = "\n".join(
+        page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "api").glob("*.md"))
+    )
+    documented = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
+    beyond = {name for name in documented if name.startswith(("zoo.experiments", "zoo.site"))}
+    assert documented - beyond == set(exported())
+    for name in beyond:
+        importlib.import_module(name)
+
+
+def test_every_public_function_says_what_it_does():
+    for name, value in exported().items():
+        assert value.__doc__, name
+        for inner in getattr(value, "__all__", ()):
+            assert getattr(value, inner).__doc__, f"{name}.{inner}"
+
+
+def test_the_versions_agree():
+    assert PYPROJECT["project"]["version"] == zoo.__version__
+    assert f"## {zoo.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_constraints_are_versions_and_nothing_else():
+    """No host, path, hash or build of one machine; and each package that is asked for by name is pinned."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    for pin in pins:
+        assert re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*", pin), pin
+    assert pins == sorted(pins, key=lambda pin: pin.split("==")[0])
+    pinned = {pin.split("==")[0] for pin in pins}
+    project = PYPROJECT["project"]
+    asked = [
+        *project["dependencies"],
+        *(r for extra in project["optional-dependencies"].values() for r in extra),
+    ]
+    assert {re.match(r"[A-Za-z0-9-]+", requirement)[0].lower() for requirement in asked} <= pinned
+
+
+def test_warnings_are_errors_and_every_exception_is_dated():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    lines = text.partition("filterwarnings = [\n")[2].partition("\n]")[0].splitlines()
+    assert lines[0].strip() == '"error",'
+    for comment, line in pairwise(lines):
+        if not line.strip().startswith("#"):
+            assert re.match(r" +# 20\d\d-\d\d: \S", comment), (
+                f"{line}: a line '# YEAR-MONTH: why' goes before it"
+            )
+
+
+@pytest.mark.parametrize("source", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_readme_code_runs(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(source, "README.md", "exec"), {"__name__": "__main__"})
+
+
+def test_readme_begins_with_exactly_two_commands():
+    first = re.search(r"```bash\n(.*?)```", README, re.DOTALL)[1]
+    assert [line.split()[0] for line in first.splitlines()] == ["scripts/demo", "scripts/test"]
+    assert all(os.access(ROOT / name, os.X_OK) for name in ("scripts/demo", "scripts/test", ".ci/run"))
+
+
+def test_readme_names_the_placements_that_there_are():
+    from zoo.spec import FORMS, PLAIN_ORDERINGS, RESIDUAL_ORDERINGS
+
+    rows = re.findall(r'^\| `(\w+)="(\w+)"`', README, re.MULTILINE)
+    assert {value for option, value in rows if option == "form"} == set(FORMS)
+    assert {value for option, value in rows if option == "ordering"} == {
+        *PLAIN_ORDERINGS,
+        *RESIDUAL_ORDERINGS,
+    }
+
+
+def test_readme_links_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)", README)
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_readme_ends_with_the_files_as_they_are():
+    """One line a file; the packages, docs and tests by their folders. Add a line for what is missing here."""
+    listed, folder = set(), ""
+    for line in README.rpartition("```text\n")[2].removesuffix("```\n").splitlines():
+        name, comment = line.split(maxsplit=1) if " " in line.strip() else (line, "")
+        if line.startswith("  "):
+            assert comment, f"{name}: say in a few words what it is for"
+            listed.add(folder + name.rstrip("/"))
+        else:
+            folder = name
+            if comment:
+                listed.add(name.rstrip("/"))
+    tracked = set()
+    for path in run("git", "ls-files", cwd=ROOT).splitlines():
+        parts = path.split("/")
+        if (ROOT / path).exists() and path not in (".gitignore", "README.md"):
+            tracked.add("/".join(parts[:2]) if parts[0] in ("zoo", "scripts", "docs", ".ci") else parts[0])
+    assert tracked <= listed, f"README.md, the files: add a line for {sorted(tracked - listed)}"
+    gone = {name for name in listed if not (ROOT / name).exists()}
+    assert not gone, f"README.md, the files: take out {sorted(gone)}"
