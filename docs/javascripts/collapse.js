@@ -27,6 +27,7 @@
   let activation = "none";
 
   const number = (z) => (Object.is(z, -0) ? 0 : z).toFixed(2).replace("-", "−");
+  const factor = (z) => (z < 0 ? `(${number(z)})` : number(z));
   const h = (tag, attributes, ...children) => {
     const element = document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -101,8 +102,8 @@
     const places = [...new Set(bends.map((x) => x.toFixed(9)))].map(Number);
     folds.replaceChildren(...places.map((x) => svg("circle", { class: "fold", cx: sx(x), cy: sy(twoLayers(x)), r: 4 })));
     formula.replaceChildren(
-      h("b", {}, "One layer: "), `W = v1·w1 + v2·w2 = ${number(p.v1)}·${number(p.w1)} + ${number(p.v2)}·${number(p.w2)} = `, h("output", { id: "collapse-W" }, number(W)),
-      `; b = v1·b1 + v2·b2 + c = ${number(p.v1)}·${number(p.b1)} + ${number(p.v2)}·${number(p.b2)} + ${number(p.c)} = `, h("output", { id: "collapse-b" }, number(b)), ".");
+      h("b", {}, "One layer: "), `W = v1·w1 + v2·w2 = ${factor(p.v1)}·${factor(p.w1)} + ${factor(p.v2)}·${factor(p.w2)} = `, h("output", { id: "collapse-W" }, number(W)),
+      `; b = v1·b1 + v2·b2 + c = ${factor(p.v1)}·${factor(p.b1)} + ${factor(p.v2)}·${factor(p.b2)} + ${factor(p.c)} = `, h("output", { id: "collapse-b" }, number(b)), ".");
     const equal = difference < 1e-9;
     verdict.replaceChildren(h("b", {}, activation === "none" ? "No activation. " : `${activation} between. `),
       equal ? "Two layers and one layer: the same line everywhere. " : `No single layer does this: largest difference ${number(difference)}. `,

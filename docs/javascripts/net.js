@@ -69,10 +69,10 @@
   }
 
   function pad(x, op) {
-    const [[top, bottom], [left, right]] = op.padding;
-    const y = values(x.h + top + bottom, x.w + left + right, x.c);
-    for (let r = 0; r < x.h; r += 1) {
-      y.data.set(x.data.subarray(r * x.w * x.c, (r + 1) * x.w * x.c), ((r + top) * y.w + left) * x.c);
+    const [[top, bottom], [left, right], [front, back]] = op.padding;
+    const y = values(x.h + top + bottom, x.w + left + right, x.c + front + back);
+    for (let r = 0; r < x.h; r += 1) for (let c = 0; c < x.w; c += 1) {
+      y.data.set(x.data.subarray((r * x.w + c) * x.c, (r * x.w + c + 1) * x.c), ((r + top) * y.w + c + left) * y.c + front);
     }
     return y;
   }

@@ -62,12 +62,12 @@
   }
   /* What a set of weights lacks for a graph, or null. A missing bias counts as zero. */
   function misfit(ops, weights) {
-    let inputs = {};
+    const inputs = [];
     for (const op of ops) {
       if (op.op === "norm" && !weights[`${op.name}/gamma`]) return `${op.name} has no counterpart`;
       if ((op.op === "conv" || op.op === "dense") && !weights[`${op.name}/kernel`]) return `${op.name} has no counterpart`;
-      const channels = op.op === "input" ? 1
-        : op.op === "conv" ? weights[`${op.name}/kernel`].shape[3] : inputs[op.inputs[0]];
+      const channels = op.op === "input" ? 1 : op.op === "conv" ? weights[`${op.name}/kernel`].shape[3]
+        : inputs[op.inputs[0]] + (op.op === "pad" ? op.padding[2][0] + op.padding[2][1] : 0);
       if (op.op === "norm" && weights[`${op.name}/gamma`].shape[0] !== channels) return `${op.name} has another number of channels`;
       inputs[ops.indexOf(op)] = channels;
     }
@@ -199,6 +199,9 @@
     return { low, high, zeros: zeros / data_.length };
   }
 
+  const titleOf = (op) => op.op === "act" ? `activation (${state.activation})`
+    : op.op === "pool" ? (op.size === 1 ? "every second pixel" : `${state.pooling} pooling`) : SYMBOL[op.op];
+
   function drawMaps() {
     const { ops, done } = shown;
     const keep = document.activeElement?.dataset?.op;
@@ -234,7 +237,7 @@
         follow(index, at.channel, at.row, at.column);
       });
       maps.append(h("div", { class: `zoo-lab-map zoo-lab-${op.op}`, "data-name": op.name, "data-zeros": zeros.toFixed(4) },
-        h("p", {}, h("b", {}, op.op === "act" ? `activation (${state.activation})` : op.op === "pool" ? `${state.pooling} pooling` : SYMBOL[op.op]), ` ${op.name}`, h("br"),
+        h("p", {}, h("b", {}, titleOf(op)), ` ${op.name}`, h("br"),
           h("span", {}, `${value.h}×${value.w}×${value.c}, ${number(low)} to ${number(high)}, `, h("b", {}, `${percent(zeros)} zeros`))),
         canvas));
     });
@@ -249,7 +252,7 @@
 
   /* --- one pixel, followed ------------------------------------------------------------------------ */
   function grid(caption, values) {
-    const table = h("table", {}, h("caption", {}, caption));
+    const table = h("table", { class: "zoo-lab-grid" }, h("caption", {}, caption));
     for (const row of values) table.append(h("tr", {}, ...row.map((z) => h("td", {}, z === null ? "pad 0" : number(z)))));
     return table;
   }
@@ -311,7 +314,7 @@
         seen.push([]);
         for (let j = 0; j < op.size; j += 1) seen[i].push(input(row * op.strides + i, column * op.strides + j, channel));
       }
-      parts.push(grid("window", seen), h("p", {}, `${state.pooling === "max" ? "The largest" : "The average"} of them: `, h("b", { id: "lab-traced" }, number(result))));
+      parts.push(grid("window", seen), h("p", {}, op.size === 1 ? "Taken as it is: " : `${state.pooling === "max" ? "The largest" : "The average"} of them: `, h("b", { id: "lab-traced" }, number(result))));
     } else if (op.op === "add") {
       const [a, b] = op.inputs.map((i) => done[i].data[(row * value.w + column) * value.c + channel]);
       const [from, to] = op.inputs.map((i) => ops[i].name);
