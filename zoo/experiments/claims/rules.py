@@ -5,10 +5,9 @@ a verdict and the effect behind it. `docs/claims.md` is written from this by `sc
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from zoo.experiments import publication
 from zoo.experiments.numbers import POINTS, Numbers, interval_text, number
@@ -35,13 +34,6 @@ class Evidence:
 
     verdict: str
     effect: tuple[str, ...]
-
-
-class Rule(Protocol):
-    """Judges a claim from the published numbers of its experiment."""
-
-    def __call__(self, numbers: Numbers) -> Evidence:
-        """The verdict and what it rests on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,13 +230,12 @@ def judge(claim: Claim, folder: Path = FOLDER) -> Evidence:
     """The verdict on a claim from what is published; `not yet measured here` where nothing is."""
     if not (folder / f"{claim.experiment}.json").exists():
         return Evidence(MISSING, (f"`scripts/reproduce.py run {claim.experiment}` measures it",))
-    return claim.rule(Numbers(publication.load(claim.experiment, folder)))
+    try:
+        return claim.rule(Numbers(publication.load(claim.experiment, folder)))
+    except KeyError as error:
+        return Evidence(MISSING, (str(error.args[0]),))
 
 
 def _difference(difference, metric: str) -> str:
     unit = metric if metric in POINTS else "plain"
     return interval_text(difference.mean, difference.low, difference.high, unit, signed=True)
-
-
-def _against(arms: Sequence[str], reference: str) -> tuple[tuple[str, str], ...]:
-    return tuple((arm, reference) for arm in arms if arm != reference)

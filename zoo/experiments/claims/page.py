@@ -1,0 +1,61 @@
+"""`docs/claims.md`: every claim with its verdict, and what was expected against what was measured."""
+
+from pathlib import Path
+
+from zoo.experiments.claims.rules import Claim, judge
+from zoo.experiments.claims.sentences import GROUPS
+from zoo.experiments.publication import FOLDER
+
+HEAD = """---
+description: The sentences people repeat about activation functions, each with a verdict from published data.
+---
+
+<!-- Written by scripts/make_claims.py from docs/data; do not edit. -->
+
+# What people say, and what the data say
+
+Each sentence is judged by a rule that was written down as data, from numbers that are published, by a command
+anybody can run. An effect is a mean with its 95 % bootstrap interval; differences are paired over the same
+seeds.
+
+| verdict | meaning |
+|---|---|
+| proven | follows from the definition, and the numbers agree for every seed |
+| holds here | the measured effect has the claimed sign, its interval excludes zero |
+| does not hold here | the measured effect has the other sign, or the claimed one is refuted |
+| no difference detected | the interval of at least one difference contains zero: at this scale, with these
+seeds | | not measurable at this scale | the runs do not get far enough to tell |
+| not yet measured here | no published run; the command makes one |
+"""
+
+
+def claims_page(data: Path = FOLDER) -> str:
+    """The page as Markdown.
+
+    Args:
+        data: Folder of published data; the figures lie in `figures` beside it.
+    """
+    parts = [HEAD]
+    for title, claims in GROUPS.items():
+        parts += [
+            f"\n## {title}\n",
+            "| people say | verdict | effect, with 95 % interval | evidence |",
+            "|---|---|---|---|",
+            *(_row(claim, data) for claim in claims),
+        ]
+    return "\n".join(parts) + "\n"
+
+
+def _row(claim: Claim, data: Path) -> str:
+    evidence = judge(claim, data)
+    effect = "<br>".join(map(_cell, evidence.effect))
+    page = claim.page or f"questions/{claim.experiment}"
+    links = [f"[explained]({page}.md)"]
+    if claim.figure and (data.parent / "figures" / f"{claim.figure}.svg").exists():
+        links.append(f"[figure](figures/{claim.figure}.svg)")
+    links.append(f"`scripts/reproduce.py run {claim.experiment}`")
+    return f"| {_cell(claim.sentence)} | **{evidence.verdict}** | {effect} | {'<br>'.join(links)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_") if "`" not in text else text

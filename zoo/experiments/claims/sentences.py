@@ -1,0 +1,416 @@
+"""The claims, as data, in the order in which a reader meets them."""
+
+from zoo.experiments.claims.rules import (
+    FAILS,
+    HOLDS,
+    NO_DIFFERENCE,
+    PROVEN,
+    Bits,
+    Check,
+    Claim,
+    Facts,
+    Pairs,
+    Slower,
+)
+
+CONVOLUTIONS = (1, 2, 3, 4, 5, 6)
+ORDERINGS = ("original", "bn_after_addition", "relu_before_addition", "relu_only_pre_activation")
+ON_THE_SHORTCUT = (
+    "scaled by 0, branch by 1",
+    "scaled by 0.5, branch by 1",
+    "scaled by 0.5, branch by 0.5",
+    "exclusive gate, bias -6",
+    "shortcut-only gate, bias 0",
+    "shortcut-only gate, bias -6",
+    "dropout 0.5",
+)
+LAYOUTS = ("keras", "kerashub", "timm", "keras_resnet", "keras_cifar10")
+REACHED = 0.8  # training accuracy
+
+ALGEBRA = (
+    Claim(
+        sentence="A convolution is linear.",
+        experiment="algebra",
+        page="learn/what-a-convolution-is",
+        rule=Facts(checks=(Check(arm="a convolution", metric="superposition_error", most=1e-5),)),
+    ),
+    Claim(
+        sentence="The default activation of a Keras layer is none: it stays linear.",
+        experiment="algebra",
+        page="questions/forgotten",
+        rule=Facts(checks=(Check(arm="a convolution", metric="default_is_none", least=1, most=1),)),
+    ),
+    Claim(
+        sentence="The kernel's weights are shared over positions.",
+        experiment="algebra",
+        page="learn/what-a-convolution-is",
+        rule=Facts(
+            checks=(
+                Check(arm="a convolution", metric="parameters", least=448, most=448),
+                Check(arm="a convolution", metric="parameters_at_twice_the_size", least=448, most=448),
+                Check(arm="a convolution", metric="shift_difference", most=1e-5),
+            )
+        ),
+    ),
+    Claim(
+        sentence="The number of filters is the number of output channels, not of input channels.",
+        experiment="algebra",
+        page="learn/what-a-convolution-is",
+        rule=Facts(
+            checks=(
+                Check(arm="a convolution", metric="output_channels", least=16, most=16),
+                Check(arm="a convolution", metric="input_channels", least=3, most=3),
+            )
+        ),
+    ),
+    Claim(
+        sentence="An activation acts on each value alone and keeps the shape: 30 x 30 x 3 in, 2,700 out.",
+        experiment="algebra",
+        page="learn/what-a-convolution-is",
+        rule=Facts(
+            checks=(
+                Check(arm="an activation", metric="values_out", least=2700, most=2700),
+                Check(
+                    arm="an activation",
+                    metric="moved_elsewhere",
+                    most=0,
+                    words="other outputs that change with one input",
+                ),
+            )
+        ),
+    ),
+    Claim(
+        sentence="Activation functions let a net fit polynomials.",
+        experiment="algebra",
+        page="learn/the-algebra",
+        # What is checked refutes the sentence: a ReLU net is straight lines, and far out it grows as one.
+        rule=Facts(
+            checks=(
+                Check(
+                    arm="a net of one number, relu",
+                    metric="straight_fraction",
+                    least=0.99,
+                    words="share of points on straight pieces, ReLU",
+                ),
+                Check(
+                    arm="a net of one number, relu",
+                    metric="growth",
+                    least=1.9,
+                    most=2.1,
+                    words="growth where the input doubles, ReLU (x^2 would give 4)",
+                ),
+            ),
+            true=FAILS,
+            false=NO_DIFFERENCE,
+        ),
+    ),
+)
+
+NEEDED = (
+    Claim(
+        sentence="Without activation, depth is worthless: the layers are one affine map.",
+        experiment="why",
+        figure="why",
+        rule=Facts(
+            checks=(
+                *(
+                    Check(
+                        arm=f"{layers} conv, none, both signs",
+                        metric="test_loss",
+                        least=2.302585 - 1e-4,
+                        words=f"test cross-entropy of {layers} convolutions on images of both signs",
+                    )
+                    for layers in (2, 4)
+                ),
+                Check(
+                    arm="6 conv, none",
+                    metric="same_predictions",
+                    least=0.999,
+                    words="predictions kept by collapsing six convolutions into one layer",
+                ),
+            ),
+        ),
+    ),
+    Claim(
+        sentence="An activation between the layers is needed.",
+        experiment="why",
+        figure="why",
+        rule=Pairs(pairs=(("2 conv, all, both signs", "2 conv, none, both signs"),), sign="higher"),
+    ),
+    *(
+        Claim(
+            sentence=f"An activation on the last layer is enough ({layers} convolutions).",
+            experiment="why",
+            figure="why",
+            rule=Pairs(pairs=((f"{layers} conv, last", f"{layers} conv, all"),), sign="not lower"),
+        )
+        for layers in CONVOLUTIONS[1:]
+    ),
+    Claim(
+        sentence="A built-in activation and a separate layer differ.",
+        experiment="form",
+        figure="form",
+        rule=Bits(
+            pairs=tuple(
+                (f"{net}, separate", f"{net}, builtin") for net in ("mlp", "convnet", "plain8 with BN")
+            ),
+            true=FAILS,
+            false=HOLDS,
+        ),
+    ),
+)
+
+FUNCTIONS = (
+    Claim(
+        sentence="ReLU does not activate all neurons at once.",
+        experiment="dead",
+        figure="dead-zeros",
+        rule=Facts(
+            checks=(
+                Check(
+                    arm="relu, no BN, rate 0.01",
+                    metric="zero_fraction",
+                    least=0.2,
+                    most=0.8,
+                    first=True,
+                    words="values that are zero before training",
+                ),
+            ),
+            true=HOLDS,
+        ),
+    ),
+    *(
+        Claim(
+            sentence=f"ReLU converges six times faster than {function} ({norm}).",
+            experiment="which",
+            figure="which",
+            rule=Slower(slow=f"{function}, {norm}", fast=f"relu, {norm}", times=6, level=REACHED),
+        )
+        for norm in ("no BN", "BN")
+        for function in ("tanh", "sigmoid")
+    ),
+    Claim(
+        sentence="With batch normalisation the choice among ReLU's relatives hardly matters.",
+        experiment="which",
+        figure="which-last",
+        rule=Pairs(
+            pairs=tuple(
+                (f"{function}, BN", "relu, BN")
+                for function in ("leaky_relu", "prelu", "elu", "gelu", "silu", "mish")
+            ),
+            sign="not lower",
+        ),
+    ),
+    Claim(
+        sentence="Activations keep values near zero and roughly Gaussian.",
+        experiment="signal",
+        figure="signal-own-gain",
+        rule=Facts(
+            checks=(
+                Check(arm="relu, own gain (variance gain^2/n)", metric="mean_over_std", most=0.2),
+                Check(arm="relu, own gain (variance gain^2/n)", metric="skewness", least=-0.3, most=0.3),
+                Check(arm="relu, own gain (variance gain^2/n)", metric="zero_fraction", most=0.1),
+            ),
+            true=HOLDS,
+        ),
+    ),
+    Claim(
+        sentence="The initialisation must fit the activation: Glorot's halves the variance in each ReLU layer.",
+        experiment="signal",
+        figure="signal-glorot",
+        rule=Facts(
+            checks=(
+                Check(
+                    arm="relu, Glorot (variance 1/n)",
+                    metric="growth",
+                    most=1e-4,
+                    words="mean square of layer 20 over layer 1, Glorot",
+                ),
+                Check(
+                    arm="relu, own gain (variance gain^2/n)",
+                    metric="growth",
+                    least=0.1,
+                    most=10,
+                    words="mean square of layer 20 over layer 1, He",
+                ),
+            ),
+            true=HOLDS,
+        ),
+    ),
+    Claim(
+        sentence="A large learning rate kills ReLU units.",
+        experiment="dead",
+        figure="dead",
+        rule=Pairs(
+            pairs=(("relu, no BN, rate 0.2", "relu, no BN, rate 0.01"),), sign="higher", metric="dead_units"
+        ),
+    ),
+    Claim(
+        sentence="Batch normalisation before the ReLU keeps units alive.",
+        experiment="dead",
+        figure="dead",
+        rule=Pairs(
+            pairs=(("relu, no BN, rate 0.2", "relu, BN, rate 0.2"),), sign="higher", metric="dead_units"
+        ),
+    ),
+)
+
+ORDER = (
+    *(
+        Claim(
+            sentence=f"Batch normalisation belongs before the activation ({net}).",
+            experiment="norm_order",
+            figure="norm_order",
+            rule=Pairs(pairs=((f"{net}, conv_norm_act", f"{net}, conv_act_norm"),), sign="higher"),
+        )
+        for net in ("convnet", "plain20")
+    ),
+    *(
+        Claim(
+            sentence=f"Batch normalisation belongs after the activation ({net}).",
+            experiment="norm_order",
+            figure="norm_order",
+            rule=Pairs(pairs=((f"{net}, conv_act_norm", f"{net}, conv_norm_act"),), sign="higher"),
+        )
+        for net in ("convnet", "plain20")
+    ),
+    Claim(
+        sentence="ReLU and max-pooling can be swapped.",
+        experiment="pooling",
+        figure="pooling",
+        rule=Bits(
+            pairs=(("max pooling, relu, activation first", "max pooling, relu, pooling first"),),
+            true=PROVEN,
+            false=FAILS,
+        ),
+    ),
+    Claim(
+        sentence="ReLU and average pooling can be swapped.",
+        experiment="pooling",
+        figure="pooling",
+        rule=Facts(
+            checks=(
+                Check(arm="outputs: average pooling, relu", metric="equal_to_the_bit", least=1, most=1),
+                Check(arm="outputs: average pooling, relu", metric="largest_difference", most=1e-5),
+            )
+        ),
+    ),
+    Claim(
+        sentence="Softmax with cross-entropy and logits with from_logits=True train alike.",
+        experiment="head",
+        figure="head",
+        rule=Pairs(
+            pairs=(("softmax, cross-entropy", "logits, cross-entropy from logits"),), sign="not lower"
+        ),
+    ),
+    Claim(
+        sentence="Softmax twice (softmax and from_logits=True) hurts.",
+        experiment="head",
+        figure="head",
+        rule=Pairs(
+            pairs=(
+                (
+                    "softmax, cross-entropy from logits (softmax twice)",
+                    "logits, cross-entropy from logits",
+                ),
+            ),
+            sign="lower",
+        ),
+    ),
+)
+
+RESIDUAL = (
+    *(
+        Claim(
+            sentence=f"Deeper plain nets train worse ({depth} layers against 8).",
+            experiment="depth",
+            figure="depth",
+            rule=Pairs(
+                pairs=((f"plain, {depth} layers", "plain, 8 layers"),), sign="higher", metric="train_loss"
+            ),
+        )
+        for depth in (20, 56, 110)
+    ),
+    *(
+        Claim(
+            sentence=f"Shortcuts let deep nets train ({depth} layers).",
+            experiment="depth",
+            figure="depth",
+            rule=Pairs(
+                pairs=((f"original, {depth} layers", f"plain, {depth} layers"),),
+                sign="lower",
+                metric="train_loss",
+            ),
+        )
+        for depth in (20, 56, 110)
+    ),
+    *(
+        Claim(
+            sentence=f"Full pre-activation is best ({depth} layers).",
+            experiment="ordering",
+            figure="ordering",
+            rule=Pairs(
+                pairs=tuple(
+                    (f"full_pre_activation, {depth} layers", f"{ordering}, {depth} layers")
+                    for ordering in ORDERINGS
+                ),
+                sign="higher",
+            ),
+        )
+        for depth in (20, 56)
+    ),
+    *(
+        Claim(
+            sentence=f"Anything on the shortcut hurts ({depth} layers).",
+            experiment="shortcut",
+            figure="shortcut",
+            rule=Pairs(
+                pairs=tuple(
+                    (f"{variant}, {depth} layers", f"identity, {depth} layers") for variant in ON_THE_SHORTCUT
+                ),
+                sign="lower",
+            ),
+        )
+        for depth in (20, 56)
+    ),
+    *(
+        Claim(
+            sentence=f"1x1 projections everywhere are fine ({depth} layers).",
+            experiment="shortcut",
+            figure="shortcut",
+            rule=Pairs(
+                pairs=((f"1x1 convolution, {depth} layers", f"identity, {depth} layers"),), sign="not lower"
+            ),
+        )
+        for depth in (20, 56)
+    ),
+    Claim(
+        sentence="All pre-activation ResNets are the same net.",
+        experiment="layout",
+        figure="layout",
+        rule=Facts(
+            checks=tuple(
+                Check(arm="he2016", metric=f"same_graph_as_{layout}", least=1, most=1) for layout in LAYOUTS
+            )
+        ),
+    ),
+    Claim(
+        sentence="A thousand layers need pre-activation.",
+        experiment="thousand",
+        figure="thousand",
+        rule=Pairs(
+            pairs=(("full_pre_activation, 1001 layers", "original, 1001 layers"),),
+            sign="lower",
+            metric="train_loss",
+        ),
+    ),
+)
+
+GROUPS = {
+    "What is plain algebra": ALGEBRA,
+    "Is an activation needed, and as what": NEEDED,
+    "Which function": FUNCTIONS,
+    "In which order": ORDER,
+    "Residual nets": RESIDUAL,
+}
+CLAIMS = tuple(claim for group in GROUPS.values() for claim in group)
