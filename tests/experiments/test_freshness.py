@@ -167,7 +167,7 @@ def test_a_run_with_other_bits_says_so_and_why(folder, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("now", "inside"),
-    [(0.81, True), (0.9, True), (0.5, False), (0.95, False), (float("nan"), False)],
+    [(0.81, True), (0.9, True), (0.5, False), (0.97, False), (float("nan"), False)],
 )
 def test_inside_is_where_one_more_run_would_fall(now, inside):
     before = {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79, 4: 0.9}

@@ -172,7 +172,7 @@ def _adapted(experiment: Experiment, options: argparse.Namespace) -> Experiment:
 
 
 def _fitting(name: str, data) -> dict:
-    """`digits` has 1,438 training and 359 test images of 8 x 8 pixels; so many of them are balanced subsets."""
+    """`digits` has 1,438 training and 359 test images of 8 x 8 pixels; these are balanced subsets."""
     if name != "digits":
         return {}
     return {"size": None, "train": min(data.train or 1000, 1000), "test": min(data.test or 200, 200)}

@@ -56,9 +56,17 @@ EXPERIMENT = Experiment(
         _softmax("both signs"),
         *(_conv(layers, activation, "both signs") for layers in (2, 4) for activation in ACTIVATIONS),
     ),
-    options={"classifier_activation": None},
+    # Keeps the scale of values without activation; He's gain for ReLU would double their variance layer by layer.
+    options={"classifier_activation": None, "kernel_initializer": "lecun_normal"},
     data=IMAGES,
-    recipe=Recipe(learning_rates=(0.01, 0.03, 0.1), schedule="cosine", warmup=30, epochs=9, batch=100),
+    recipe=Recipe(
+        learning_rates=(0.003, 0.01, 0.03),
+        schedule="cosine",
+        warmup=60,
+        epochs=9,
+        batch=100,
+        tuning_seeds=(1000, 1001, 1002),
+    ),
     comparisons=(
         *(
             Comparison(
@@ -149,9 +157,9 @@ EXPERIMENT = Experiment(
     ),
     cost=8.0,
     quick=Quick(
-        train=1000,
-        test=500,
-        epochs=3,
+        train=2000,
+        test=1000,
+        epochs=9,
         seeds=2,
         arms=("softmax regression", "3 conv, none", "3 conv, last", "3 conv, all"),
     ),
