@@ -110,7 +110,8 @@ class Pairs:
         metric: In which.
 
     The claim holds where every difference has the sign, fails where one has the other sign (or, for `not
-    lower`, where one is lower), and else no difference was detected, at least for some pair.
+    lower`, where one is lower), and else no difference was detected, at least for some pair. Where a run
+    diverged it is learning rates that were compared, and the claim is not measurable.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -130,12 +131,18 @@ class Pairs:
             verdict = FAILS
         else:
             verdict = NO_DIFFERENCE
+        lost = {arm: numbers.diverged(arm) for pair in self.pairs for arm in pair}
+        lost = {arm: count for arm, count in lost.items() if count}
+        if lost:
+            verdict = UNMEASURABLE
         name = self.metric.replace("_", " ")
         effect = tuple(
             f"{a} less {b}, {name}: {_difference(d, self.metric)}"
             for (a, b), d in zip(self.pairs, differences, strict=True)
         )
-        return Evidence(verdict, effect)
+        return Evidence(
+            verdict, (*effect, *(f"{count} runs of {arm} diverged" for arm, count in lost.items()))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -215,7 +215,7 @@ FUNCTIONS = (
         ),
     ),
     Claim(
-        sentence="The initialisation must fit the activation: Glorot's halves the variance in each ReLU layer.",
+        sentence="The initialisation must fit the activation: Glorot's halves the variance at each ReLU.",
         experiment="signal",
         figure="signal-glorot",
         rule=Facts(
