@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 
 Fill = Callable[[keras.layers.Layer], None]
 
@@ -236,7 +237,8 @@ def copy_variables(source: keras.layers.Layer, *, drop: int = 0) -> Fill:
                 f"Complete get_config, or rebuild the layer."
             )
         for variable, value in zip(new, old, strict=True):
-            variable.assign(value)
+            # A copy: on JAX a training step gives away the arrays of its model.
+            variable.assign(np.array(keras.ops.convert_to_numpy(value)))
             if variable.trainable != value.trainable:
                 variable.trainable = value.trainable
 

@@ -3,6 +3,11 @@
 import jax
 
 
+def read(stack):
+    """The value of a stacked variable, once for the whole loop."""
+    return jax.numpy.asarray(stack.value)
+
+
 def infer(unit, x, weights, states):
     """All units in inference mode.
 

@@ -171,7 +171,7 @@ class RolledUnits(keras.layers.Layer):
         loop = _loop(self.name)
         unit = self.unit
         unit.model.trainable = self.trainable
-        weights, states = ([keras.ops.convert_to_tensor(v) for v in kind] for kind in self._stacked())
+        weights, states = ([loop.read(v) for v in kind] for kind in self._stacked())
         if not training:
             return loop.infer(unit, inputs, weights, states)
         group = self.units_per_iteration or (REMAT_GROUP if self.remat else 1)

@@ -15,6 +15,11 @@ import tensorflow as tf
 LINEAR = (keras.layers.Add, keras.layers.Rescaling, keras.layers.Identity)
 
 
+def read(stack):
+    """The value of a stacked variable, once for the whole loop."""
+    return tf.convert_to_tensor(stack.value)
+
+
 def infer(unit, x, weights, states):
     """All units in inference mode; arguments and result as in `zoo.rolled.jax_loop`."""
     count = weights[0].shape[0]
