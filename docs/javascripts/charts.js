@@ -7,12 +7,25 @@
       document.head.append(script);
     }));
 
+  // The published drawing is grey, legible on white and dark; in the page it takes the page's inks.
+  const GREY = /#808080/g;
   const inks = () => {
     const style = getComputedStyle(document.body);
     const [ink, soft, line] = ["--zoo-ink", "--zoo-soft", "--zoo-line"].map((name) => style.getPropertyValue(name).trim());
     const axis = { labelColor: ink, titleColor: ink, gridColor: line, gridOpacity: 0.6, domainColor: soft, tickColor: soft };
     const font = style.fontFamily;
-    return { background: "transparent", font, axis, title: { color: ink, subtitleColor: soft }, legend: { labelColor: ink, titleColor: ink }, header: { labelColor: ink, titleColor: ink }, view: { stroke: line } };
+    const text = { labelColor: ink, titleColor: ink };
+    return { background: "transparent", font, axis, title: { color: ink, subtitleColor: soft }, legend: { ...text, symbolOpacity: 1 }, header: text, soft };
+  };
+
+  // As wide as the page has room for, with the text at its own size; panels side by side wrap.
+  const fitted = (spec, room) => {
+    const panels = spec.facet?.column?.sort?.length ?? 1;
+    if (spec.facet?.column) {
+      const columns = Math.max(1, Math.min(panels, Math.floor((room - 60) / 170)));
+      return { ...spec, facet: { ...spec.facet.column, header: { ...spec.facet.column.header } }, columns, spec: { ...spec.spec, width: Math.min(300, (room - 70) / columns - 22) } };
+    }
+    return typeof spec.width === "number" ? { ...spec, width: Math.max(160, Math.min(spec.width * 1.25, room - 90)) } : spec;
   };
 
   const merge = (under, over) => {
@@ -70,7 +83,10 @@
       const live = figure.querySelector(".zoo-chart-live") ?? Object.assign(document.createElement("div"), { className: "zoo-chart-live" });
       still.after(live);
       figure.view?.finalize();
-      const themed = { ...highlighted(structuredClone(spec)), background: "transparent", config: merge(spec.config ?? {}, inks()) };
+      const { soft, ...config } = inks();
+      const own = JSON.parse(JSON.stringify(spec).replace(GREY, soft));
+      const room = figure.querySelector(".zoo-chart-view").clientWidth;
+      const themed = { ...fitted(highlighted(own), room), background: "transparent", config: merge(own.config ?? {}, config) };
       figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", ast: false });
       // One picture with a name, as the static one: the rows are in the table beside it.
       const picture = live.querySelector("svg");

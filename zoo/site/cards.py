@@ -31,8 +31,9 @@ def _read(name: str) -> Any:
 def table() -> str:
     """Every model, sortable and filterable where scripts run; below it a card each, which a row links to."""
     models = _read("zoo_table")
-    heads = "".join(f'<th scope="col"{_number(key)}>{escape(title)}</th>' for key, title in _COLUMNS)
-    body = "".join(_row(model) for model in models)
+    columns = [(key, title) for key, title in _COLUMNS if any(model.get(key) is not None for model in models)]
+    heads = "".join(f'<th scope="col"{_number(key)}>{escape(title)}</th>' for key, title in columns)
+    body = "".join(_row(model, [key for key, _ in columns]) for model in models)
     cards = "".join(_card(model) for model in models)
     drawings = "".join(_symbol(name) for name in sorted({_diagram(model) for model in models}))
     return (
@@ -57,9 +58,9 @@ def _number(key: str) -> str:
     return ' class="zoo-number"' if key in _NUMBERS else ""
 
 
-def _row(model: dict[str, Any]) -> str:
+def _row(model: dict[str, Any], columns: list[str]) -> str:
     cells = ""
-    for key, _ in _COLUMNS[1:]:
+    for key in columns[1:]:
         value = escape(str(_sort_value(model, key)))
         cells += f'<td data-value="{value}"{_number(key)}>{escape(_shown(model, key))}</td>'
     name = escape(model["name"])
@@ -80,7 +81,7 @@ def _shown(model: dict[str, Any], key: str) -> str:
     if key == "flops":
         return f"{value / 1e9:.3g}"
     if key == "foldable":
-        return f"{value} of {model['norms']}"
+        return f"{value} of {model['norms']}" if model["norms"] else "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -152,5 +153,5 @@ def options() -> str:
         "<caption>Which family takes which value. A refusal is an error that gives this reason.</caption>"
         f'<thead><tr><th scope="col">option</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody>'
         "</table></div>"
-        f"<details><summary>The {len(notes)} reasons</summary><ol>{listed}</ol></details>"
+        f'<details class="zoo-more"><summary>The {len(notes)} reasons</summary><ol>{listed}</ol></details>'
     )

@@ -63,4 +63,4 @@ def _rows(spec: dict[str, Any], title: str) -> str:
         [[tables.number(row.get(key)) for key in columns] for row in drawn[:: -(-len(drawn) // _ROWS_SHOWN)]],
         f"What is drawn: {title}",
     )
-    return f"<details><summary>The same as a table</summary>{shown}</details>"
+    return f'<details class="zoo-more"><summary>The same as a table</summary>{shown}</details>'
