@@ -255,7 +255,6 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _figures(options: argparse.Namespace) -> int:
-    names = options.names or [name for name in publication.names() if name in catalog.names()]
-    for name in names:
+    for name in options.names or publication.names():
         _draw(catalog.lookup(name), publication.load(name))
     return 0

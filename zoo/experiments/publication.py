@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from zoo.experiments import catalog
 from zoo.experiments.durations import minutes
 from zoo.experiments.results import write_atomically
 from zoo.experiments.spec import Dataset, Experiment, plain
@@ -136,7 +137,7 @@ def load(name: str, folder: Path = FOLDER) -> Published:
 
 def names(folder: Path = FOLDER) -> list[str]:
     """Experiments of which something is published."""
-    return sorted(path.stem for path in folder.glob("*.json") if path.with_suffix(".csv").exists())
+    return [name for name in catalog.names() if (folder / f"{name}.json").exists()]
 
 
 def to_csv(rows: Iterable[Observation]) -> bytes:

@@ -56,7 +56,7 @@ EXPERIMENT = Experiment(
         _softmax("both signs"),
         *(_conv(layers, activation, "both signs") for layers in (2, 4) for activation in ACTIVATIONS),
     ),
-    # Keeps the scale of values without activation; He's gain for ReLU would double their variance layer by layer.
+    # Keeps the scale of values without activation; He's gain for ReLU would double their variance each layer.
     options={"classifier_activation": None, "kernel_initializer": "lecun_normal"},
     data=IMAGES,
     recipe=Recipe(
