@@ -185,12 +185,12 @@ def lookup(name: str, block: str | None = None) -> Entry:
     if block is not None and block not in BLOCKS:
         raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
     entry = MODELS.get(name)
-    match = re.fullmatch(r"(plain|resnet|convnet|mlp)(\d+)(v2)?", name)
+    match = re.fullmatch(r"(plain|resnet|convnet|mlp)(0|[1-9][0-9]*)(v2)?", name)
     if entry is None and match is None:
-        near = difflib.get_close_matches(name, MODELS, n=4, cutoff=0.5)
+        near = difflib.get_close_matches(name.lower(), MODELS, n=4, cutoff=0.5)
         hint = f"The nearest names are {', '.join(map(repr, near))}. " if near else ""
         raise ValueError(f"model {name!r} is not known. {hint}zoo.list_models() lists them all.")
-    if entry is not None and (entry.fixed_block or block is None):
+    if entry is not None and (entry.fixed_block or block is None or match is None):
         if block is not None and entry.family == "resnet" and block != entry.defaults["block"]:
             raise ValueError(
                 f"block={block!r}: {name} is the ImageNet net with {entry.defaults['block']} units, by its name; "
@@ -212,7 +212,7 @@ def lookup(name: str, block: str | None = None) -> Entry:
 
 def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], suffix: str) -> str:
     rules = " or ".join(f"{_UNITS[b]}n+2 ({b})" for b in blocks)
-    legal = sorted({_UNITS[b] * n + 2 for b in blocks for n in range(1, depth // 6 + 3)})
+    legal = sorted({_UNITS[b] * n + 2 for b in blocks for n in range(1, depth // 6 + 4)})
     if family == "resnet" and len(blocks) == 2:
         legal = sorted({*legal, *_IMAGENET_STAGES})
     near = sorted(sorted(legal, key=lambda d: abs(d - depth))[:3])

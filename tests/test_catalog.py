@@ -1,0 +1,227 @@
+"""Names become specs; a name or an option that is not known gets the nearest ones."""
+
+import inspect
+
+import keras
+import pytest
+
+import zoo
+from zoo import catalog
+from zoo.catalog import lookup, register, specify
+from zoo.spec import OPTIONS, ModelSpec
+
+NAMES = [
+    "convnet",
+    "mlp",
+    *(f"plain{d}" for d in (110, 20, 32, 44, 56)),
+    *sorted(
+        f"resnet{d}{v}"
+        for d in (20, 32, 44, 56, 110, 164, 1001, 1202, 18, 34, 50, 101, 152, 200)
+        for v in ("", "v2")
+    ),
+    *(f"vgg{d}" for d in (11, 13, 16, 19)),
+]
+
+
+def test_the_catalog_holds_every_net_that_was_promised():
+    assert zoo.list_models() == NAMES
+
+
+def test_patterns():
+    assert zoo.list_models("vgg*") == ["vgg11", "vgg13", "vgg16", "vgg19"]
+    assert zoo.list_models("resnet5?v2") == ["resnet50v2", "resnet56v2"]
+    assert zoo.list_models("ResNet*") == []
+    with pytest.raises(TypeError) as error:
+        zoo.list_models(3)
+    assert str(error.value) == "pattern must be a string such as 'resnet*', received 3."
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "stages", "kind"),
+    [
+        ("resnet8", None, (1, 1, 1), "basic"),
+        ("resnet26", None, (4, 4, 4), "basic"),
+        ("resnet29", None, (3, 3, 3), "bottleneck"),  # 9n+2 alone
+        ("resnet38", None, (6, 6, 6), "basic"),  # both fit
+        ("resnet38", "bottleneck", (4, 4, 4), "bottleneck"),
+        ("resnet164", None, (18, 18, 18), "bottleneck"),  # both fit; as in the literature
+        ("resnet164", "basic", (27, 27, 27), "basic"),
+        ("resnet272", None, (30, 30, 30), "bottleneck"),
+        ("resnet542v2", None, (60, 60, 60), "bottleneck"),
+        ("resnet110", None, (18, 18, 18), "basic"),
+        ("resnet110", "bottleneck", (12, 12, 12), "bottleneck"),
+        ("resnet20", "bottleneck", (2, 2, 2), "bottleneck"),
+        ("resnet50", None, (3, 4, 6, 3), "bottleneck"),  # the catalog's name wins over 6n+2
+        ("resnet152", None, (3, 8, 36, 3), "bottleneck"),
+        ("resnet200", None, (3, 24, 36, 3), "bottleneck"),
+        ("resnet18", None, (2, 2, 2, 2), "basic"),
+    ],
+)
+@pytest.mark.parametrize("form_of_none", [{}, {"block": None}])
+def test_depth_by_name(name, block, stages, kind, form_of_none):
+    spec = specify(name, **(form_of_none if block is None else {"block": block}))
+    assert (spec.stages, spec.block) == (stages, kind)
+    digits = name.removeprefix("resnet").removesuffix("v2")
+    assert spec.depth == int(digits)
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"), [("plain8", (2, 2, 2)), ("convnet6", (6,)), ("mlp1", (1,)), ("mlp5", (5,))]
+)
+def test_other_families_by_depth(name, stages):
+    assert specify(name).stages == stages
+
+
+@pytest.mark.parametrize(("name", "options"), [("resnet20", {}), ("resnet50", {"block": "bottleneck"})])
+def test_v2_in_a_name_means_full_pre_activation_and_nothing_else(name, options):
+    v1, v2 = specify(name, **options), specify(f"{name}v2", **options)
+    differences = {f for f in vars(v1) if getattr(v1, f) != getattr(v2, f)}
+    assert differences == {"name", "ordering"}
+    assert v2.ordering == "full_pre_activation"
+
+
+def test_none_asks_for_the_default_of_the_net():
+    everything = {o: None for o in OPTIONS if o not in ("activation", "classifier_activation")}
+    for name in ("resnet20", "resnet50v2", "vgg16", "convnet", "mlp", "plain20"):
+        assert specify(name, **everything) == specify(name)
+    assert specify("resnet20", activation=None).activation is None
+    assert specify("resnet20", classifier_activation=None).classifier_activation is None
+
+
+def test_parameters_of_a_shortcut_have_the_papers_values():
+    spec = specify("resnet20", shortcut="constant_scaling")
+    assert (spec.shortcut_scale, spec.branch_scale, spec.gate_bias, spec.dropout_rate) == (
+        0.5,
+        0.5,
+        None,
+        None,
+    )
+    assert specify("resnet20", shortcut="exclusive_gating").gate_bias == -6.0
+    assert specify("resnet20", shortcut="shortcut_only_gating", gate_bias=0).gate_bias == 0
+    assert specify("resnet20", shortcut="dropout").dropout_rate == 0.5
+
+
+def test_a_list_is_a_shape():
+    assert specify("resnet20", input_shape=[16, 16, 1]).input_shape == (16, 16, 1)
+
+
+UNKNOWN = [
+    ("resnet2O", "model 'resnet2O' is not known. The nearest names are 'resnet32', 'resnet20', "),
+    ("Resnet50", "model 'Resnet50' is not known. The nearest names are 'resnet50', "),
+    ("vgg12", "model 'vgg12' is not known. The nearest names are 'vgg19', 'vgg16', 'vgg13', 'vgg11'. "),
+    ("densenet121", "model 'densenet121' is not known. "),
+    ("", "model '' is not known. zoo.list_models() lists them all."),
+    (
+        "resnet21",
+        "model 'resnet21': depth 21 fits no resnet, whose depths are 6n+2 (basic) or 9n+2 (bottleneck). The nearest are "
+        "'resnet18', 'resnet20', 'resnet26'.",
+    ),
+    (
+        "resnet2",
+        "model 'resnet2': depth 2 fits no resnet, whose depths are 6n+2 (basic) or 9n+2 (bottleneck). ",
+    ),
+    ("resnet0", "model 'resnet0': depth 0 fits no resnet, "),
+    ("resnet020", "model 'resnet020' is not known. The nearest names are "),
+    (
+        "resnet21v2",
+        "model 'resnet21v2': depth 21 fits no resnet, whose depths are 6n+2 (basic) or 9n+2 (bottleneck).",
+    ),
+    ("plain21", "model 'plain21': depth 21 fits no plain, whose depths are 6n+2 (basic). The nearest are "),
+    ("plain20v2", "model 'plain20v2' is not known: only a resnet has a v2. Use 'plain20'."),
+    ("mlp0", "model 'mlp0': a mlp needs at least one layer; the nearest is 'mlp1'."),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), UNKNOWN)
+@pytest.mark.parametrize("through", [specify, zoo.build, zoo.describe])
+def test_unknown_name(name, text, through):
+    with pytest.raises(ValueError) as error:
+        through(name)
+    assert str(error.value).startswith(text)
+
+
+@pytest.mark.parametrize("name", [None, 20, ["resnet20"], b"resnet20"])
+def test_name_that_is_no_text(name):
+    with pytest.raises(TypeError) as error:
+        zoo.build(name)
+    assert str(error.value) == f"name must be a string such as 'resnet20v2', received {name!r}."
+
+
+def test_the_nearest_depths_can_be_built():
+    for depth in range(60):
+        for name in (f"resnet{depth}", f"resnet{depth}v2", f"plain{depth}"):
+            try:
+                specify(name)
+            except ValueError as error:
+                near = [part for part in str(error).split("'") if part.startswith(("resnet", "plain"))][1:]
+                assert len(near) == 3
+                for other in near:
+                    specify(other)
+
+
+@pytest.mark.parametrize("depth", [20, 23, 29])
+def test_block_that_does_not_fit_the_depth(depth):
+    block = {20: None, 23: "basic", 29: "basic"}[depth]
+    if block is None:
+        assert specify("resnet20", block=block).block == "basic"
+        return
+    with pytest.raises(ValueError) as error:
+        specify(f"resnet{depth}", block=block)
+    assert str(error.value).startswith(
+        f"model 'resnet{depth}': depth {depth} fits no resnet, whose depths are 6n+2 (basic)."
+    )
+    near = str(error.value).split("The nearest are ")[1]
+    for name in (part for part in near.split("'") if part.startswith("resnet")):
+        assert specify(name, block=block).block == block
+
+
+def test_block_of_an_imagenet_net_is_part_of_its_name():
+    assert specify("resnet50", block="bottleneck").block == "bottleneck"
+    with pytest.raises(ValueError) as error:
+        specify("resnet50", block="basic")
+    assert str(error.value) == (
+        "block='basic': resnet50 is the ImageNet net with bottleneck units, by its name; leave block out, or choose a "
+        "depth that no ImageNet net has."
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("activaton", "did you mean activation"),
+        ("nonsense", ""),
+        ("orderings", "did you mean ordering"),
+        ("stages", ""),
+    ],
+)
+@pytest.mark.parametrize("through", [specify, zoo.build, zoo.describe])
+def test_unknown_option(option, hint, through):
+    with pytest.raises(TypeError) as error:
+        through("resnet20", **{option: 3})
+    text = str(error.value)
+    assert text.startswith(f"{option!r} is not an option of zoo.build; {hint}")
+    assert text.endswith(f"The options are {', '.join(OPTIONS)}.")
+
+
+def test_a_name_is_registered_once():
+    with pytest.raises(ValueError) as error:
+        register("resnet20", lookup("resnet20"))
+    assert str(error.value) == "model 'resnet20' is in the catalog already; choose another name."
+    register("mine", lookup("convnet"))
+    try:
+        assert zoo.build("mine", input_shape=(8, 8, 1)).name == "mine"
+    finally:
+        del catalog.MODELS["mine"]
+
+
+def test_signature_of_build_shows_every_option_with_its_default():
+    shown = inspect.signature(zoo.build).parameters
+    assert [*shown] == ["model", "name", *OPTIONS]
+    assert shown["classes"].default == ModelSpec.__dataclass_fields__["classes"].default == 10
+    assert inspect.signature(zoo.build).return_annotation is keras.Model
+
+
+def test_public_names():
+    assert {"build", "assemble", "describe", "list_models", "preprocess_input", "ModelSpec"} <= set(dir(zoo))
+    with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'bild'; it has ModelSpec, "):
+        zoo.bild  # noqa: B018
