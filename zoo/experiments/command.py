@@ -233,8 +233,9 @@ def _status(options: argparse.Namespace) -> int:
 
     chosen = _chosen(options.names)
     fresh = True
-    with multiprocessing.get_context("spawn").Pool(min(cores(), len(chosen))) as workers:
-        for state in workers.imap(status, chosen):
+    with multiprocessing.get_context("spawn").Pool(cores()) as workers:
+        for experiment in chosen:
+            state = status(experiment, each=workers.map)
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
             fresh = fresh and state.word == FRESH
     return 0 if fresh else 1

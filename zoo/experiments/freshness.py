@@ -5,9 +5,10 @@ recorded losses of one seed of each arm (an arm that only measures, and quickly,
 rewriting a file costs nothing, and a changed default cannot hide.
 """
 
+import functools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,12 +49,13 @@ class State:
     why: str
 
 
-def status(experiment: Experiment, folder: Path = FOLDER) -> State:
+def status(experiment: Experiment, folder: Path = FOLDER, *, each: Callable[..., Iterable] = map) -> State:
     """Compare an experiment's published data with what today's code does.
 
     Args:
         experiment: As the catalog has it.
         folder: Of published data.
+        each: Applies a function to every arm, as `map` does; a process pool's `map` does so on all cores.
     """
     try:
         published = publication.load(experiment.name, folder)
@@ -61,23 +63,27 @@ def status(experiment: Experiment, folder: Path = FOLDER) -> State:
         missing = not (folder / f"{experiment.name}.json").exists()
         return State(name=experiment.name, word=MISSING if missing else STALE, why=str(error))
     reasons = asks_otherwise(experiment, published.about)
-    here = environment.describe()
     if not reasons:
-        for arm, about in zip(experiment.arms, published.about["arms"], strict=True):
-            reason = acts_otherwise(experiment, arm, about, published, here)
-            if reason:
-                reasons.append(f"arm {arm.label!r}: {reason}")
+        labels = [arm.label for arm in experiment.arms]
+        judged = zip(labels, each(functools.partial(_judge, experiment, folder), labels), strict=True)
+        reasons = [f"arm {label!r}: {reason}" for label, reason in judged if reason]
     if reasons:
         more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
         return State(name=experiment.name, word=STALE, why="; ".join(reasons[:3]) + more)
-    arms = len(experiment.arms)
-    other = environment.differences(published.about["environment"], here)
+    other = environment.differences(published.about["environment"], environment.describe())
     where = f" (elsewhere: {'; '.join(other)})" if other else ""
     return State(
         name=experiment.name,
         word=FRESH,
-        why=f"{arms} arms build the same graphs, read the same data and retrace their first losses{where}",
+        why=f"{len(experiment.arms)} arms build the same graphs, read the same data and retrace their first "
+        f"losses{where}",
     )
+
+
+def _judge(experiment: Experiment, folder: Path, label: str) -> str | None:
+    published = publication.load(experiment.name, folder)
+    about = next(arm for arm in published.about["arms"] if arm["label"] == label)
+    return acts_otherwise(experiment, experiment.arm(label), about, published, environment.describe())
 
 
 def asks_otherwise(experiment: Experiment, about: Mapping[str, Any]) -> list[str]:
