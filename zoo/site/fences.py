@@ -48,7 +48,7 @@ def results(source: str, md: Markdown) -> str:
 @_strict
 def paper(source: str, md: Markdown) -> str:
     """What the literature reports on the question of an experiment."""
-    return tables.paper(_body(source)[0])
+    return tables.paper(_body(source)[0], md)
 
 
 @_strict

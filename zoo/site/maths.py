@@ -1,8 +1,17 @@
-"""LaTeX to MathML at build time, so that a formula needs no script and no font from elsewhere."""
+"""LaTeX to MathML at build time, so that a formula needs no script and no font from elsewhere.
+
+As a Markdown extension it also reads `$formula$`, which docstrings use.
+"""
 
 from __future__ import annotations
 
 from latex2mathml.converter import convert
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.inlinepatterns import InlineProcessor
+
+# Neither blank just within the dollars nor a digit after them: "$5 and $6" is no formula.
+_DOLLARS = r"(?<![\\$])\$(?![\s$])([^$]+?)(?<![\s\\])\$(?![\d$])"
 
 
 def block(latex: str) -> str:
@@ -14,3 +23,22 @@ def block(latex: str) -> str:
 def inline(latex: str) -> str:
     """A formula within a sentence."""
     return convert(latex.strip())
+
+
+class _Dollars(InlineProcessor):
+    def handleMatch(self, m, data):
+        placeholder = self.md.htmlStash.store(inline(m.group(1)))
+        return placeholder, m.start(0), m.end(0)
+
+
+class Dollars(Extension):
+    """`$formula$` within a sentence."""
+
+    def extendMarkdown(self, md: Markdown) -> None:
+        """Register the pattern, before emphasis would read the underscores."""
+        md.inlinePatterns.register(_Dollars(_DOLLARS, md), "zoo-dollars", 185)
+
+
+def makeExtension(**options) -> Dollars:
+    """What Markdown calls to find the extension of this module."""
+    return Dollars(**options)

@@ -71,28 +71,32 @@ def not_measured(name: str) -> str:
     return (
         '<div class="admonition zoo-missing"><p class="admonition-title">Not yet measured here</p>'
         f"<p>No run of <code>{experiment}</code> is published yet. "
-        f"<code>scripts/reproduce.py run {experiment}</code> makes one.</p>{paper(name)}</div>"
+        f"<code>scripts/reproduce.py run {experiment}</code> makes one.</p></div>"
     )
 
 
-def paper(name: str) -> str:
-    """The literature's tables on an experiment's question, labelled as the literature's."""
-    reported = REPORTED.get(experiment_of(name), ())
+def paper(name: str, md: Markdown) -> str:
+    """The literature's tables on an experiment's question, labelled as the literature's; once a page."""
+    experiment = experiment_of(name)
+    shown = md.__dict__.setdefault("zoo_papers", set())
+    if experiment in shown:
+        return ""
+    shown.add(experiment)
     return "".join(
         table(
-            list(r.columns),
-            [list(row) for row in r.rows],
-            f"Reported by others, not measured here. {r.caption}. Source: {r.source}.",
+            list(reported.columns),
+            [list(row) for row in reported.rows],
+            f"Reported by others, not measured here. {reported.caption}. Source: {reported.source}.",
         )
-        for r in reported
+        for reported in REPORTED.get(experiment, ())
     )
 
 
 def results(name: str, md: Markdown) -> str:
     """A table a metric, one row an arm: mean, 95 % interval, number of runs; then the paired differences."""
     data = published(name)
-    if data is None or not data.get("table"):
-        return not_measured(name)
+    if data is None:
+        return not_measured(name) + paper(name, md)
     metrics = list(dict.fromkeys(arm["metric"] for arm in data["table"]))
     main = _MAIN_METRIC if _MAIN_METRIC in metrics else metrics[0]
     others = "".join(_arms(data, metric) for metric in metrics if metric != main)
@@ -101,7 +105,8 @@ def results(name: str, md: Markdown) -> str:
     if others:
         parts.append(f'<details class="zoo-more"><summary>The other metrics</summary>{others}</details>')
     parts += [_expectations(data["expectations"])] if data.get("expectations") else []
-    return "".join(parts) + paper(name)
+    parts.append(_grid(data["arms"]))
+    return "".join(parts) + paper(name, md)
 
 
 def _arms(data: dict[str, Any], metric: str) -> str:
@@ -163,16 +168,54 @@ def number(value: Any) -> str:
 
 
 def proof(name: str, md: Markdown) -> str:
-    """What was compared, and whether it is equal to the bit, equal within a tolerance, or different."""
+    """What each arm is, so that one sees what is equal and what is not; then the experiment's own tables."""
     data = published(name)
-    if data is None or not data.get("proof"):
+    if data is None:
         return not_measured(name)
-    columns = list(data["proof"][0])
-    return table(
-        columns,
-        [[number(row.get(c, "")) for c in columns] for row in data["proof"]],
-        f"{experiment_of(name)}: what is equal, and what is not",
+    arms = table(
+        ["arm", "layers", "parameters", "learning rate", "graph", "data"],
+        [
+            [
+                arm["label"],
+                arm["layers"],
+                f"{arm['parameters']:,}" if arm["parameters"] is not None else "–",
+                number(arm["learning_rate"]),
+                (arm["graph"] or "–")[:8],
+                (arm["data"] or "–")[:8],
+            ]
+            for arm in data["arms"]
+        ],
+        "What each arm is. Equal fingerprints: equal graphs, equal data.",
+        numeric={1, 2, 3},
     )
+    own = [figure for figure in data["spec"]["figures"] if figure["kind"] == "table"]
+    return "".join(_own(data[figure["name"] or "table_figure"], figure["title"]) for figure in own) + arms
+
+
+def _own(rows: list[dict[str, Any]], title: str) -> str:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    numeric = {i for i, key in enumerate(columns) if isinstance(rows[0].get(key), (int, float))}
+    return table(columns, [[number(row.get(key)) for key in columns] for row in rows], title, numeric=numeric)
+
+
+def _grid(arms: list[dict[str, Any]]) -> str:
+    tried = [
+        [
+            arm["label"],
+            number(run["rate"]),
+            run["seed"],
+            number(run["train_loss"]),
+            number(arm["learning_rate"]),
+        ]
+        for arm in arms
+        for run in arm["grid"]
+    ]
+    if not tried:
+        return ""
+    columns = ["arm", "rate tried", "seed", "training loss at the end", "rate chosen"]
+    caption = "The grid of learning rates: short runs with seeds of their own; the lowest mean loss is taken"
+    shown = table(columns, tried, caption, numeric={1, 2, 3, 4})
+    return f'<details class="zoo-more"><summary>How each arm got its learning rate</summary>{shown}</details>'
 
 
 def reproduce(name: str, md: Markdown) -> str:
