@@ -22,7 +22,26 @@ from hypothesis import settings
 BACKEND = os.environ["KERAS_BACKEND"]
 
 # What is written for every Keras backend. The engine, the demo and the site are run on TensorFlow alone.
-LIBRARY = ("spec", "naming", "catalog", "blocks", "graph", "models", "harness", "transforms", "probes")
+LIBRARY = (
+    "applications",
+    "blocks",
+    "callbacks",
+    "catalog",
+    "graph",
+    "harness",
+    "models",
+    "naming",
+    "normalization",
+    "preprocessing",
+    "probes",
+    "properties",
+    "reference",
+    "rolled",
+    "sites",
+    "spec",
+    "transforms",
+    "weights",
+)
 
 # A shared machine is slow at times, and CI has to say the same thing twice.
 settings.register_profile("zoo", deadline=None, derandomize=True, print_blob=True)
