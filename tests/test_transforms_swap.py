@@ -68,7 +68,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("old", FAMILIES, ids=str)
+@pytest.mark.parametrize("old", FAMILIES, ids=lambda old: str(getattr(old, "__name__", old)))
 def test_a_name_covers_functions_layers_and_operations(old):
     model = randomised(family())
     result = swap_activation(model, old, "tanh")
