@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from zoo.experiments.claims.expected import expected_table
 from zoo.experiments.claims.rules import Claim, judge
 from zoo.experiments.claims.sentences import GROUPS
 from zoo.experiments.publication import FOLDER
@@ -28,6 +29,10 @@ seeds | | not measurable at this scale | the runs do not get far enough to tell 
 | not yet measured here | no published run; the command makes one |
 """
 
+EXPECTED = """What the literature, or algebra, leads one to expect of each experiment; what was measured
+here; and why the two differ where they do. Numbers of others are theirs, on their data.
+"""
+
 
 def claims_page(data: Path = FOLDER) -> str:
     """The page as Markdown.
@@ -43,7 +48,8 @@ def claims_page(data: Path = FOLDER) -> str:
             "|---|---|---|---|",
             *(_row(claim, data) for claim in claims),
         ]
-    return "\n".join(parts) + "\n"
+    parts += ["\n## Expected and measured\n", EXPECTED, expected_table(data)]
+    return "\n".join(parts)
 
 
 def _row(claim: Claim, data: Path) -> str:
