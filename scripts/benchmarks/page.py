@@ -1,0 +1,274 @@
+"""What was measured as tables and charts of the Performance page; measures nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+MISSING = "not measured"
+
+
+def write(data: Path) -> None:
+    """Write docs/snippets/performance_*.md and docs/figures/performance_*.{svg,vl.json} from docs/data."""
+    snippets, figures = data.parent / "snippets", data.parent / "figures"
+    found = {p.stem.removeprefix("performance_"): _rows(p) for p in sorted(data.glob("performance_*.csv"))}
+    (snippets / "performance_targets.md").write_text(_table(*targets(found)))
+    (snippets / "performance_machine.md").write_text(_machine(data))
+    for part, columns in TABLES.items():
+        if part in found:
+            rows = [[_cell(row.get(c, "")) for c in columns] for row in found[part]]
+            (snippets / f"performance_{part}.md").write_text(_table(list(columns.values()), rows))
+    for name, spec in charts(found).items():
+        _draw(spec, figures / f"performance_{name}")
+
+
+TABLES = {
+    "depth": {
+        "contender": "net built by",
+        "depth": "depth",
+        "batch": "batch",
+        "layers": "Keras layers",
+        "build_s": "build, s",
+        "until_first_step_s": "until the first step is done, s",
+        "step_s": "a later step, s",
+        "peak_gb": "peak memory, GB",
+        "failed": "",
+    },
+    "training": {
+        "net": "net",
+        "contender": "run by",
+        "batch": "batch",
+        "input": "input",
+        "images_per_s": "images a second",
+        "over_stock": "times stock Keras without XLA",
+        "first_step_s": "first step, s",
+        "peak_gb": "peak memory, GB",
+        "failed": "",
+    },
+    "inference": {
+        "net": "net",
+        "contender": "run by",
+        "batch": "batch",
+        "batch_s": "a batch, s",
+        "over_stock": "times stock Keras without XLA",
+        "layers": "Keras layers",
+        "peak_gb": "peak memory, GB",
+        "failed": "",
+    },
+    "transforms": {
+        "transform": "transform",
+        "net": "net",
+        "seconds": "s",
+        "layers_before": "layers before",
+        "layers_after": "layers after",
+    },
+    "build": {
+        "net": "net",
+        "source": "built by",
+        "build_s": "build, s",
+        "layers": "Keras layers",
+        "over_reference": "times the reference",
+        "reference": "reference",
+    },
+    "peak": {
+        "operation": "operation",
+        "times_a_step": "times a step",
+        "seconds_a_step": "s a step",
+        "gflops_per_s": "GFLOP/s",
+        "share_of_peak": "share of the matrix product's rate",
+    },
+    "settings": {
+        "net": "net",
+        "input": "input",
+        "batch": "batch",
+        "setting": "setting",
+        "step_s": "a step, s",
+        "over_defaults": "times Keras' defaults",
+    },
+    "engine": {"what": "what", "seconds": "s", "ratio": "ratio"},
+    "imports": {"statement": "statement", "seconds": "s", "beyond_python_s": "s beyond starting Python"},
+}
+
+
+def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
+    """The figures that were to be reached, each next to what was measured."""
+
+    def one(part, column, **wanted):
+        for row in found.get(part, []):
+            if all(str(row.get(k)) == str(v) for k, v in wanted.items()) and row.get(column):
+                return float(row[column])
+        return None
+
+    def depth(column, contender, batch, net=1001):
+        return one("depth", column, contender=contender, depth=net, batch=batch)
+
+    def over(a, b):
+        return a / b if a is not None and b else None
+
+    def training(column, contender):
+        return one("training", column, net="resnet20v2", contender=contender)
+
+    def overhead(net):
+        total, step = (depth(c, "zoo, rolled", 8, net) for c in ("until_first_step_s", "step_s"))
+        return total - step if total is not None and step is not None else None
+
+    ours, first = training("images_per_s", "zoo"), "until_first_step_s"
+    rolled, remat, separate, stock = "zoo, rolled", "zoo, rolled with remat", "zoo", "stock Keras"
+    defaults = "stock Keras, its defaults (XLA)"
+    rows = [
+        ("resnet1001v2 until its first step is done, batch 8: stock Keras without XLA over rolled", 12, ">=",
+         over(depth(first, stock, 8), depth(first, rolled, 8))),
+        ("the same at depth 110, stock Keras with its defaults (XLA) over rolled", 12, ">=",
+         over(depth(first, defaults, 8, 110), depth(first, rolled, 8, 110))),
+        ("rolled, until the first step is done, less a step: depth 1001 over 164", 2, "<=",
+         over(overhead(1001), overhead(164))),
+        ("peak memory at batch 32, resnet1001v2: rolled over separate layers", 0.5, "<=",
+         over(depth("peak_gb", rolled, 32), depth("peak_gb", separate, 32))),
+        ("the same, rolled with remat", 0.25, "<=",
+         over(depth("peak_gb", remat, 32), depth("peak_gb", separate, 32))),
+        ("the same, rolled over stock Keras", 0.5, "<=",
+         over(depth("peak_gb", rolled, 32), depth("peak_gb", stock, 32))),
+        ("the same, rolled with remat over stock Keras", 0.25, "<=",
+         over(depth("peak_gb", remat, 32), depth("peak_gb", stock, 32))),
+        ("a later step of resnet1001v2, batch 32: rolled over separate layers", 1.15, "<=",
+         over(depth("step_s", rolled, 32), depth("step_s", separate, 32))),
+        ("a later step of resnet1001v2, batch 8: rolled over separate layers", 1.15, "<=",
+         over(depth("step_s", rolled, 8), depth("step_s", separate, 8))),
+        ("resnet20v2 training, images a second: zoo over stock Keras, both without XLA", 1.35, ">=",
+         over(ours, training("images_per_s", "stock Keras"))),
+        ("the same, over stock Keras with its defaults (XLA)", 1.35, ">=",
+         over(ours, training("images_per_s", defaults))),
+        ("the same, over PyTorch eager, channels last", 1.15, ">=",
+         over(ours, training("images_per_s", "PyTorch eager"))),
+        ("the same, over PyTorch compiled", None, "", over(ours, training("images_per_s", "PyTorch compiled"))),
+        ("share of the matrix product's rate in a step of resnet20v2", 0.75, ">=",
+         one("peak", "share_of_peak", operation="training step")),
+        ("building resnet50v2: zoo over keras.applications", 1.0, "<=",
+         one("build", "over_reference", net="ResNet50V2", source="zoo")),
+    ]  # fmt: skip
+    head = ["figure", "to reach", "measured", "reached"]
+    return head, [_verdict(*row) for row in rows]
+
+
+def _verdict(figure, target, relation, measured) -> list[str]:
+    wanted = {">=": f"at least {target}", "<=": f"at most {target}", "": "no figure set"}[relation]
+    if measured is None:
+        return [figure, wanted, MISSING, ""]
+    reached = {">=": lambda: measured >= target, "<=": lambda: measured <= target, "": lambda: None}[
+        relation
+    ]()
+    return [figure, wanted, f"{measured:.2f}", {True: "yes", False: "**no**", None: ""}[reached]]
+
+
+def charts(found: dict[str, list[dict]]) -> dict[str, dict]:
+    """Vega-Lite charts by name."""
+    made = {}
+    depth = [r for r in found.get("depth", []) if r.get("step_s") and str(r["batch"]) == "8"]
+    if depth:
+        made["depth"] = _lines(
+            depth,
+            "until_first_step_s",
+            "Seconds until the first training step is done",
+            "From building to the end of the first training step of a pre-activation ResNet, batch 8, by depth.",
+        )
+    training = [r for r in found.get("training", []) if r.get("images_per_s")]
+    if training:
+        made["training"] = {
+            "title": "Training speed over stock Keras without XLA",
+            "description": "Images a second over those of stock Keras on the same net and machine.",
+            "data": {"values": [_numbers(r, "net", "contender", "over_stock") for r in training]},
+            "mark": "bar",
+            "width": 420,
+            "height": {"step": 16},
+            "encoding": {
+                "y": {"field": "contender", "type": "nominal", "title": None, "sort": None},
+                "x": {
+                    "field": "over_stock",
+                    "type": "quantitative",
+                    "title": "times stock Keras without XLA",
+                },
+                "row": {"field": "net", "type": "nominal", "title": None, "sort": None},
+                "color": {"field": "contender", "type": "nominal", "legend": None, "sort": None},
+            },
+        }
+    return made
+
+
+def _lines(rows, column, title, description) -> dict:
+    return {
+        "title": title,
+        "description": description,
+        "data": {"values": [_numbers(r, "contender", "depth", column) for r in rows]},
+        "mark": {"type": "line", "point": True},
+        "width": 520,
+        "height": 300,
+        "encoding": {
+            "x": {"field": "depth", "type": "quantitative", "scale": {"type": "log"}, "title": "depth"},
+            "y": {"field": column, "type": "quantitative", "scale": {"type": "log"}, "title": "seconds"},
+            "color": {"field": "contender", "type": "nominal", "title": None, "sort": None},
+            "strokeDash": {"field": "contender", "type": "nominal", "sort": None},
+        },
+    }
+
+
+def _numbers(row, *columns) -> dict:
+    def number(text):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+
+    return {c: number(row[c]) for c in columns}
+
+
+def _draw(spec: dict, path: Path) -> None:
+    import vl_convert
+
+    spec = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}
+    path.parent.mkdir(exist_ok=True)
+    path.with_name(path.name + ".vl.json").write_text(json.dumps(spec, indent=1) + "\n")
+    path.with_name(path.name + ".svg").write_text(vl_convert.vegalite_to_svg(spec))
+
+
+def _machine(data: Path) -> str:
+    lines = []
+    for path in sorted(data.glob("performance_*.json")):
+        about = json.loads(path.read_text())
+        part = path.stem.removeprefix("performance_")
+        lines.append(
+            f"| {part} | `{about['command']}` | {about['threads']} | {about['load_before']} to "
+            f"{about['load_after']} | {about['date']} |"
+        )
+        machine = about
+    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
+    head = "| part | command | threads | load before and after | date |\n|---|---|---|---|---|\n"
+    return (
+        f"{machine['processor']}, {machine['processors']} processors, {machine['memory_gb']} GB; {versions}.\n\n"
+        + head
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def _rows(path: Path) -> list[dict]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _cell(value: str) -> str:
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return f"{number:.0f}" if number == int(number) or abs(number) >= 100 else f"{number:.3g}"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    keep = [i for i, title in enumerate(head) if title or any(row[i] for row in rows)]
+    lines = [
+        [head[i] or "note" for i in keep],
+        ["---"] * len(keep),
+        *([row[i] for i in keep] for row in rows),
+    ]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -1,0 +1,56 @@
+"""Training: images a second on the same nets."""
+
+from __future__ import annotations
+
+from benchmarks.race import race
+
+QUESTION = "How many images a second do the same nets train at, in stock Keras, here and in PyTorch?"
+
+# net: batch, input, steps in a turn, name in keras.applications
+NETS = {
+    "convnet": (128, (32, 32, 3), 8, None),
+    "resnet20v2": (128, (32, 32, 3), 5, None),
+    "resnet50v2": (16, (64, 64, 3), 2, "ResNet50V2"),
+}
+
+
+def measure(quick=False, only=()):
+    """A row a net and contender; speed-ups are over stock Keras in the same setting, without XLA."""
+    for net, (batch, shape, steps, application) in NETS.items():
+        if only and net not in only:
+            continue
+        common = {"batch": batch, "steps": 1 if quick else steps}
+        stock = (
+            {"source": "applications", "net": application} if application else {"source": "stock", "net": net}
+        )
+        ours = {"source": "zoo", "net": net, "shape": shape, **common}
+        contenders = {
+            "stock Keras": ("keras_step", {**stock, "shape": shape, "jit": False, **common}),
+            "stock Keras, its defaults (XLA)": (
+                "keras_step",
+                {**stock, "shape": shape, "jit": "auto", **common},
+            ),
+            "zoo": ("keras_step", {**ours, "jit": False}),
+            "PyTorch eager": ("torch_step", {"net": net, "shape": shape, **common}),
+            "PyTorch compiled": ("torch_step", {"net": net, "shape": shape, "compiled": True, **common}),
+        }
+        rows = list(race(contenders, rounds=3 if quick else 7))
+        seconds = {row["contender"]: row.get("seconds") for row in rows}
+        for row in rows:
+            if "failed" in row:
+                yield {"net": net, **row}
+                continue
+            yield {
+                "net": net,
+                "contender": row["contender"],
+                "batch": batch,
+                "input": "x".join(map(str, shape)),
+                "images_per_s": batch / row["seconds"],
+                "step_s": row["seconds"],
+                "fastest_s": row["fastest"],
+                "slowest_s": row["slowest"],
+                "over_stock": seconds["stock Keras"] / row["seconds"],
+                "first_step_s": row["first_step_s"],
+                "peak_gb": row["peak_gb"],
+                "parameters": row["parameters"],
+            }

@@ -1,0 +1,265 @@
+"""What a contender's process runs: `python -m benchmarks.worker KIND OPTIONS`, then `go` and `end` as input.
+
+A function here gets one thing ready and returns a function that does it once, and how many steps that is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+
+THREADS = int(os.environ.get("TF_NUM_INTRAOP_THREADS", "1"))
+
+
+def _images(batch, shape=(32, 32, 3), classes=10):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(batch, *shape)).astype("float32"), (np.arange(batch) % classes).astype("int32")
+
+
+def keras_step(source, net, batch, jit="auto", steps=1, shape=(32, 32, 3), **options):
+    """A training step of stock Keras (`source="stock"`), or of the zoo."""
+    import keras
+
+    began = time.perf_counter()
+    model = make(source, net, shape, **options)
+    built = time.perf_counter()
+    optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=jit)
+    x, y = _images(batch, shape)
+    model.train_on_batch(x, y)
+    ready = {
+        "build_s": built - began,
+        "first_step_s": time.perf_counter() - built,
+        "layers": len(model.layers),
+        "parameters": model.count_params(),
+        "jit_compile": bool(model.jit_compile),
+    }
+
+    def run():
+        for _ in range(steps):
+            model.train_on_batch(x, y)
+
+    return run, steps, ready
+
+
+def keras_fit(source, net, batch, per_execution, steps=1, shape=(32, 32, 3), **options):
+    """An epoch of `fit` over 64 batches, without XLA; seconds are those of one batch."""
+    import keras
+
+    model = make(source, net, shape, **options)
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9),
+        "sparse_categorical_crossentropy",
+        jit_compile=False,
+        steps_per_execution=per_execution,
+    )
+    x, y = _images(64 * batch, shape)
+    began = time.perf_counter()
+    model.fit(x, y, batch_size=batch, verbose=0)
+    ready = {"first_step_s": time.perf_counter() - began}
+
+    def run():
+        model.fit(x, y, batch_size=batch, verbose=0)
+
+    return run, 64, ready
+
+
+def engine_epoch(source, net, batch, shape=(32, 32, 3), **options):
+    """64 steps of the experiment engine; seconds are those of one step."""
+    from zoo.experiments.spec import Recipe
+    from zoo.experiments.steps import make_steps
+
+    model = make(source, net, shape, **options)
+    steps = make_steps(model, Recipe(learning_rates=(0.1,), epochs=1, batch=batch), 10**6)
+    x, y = _images(64 * batch, shape)
+    batches = [(x[i : i + batch], y[i : i + batch]) for i in range(0, len(x), batch)]
+
+    def run():
+        losses = [steps.train(*pair)[0] for pair in batches]
+        return float(losses[-1])
+
+    run()
+    return run, 64, {}
+
+
+def make(source, net, shape, **options):
+    """A net: the zoo's (with options), stock Keras as a user would write it, or of keras.applications."""
+    import keras
+
+    if source == "zoo":
+        import zoo
+
+        return zoo.build(net, input_shape=tuple(shape), classes=10, **options)
+    if source == "applications":
+        return getattr(keras.applications, net)(weights=None, input_shape=tuple(shape), classes=10)
+    from benchmarks import stock
+
+    return stock.build(net, tuple(shape))
+
+
+def torch_step(net, batch, compiled=False, steps=1, shape=(32, 32, 3)):
+    """A training step of the same net in PyTorch, channels last."""
+    import torch
+
+    from benchmarks import torch_nets
+
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    model = torch_nets.build(net).to(memory_format=torch.channels_last)
+    parameters = sum(p.numel() for p in model.parameters()) + sum(
+        b.numel() for n, b in model.named_buffers() if "num_batches" not in n
+    )
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    loss_of = torch.nn.CrossEntropyLoss()
+    x, y = _images(batch, shape)
+    x = torch.from_numpy(x).permute(0, 3, 1, 2).to(memory_format=torch.channels_last)
+    y = torch.from_numpy(y).long()
+    forward = torch.compile(model) if compiled else model
+
+    def step():
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(forward(x), y)
+        loss.backward()
+        optimizer.step()
+        return float(loss.detach())
+
+    began = time.perf_counter()
+    step()
+    ready = {"first_step_s": time.perf_counter() - began, "parameters": parameters}
+
+    def run():
+        for _ in range(steps):
+            step()
+
+    return run, steps, ready
+
+
+def keras_predict(source, net, batch, fold=False, jit="auto", steps=1, shape=(224, 224, 3), **options):
+    """Inference on one batch, the model called as one compiled function, as `predict` does."""
+    model = make(source, net, shape, **options)
+    ready = {"layers": len(model.layers)}
+    if fold:
+        from zoo.transforms import fold_batchnorm
+
+        folded = fold_batchnorm(model)
+        ready = {"layers": len(folded.model.layers), "folded": len(folded.folded), "kept": len(folded.kept)}
+        model = folded.model
+    ready["parameters"] = model.count_params()
+    model.compile(jit_compile=jit)
+    x, _ = _images(batch, shape)
+
+    def run():
+        for _ in range(steps):
+            model.predict_on_batch(x)
+
+    run()
+    return run, steps, ready
+
+
+def onnx_predict(source, net, batch, fold=False, steps=1, shape=(224, 224, 3), **options):
+    """Inference by ONNX Runtime on the exported model."""
+    import tempfile
+
+    model = make(source, net, shape, **options)
+    if fold:
+        from zoo.transforms import fold_batchnorm
+
+        model = fold_batchnorm(model).model
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory() as folder:
+        model.export(f"{folder}/net.onnx", format="onnx", verbose=False)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = THREADS
+        session = onnxruntime.InferenceSession(
+            f"{folder}/net.onnx", settings, providers=["CPUExecutionProvider"]
+        )
+    x, _ = _images(batch, shape)
+    feed = {session.get_inputs()[0].name: x}
+
+    def run():
+        for _ in range(steps):
+            session.run(None, feed)
+
+    run()
+    return run, steps, {"parameters": model.count_params()}
+
+
+def matmul(size=2048, steps=1):
+    """TensorFlow's matrix product of two float32 squares: what the machine can do at best."""
+    import tensorflow as tf
+
+    a, b = tf.random.normal((size, size)), tf.random.normal((size, size))
+    multiply = tf.function(tf.linalg.matmul)
+    multiply(a, b)
+
+    def run():
+        for _ in range(steps):
+            result = multiply(a, b)
+        return result.numpy()[0, 0]
+
+    return run, steps, {"flops": 2 * size**3}
+
+
+def operation(name, shape, kernel=None, stride=1, backward=False, steps=1):
+    """One operation of a net by itself, forward or backward: convolution, normalisation, ReLU, addition."""
+    import tensorflow as tf
+
+    x = tf.random.normal(shape)
+    w = tf.random.normal(kernel) if kernel else None
+    channels = shape[-1]
+    scale, offset = tf.ones(channels), tf.zeros(channels)
+    forward = {
+        "conv": lambda x, w: tf.nn.conv2d(x, w, stride, "SAME"),
+        "norm": lambda x, w: (
+            tf.raw_ops.FusedBatchNormV3(
+                x=x, scale=w, offset=offset, mean=tf.zeros([0]), variance=tf.zeros([0]), is_training=True
+            ).y
+        ),
+        "relu": lambda x, w: tf.nn.relu(x),
+        "add": lambda x, w: x + 2.0 * x,
+    }[name]
+    w = scale if name == "norm" else w
+    upstream = tf.random.normal(forward(x, w).shape)
+
+    @tf.function
+    def once(x):
+        if not backward:
+            return tf.reduce_sum(forward(x, w)[0, 0, 0])
+        with tf.GradientTape() as tape:
+            sources = [x] if w is None else [x, w]
+            tape.watch(sources)
+            y = forward(x, w)
+        gradients = tape.gradient(y, sources, upstream)
+        return tf.add_n([tf.reduce_sum(tf.reshape(g, [-1])[:4]) for g in gradients])
+
+    once(x)
+
+    def run():
+        for _ in range(steps):
+            once(x)
+
+    return run, steps, {}
+
+
+def main(kind: str, options: str) -> None:
+    """Get ready, then answer `go` with seconds a step and `end` with the peak memory."""
+    run, steps, ready = globals()[kind](**json.loads(options))
+    print(json.dumps(ready), flush=True)
+    for line in sys.stdin:
+        if line.strip() == "end":
+            break
+        began = time.perf_counter()
+        run()
+        print(json.dumps({"seconds": (time.perf_counter() - began) / steps}), flush=True)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(json.dumps({"peak_gb": peak}), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
