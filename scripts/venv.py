@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,9 +24,11 @@ STATE = VENV / "state.json"
 
 
 def wanted_fingerprint() -> str:
-    pins = [(ROOT / name).read_bytes() for name in ("pyproject.toml", "constraints.txt")]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    # Another setting of the linter is no reason to install anything.
+    wishes = [project["build-system"], project.get("project"), (ROOT / "constraints.txt").read_text()]
     # Scripts in .venv/bin carry absolute paths, so a checkout that was moved needs a new .venv.
-    return hashlib.sha256(b"\0".join([*pins, str(ROOT).encode()])).hexdigest()
+    return hashlib.sha256(json.dumps([*wishes, str(ROOT)]).encode()).hexdigest()
 
 
 def read_state() -> dict:
