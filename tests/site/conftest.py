@@ -76,8 +76,14 @@ def visit(browser, address):
     def go(path="index.html", **options):
         context = browser.new_context(**options)
         page = context.new_page()
-        page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else outside.append(r.url))
-        page.on("console", lambda m: complaints.append(f"{path}: {m.text}") if m.type in ("error", "warning") else None)
+        page.on(
+            "request",
+            lambda r: None if r.url.startswith((address, "data:", "blob:")) else outside.append(r.url),
+        )
+        page.on(
+            "console",
+            lambda m: complaints.append(f"{path}: {m.text}") if m.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda e: complaints.append(f"{path}: {e}"))
         page.goto(f"{address}/{path}", wait_until="load")
         opened.append(context)

@@ -12,7 +12,9 @@ def page(visit):
 
 
 def test_the_bundle_is_loaded_only_when_a_figure_is_scrolled_to(page):
-    loaded = "performance.getEntriesByType('resource').map(e => e.name).filter(n => n.endsWith('vega.js')).length"
+    loaded = (
+        "performance.getEntriesByType('resource').map(e => e.name).filter(n => n.endsWith('vega.js')).length"
+    )
     assert page.evaluate(loaded) == 0
     page.locator(FIGURE).scroll_into_view_if_needed()
     page.wait_for_selector(f"{FIGURE}[data-state=live]")

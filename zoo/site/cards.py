@@ -37,12 +37,12 @@ def table() -> str:
     cards = "".join(_card(model) for model in models)
     drawings = "".join(_symbol(name) for name in sorted({_diagram(model) for model in models}))
     return (
-        '<div class="zoo-models"><div class="zoo-table" tabindex="0" role="group" aria-label="All models">'
+        '<div class="zoo-models"><div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="All models">'
         f"<table data-sortable><caption>{len(models)} models. Parameters include moving statistics; FLOPs "
         "count a multiply-add as two, for one picture of the size on the card.</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
-        f'<svg class="zoo-drawings" aria-hidden="true">{drawings}</svg>'
-        f'<h2 id="cards">Cards</h2><div class="zoo-cards">{cards}</div></div>'
+        f'<svg class="zoo-drawings" data-search-exclude aria-hidden="true">{drawings}</svg>'
+        f'<h2 id="cards">Cards</h2><section class="zoo-cards" aria-labelledby="cards" data-search-exclude>{cards}</section></div>'
     )
 
 
@@ -149,9 +149,9 @@ def options() -> str:
         body.append(f'<tr><th scope="row">{title}</th>{"".join(cells)}</tr>')
     listed = "".join(f'<li id="why-{number}">{escape(reason)}</li>' for number, reason in notes.values())
     return (
-        '<div class="zoo-table" tabindex="0" role="group" aria-label="Families and options"><table>'
+        '<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="Families and options"><table>'
         "<caption>Which family takes which value. A refusal is an error that gives this reason.</caption>"
         f'<thead><tr><th scope="col">option</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody>'
         "</table></div>"
-        f'<details class="zoo-more"><summary>The {len(notes)} reasons</summary><ol>{listed}</ol></details>'
+        f'<details class="zoo-more" data-search-exclude><summary>The {len(notes)} reasons</summary><ol>{listed}</ol></details>'
     )

@@ -38,7 +38,7 @@ def chart(name: str, md: Markdown, caption: str = "") -> str:
     if spec:
         links.append(f'<a href="{link(md, f"figures/{name}.vl.json")}" download>chart (Vega-Lite)</a>')
     return (
-        f'<figure class="zoo-chart" id="chart-{name}"{live}>'
+        f'<figure class="zoo-chart" data-search-exclude id="chart-{name}"{live}>'
         f'<div class="zoo-chart-view" tabindex="0" role="group" aria-label="{escape(title)}">'
         f'<div class="zoo-chart-static">{drawing}</div></div>'
         f"<figcaption>{escape(caption)} {' · '.join(links)}</figcaption>{_rows(spec, title)}</figure>"
@@ -63,4 +63,4 @@ def _rows(spec: dict[str, Any], title: str) -> str:
         [[tables.number(row.get(key)) for key in columns] for row in drawn[:: -(-len(drawn) // _ROWS_SHOWN)]],
         f"What is drawn: {title}",
     )
-    return f'<details class="zoo-more"><summary>The same as a table</summary>{shown}</details>'
+    return f'<details class="zoo-more" data-search-exclude><summary>The same as a table</summary>{shown}</details>'

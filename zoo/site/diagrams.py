@@ -28,9 +28,7 @@ def picture(name: str) -> tuple[str, str]:
 def figure(name: str, caption: str = "") -> str:
     """One diagram, captioned by its own title where the page gives no better one."""
     drawing, title = picture(name)
-    return (
-        f'<figure class="zoo-diagram">{drawing}<figcaption>{escape(caption or title)}</figcaption></figure>'
-    )
+    return f'<figure class="zoo-diagram" data-search-exclude>{drawing}<figcaption>{escape(caption or title)}</figcaption></figure>'
 
 
 def row(names: list[str]) -> str:

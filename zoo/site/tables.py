@@ -41,7 +41,7 @@ def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: s
         cells = "".join(f"<td{_align(i, numeric)}>{cell}</td>" for i, cell in enumerate(rest, 1))
         body.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
     return (
-        f'<div class="zoo-table" tabindex="0" role="group" aria-label="{escape(caption)}">'
+        f'<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="{escape(caption)}">'
         f"<table><caption>{escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
@@ -69,7 +69,7 @@ def not_measured(name: str) -> str:
     """The box that stands where a measurement will stand."""
     experiment = escape(experiment_of(name))
     return (
-        '<div class="admonition zoo-missing"><p class="admonition-title">Not yet measured here</p>'
+        '<div class="admonition zoo-missing" data-search-exclude><p class="admonition-title">Not yet measured here</p>'
         f"<p>No run of <code>{experiment}</code> is published yet. "
         f"<code>scripts/reproduce.py run {experiment}</code> makes one.</p></div>"
     )
@@ -103,7 +103,9 @@ def results(name: str, md: Markdown) -> str:
     parts = [_arms(data, main)]
     parts += [_differences(data["comparisons"])] if data.get("comparisons") else []
     if others:
-        parts.append(f'<details class="zoo-more"><summary>The other metrics</summary>{others}</details>')
+        parts.append(
+            f'<details class="zoo-more" data-search-exclude><summary>The other metrics</summary>{others}</details>'
+        )
     parts += [_expectations(data["expectations"])] if data.get("expectations") else []
     parts.append(_grid(data["arms"]))
     return "".join(parts) + paper(name, md)
@@ -215,7 +217,7 @@ def _grid(arms: list[dict[str, Any]]) -> str:
     columns = ["arm", "rate tried", "seed", "training loss at the end", "rate chosen"]
     caption = "The grid of learning rates: short runs with seeds of their own; the lowest mean loss is taken"
     shown = table(columns, tried, caption, numeric={1, 2, 3, 4})
-    return f'<details class="zoo-more"><summary>How each arm got its learning rate</summary>{shown}</details>'
+    return f'<details class="zoo-more" data-search-exclude><summary>How each arm got its learning rate</summary>{shown}</details>'
 
 
 def reproduce(name: str, md: Markdown) -> str:
@@ -234,8 +236,9 @@ def reproduce(name: str, md: Markdown) -> str:
     for key, heading in _REPRODUCE.items():
         if key in data:
             items.append((heading, escape(str(data[key]))))
-    for key, value in (data.get("environment") or {}).items():
-        items.append((key.capitalize(), escape(str(value))))
+    if environment := data.get("environment"):
+        words = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in environment.items())
+        items.append(("Environment", escape(words)))
     if "checksum" in data:
         files = [
             f'<a href="{link(md, f"data/{experiment}.{kind}")}">{experiment}.{kind}</a>'
@@ -246,6 +249,6 @@ def reproduce(name: str, md: Markdown) -> str:
         items.append(("Published data", "none yet"))
     listed = "".join(f"<div><dt>{heading}</dt><dd>{value}</dd></div>" for heading, value in items)
     return (
-        f'<section class="zoo-reproduce" aria-label="Reproduce {escape(experiment)}">'
+        f'<section class="zoo-reproduce" data-search-exclude aria-label="Reproduce {escape(experiment)}">'
         f'<p class="zoo-reproduce-title">Reproduce</p><dl>{listed}</dl></section>'
     )

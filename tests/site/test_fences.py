@@ -1,0 +1,164 @@
+"""What the fences of the pages render, and that a misspelt name is an error."""
+
+import json
+
+import markdown
+import pytest
+from pymdownx.superfences import SuperFencesException
+
+from zoo.site import charts, diagrams, docstrings, fences, maths, svg, tables
+
+DATA = {
+    "name": "why",
+    "command": "scripts/reproduce.py run why",
+    "cost": "4 runs, 1 min of one core",
+    "checksum": "ab" * 32,
+    "environment": {"keras": "3.15.1"},
+    "table": [
+        {"arm": a, "metric": m, "mean": 0.5, "iqm": 0.5, "low": 0.4, "high": 0.6, "runs": 5, "diverged": d}
+        for a, d in (("none", 1), ("all", 0))
+        for m in ("train_loss", "test_accuracy")
+    ],
+    "comparisons": [
+        {"a": "all", "b": "none", "metric": "test_accuracy", "difference": 0.1, "low": 0.05, "high": None}
+        | {"runs": 5, "verdict": "higher"}
+    ],
+    "arms": [
+        {
+            "label": a,
+            "layers": 7,
+            "parameters": 1234,
+            "learning_rate": 0.1,
+            "graph": "12" * 9,
+            "data": "34" * 9,
+        }
+        | {"grid": [{"rate": 0.1, "seed": 1000, "train_loss": 0.25}]}
+        for a in ("none", "all")
+    ],
+    "spec": {"figures": [{"kind": "table", "name": "sums", "title": "Sums"}]},
+    "sums": [{"arm": "none", "layers": 7}],
+}
+SPEC = {
+    "title": {"text": ["Accuracy", "of both"]},
+    "description": "What is seen.",
+    "data": {
+        "values": [{"arm": "none", "x": 1, "y": 0.5, "l": 0.4, "h": 0.6, "s": None}, {"x": 1, "y": 2, "s": 0}]
+    },
+}
+SVG = '<svg class="marks" role="img"><clipPath id="clip0"/><g clip-path="url(#clip0)"></g></svg>'
+
+
+@pytest.fixture
+def docs(tmp_path, monkeypatch):
+    """A docs folder in which `why` is published and nothing else is."""
+    for folder in ("data", "figures", "diagrams"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "data/why.json").write_text(json.dumps(DATA))
+    (tmp_path / "data/why.csv").write_text("arm,seed\nnone,0\n")
+    (tmp_path / "figures/why.svg").write_text(SVG)
+    (tmp_path / "figures/why.vl.json").write_text(json.dumps(SPEC))
+    for module in (charts, diagrams, tables):
+        monkeypatch.setattr(module, "DOCS", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def md():
+    return markdown.Markdown()
+
+
+def render(fence, source, md):
+    return fence(source, fence.__name__, "", {}, md)
+
+
+FENCES = (fences.chart, fences.results, fences.paper, fences.reproduce, fences.proof, fences.diagram)
+
+
+@pytest.mark.parametrize("fence", FENCES, ids=lambda f: f.__name__)
+def test_a_misspelt_name_stops_the_build_and_names_the_known_ones(fence, docs, md):
+    with pytest.raises(
+        SuperFencesException, match=r"(unknown experiment|no diagram named) 'depht'.*expected one of"
+    ):
+        render(fence, "depht", md)
+
+
+def test_a_misspelt_option_stops_the_build(docs, md):
+    with pytest.raises(SuperFencesException, match="expected 'caption: TEXT'"):
+        render(fences.chart, "why\ncapton: x", md)
+
+
+@pytest.mark.parametrize("fence", [fences.chart, fences.results, fences.proof], ids=lambda f: f.__name__)
+def test_what_is_not_published_says_so(fence, docs, md):
+    shown = render(fence, "ordering", md)
+    assert "Not yet measured here" in shown
+    assert "scripts/reproduce.py run ordering" in shown
+
+
+def test_the_paper_is_shown_once_a_page_and_as_the_papers(docs, md):
+    first = render(fences.results, "ordering", md)
+    assert first.count("Reported by others, not measured here") == 1
+    assert "<td>6.37</td>" in first
+    assert "Reported by others" not in render(fences.paper, "ordering", md)
+    assert "Reported by others" in render(fences.paper, "ordering", markdown.Markdown())
+
+
+def test_results_show_the_main_metric_first_and_a_dash_for_no_number(docs, md):
+    shown = render(fences.results, "why", md)
+    assert shown.index("Test accuracy") < shown.index("The other metrics") < shown.index("Train loss")
+    assert "0.05 to –" in shown
+    assert "diverged" in shown
+    assert "1000" in shown  # the seed of the tuning run
+
+
+def test_proof_shows_the_arms_and_the_experiments_own_tables(docs, md):
+    shown = render(fences.proof, "why", md)
+    assert "Sums" in shown
+    assert "1,234" in shown
+    assert "12121212<" in shown
+
+
+def test_reproduce_names_command_cost_and_checksum(docs, md):
+    shown = render(fences.reproduce, "why", md)
+    for words in ("scripts/reproduce.py run why --quick", "4 runs, 1 min", "ab" * 32, 'href="data/why.csv"'):
+        assert words in shown
+
+
+def test_a_chart_has_title_description_table_and_links(docs, md):
+    shown = render(fences.chart, "why\ncaption: Five <seeds>", md)
+    for words in (
+        'data-spec="figures/why.vl.json"',
+        '<title id="chart-why-t">Accuracy of both</title>',
+        '<desc id="chart-why-d">What is seen.</desc>',
+        "Five &lt;seeds&gt;",
+        'href="data/why.csv" download',
+        "The same as a table",
+    ):
+        assert words in shown
+    assert shown.count("<tr>") == 2  # the head and the one mean, not the seed
+
+
+def test_ids_of_two_drawings_do_not_clash():
+    one, other = (svg.inline(SVG, name, "t", "d") for name in ("one", "other"))
+    assert 'id="one-clip0"' in one and "url(#one-clip0)" in one and "clip0" in other
+    assert "one-" not in other
+
+
+def test_table_cells_are_escaped():
+    assert "<b>" not in tables.table(["a"], [["<b>"]], "<b>")
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    [("so $y = W_2 x$ holds", 1), ("$5 and $6", 0), ("`$x$`", 0), (r"\$x$", 0), ("$a$ and $b$.", 2)],
+)
+def test_dollars_are_formulas_where_they_look_like_it(text, formulas):
+    assert markdown.markdown(text, extensions=[maths.Dollars()]).count("<math") == formulas
+
+
+def test_example_becomes_a_section():
+    import griffe
+
+    with griffe.temporary_visited_module('"""One.\n\nExample:\n    >>> 1\n    1\n"""') as module:
+        docstrings.ExampleSections().on_object(obj=module)
+        sections = griffe.Docstring(module.docstring.value, parser="google").parse()
+    assert [section.kind.value for section in sections] == ["text", "examples"]
