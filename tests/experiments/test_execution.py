@@ -47,17 +47,21 @@ def test_a_worker_that_dies_is_replaced_and_its_run_goes_on(tmp_path):
     assert set(begun(tmp_path / "marks")) == {0, 1}
 
 
-def test_a_run_that_fails_is_named_and_the_others_are_done(tmp_path):
+def test_runs_that_fail_are_named_and_the_others_are_done(tmp_path):
+    """One raises an error, one kills every worker that tries it, whatever else is at work then."""
     (good,) = jobs(tmp_path / "marks", seeds=(0,))
     (bad,) = jobs(tmp_path / "marks", seeds=(1,), hooks=(toys.hook("fails"),))
-    with (
-        pool(workers=1) as workers,
-        pytest.raises(
-            ExecutionError, match=r"1 of 2 runs failed; .*\n  seed 1: RuntimeError: this measurement fails"
-        ),
-    ):
-        execute([bad, good], runs=tmp_path, workers=workers)
-    assert RunFolder(tmp_path, good.id).result() and not RunFolder(tmp_path, bad.id).result()
+    (deadly,) = jobs(tmp_path / "marks", seeds=(2,), hooks=(toys.hook("die", when="interval"),))
+    with pool(workers=2) as workers, pytest.raises(ExecutionError) as failed:
+        execute([deadly, bad, good], runs=tmp_path, workers=workers)
+    first, *others = str(failed.value).splitlines()
+    assert first == "2 of 3 runs failed; the others are done and kept:"
+    assert sorted(line.strip()[:26] for line in others) == [
+        "seed 1: RuntimeError: this",
+        "seed 2: BrokenProcessPool:",
+    ]
+    assert RunFolder(tmp_path, good.id).result()
+    assert not RunFolder(tmp_path, bad.id).result() and not RunFolder(tmp_path, deadly.id).result()
 
 
 SHARE = """

@@ -1,7 +1,9 @@
 """Many runs at once: on this machine's cores, or on a Dask cluster."""
 
+import collections
 import concurrent.futures
 import contextlib
+import math
 import multiprocessing
 import os
 import time
@@ -43,11 +45,10 @@ class Watcher(Protocol):
 class LocalPool:
     """Worker processes on this machine, started afresh (`spawn`), with one thread each."""
 
-    name = "local"
-
     def __init__(self, workers: int):
         pin_threads()  # children inherit it
-        self.workers = workers
+        # No more at a time than can run: what waits in a pool that breaks would be suspected too.
+        self.workers = self.capacity = workers
         self._open()
 
     def _open(self) -> None:
@@ -72,7 +73,7 @@ class LocalPool:
 class DaskPool:
     """A Dask cluster whose workers see the same folder of runs and the same code."""
 
-    name = "dask"
+    capacity = math.inf
 
     def __init__(self, address: str, *, timeout: float = 10.0):
         try:
@@ -131,7 +132,8 @@ def execute(
     """Do all jobs; those done before, by whomever, cost nothing.
 
     A job that another process is at work on is asked about again later, so two commands on one folder share
-    the work.
+    the work. A job at work when a worker died is tried again alone, so that a run which kills its worker is
+    found and fails by itself.
 
     Args:
         jobs: What to do.
@@ -144,42 +146,48 @@ def execute(
         ExecutionError: Some jobs failed, after all others were done; says which and why.
     """
     unique = {job.id: job for job in jobs}
-    waiting = [job for job in unique.values() if RunFolder(runs, job.id).result() is None]
-    finished = [job for job in unique.values() if job not in waiting]
-    attempts, failures = dict.fromkeys(unique, 0), {}
+    finished, waiting = [], collections.deque()
+    for job in unique.values():
+        (waiting if RunFolder(runs, job.id).result() is None else finished).append(job)
+    futures: dict[concurrent.futures.Future, Job] = {}
+    busy: list[Job] = []  # elsewhere at work
+    suspects: collections.deque[Job] = (
+        collections.deque()
+    )  # at work when a worker died, one of them the cause
+    alone = False
+    deaths, failures = dict.fromkeys(unique, 0), {}
 
-    def submit(job: Job) -> concurrent.futures.Future:
-        return workers.submit(job, runs)
-
-    futures = {submit(job): job for job in waiting}
-    busy: list[Job] = []
     try:
-        while futures or busy:
+        while futures or waiting or suspects or busy:
+            if not futures:
+                alone = bool(suspects)
+                if busy and not waiting and not suspects:
+                    time.sleep(POLL_SECONDS)
+                    waiting.extend(busy)
+                    busy.clear()
+            queue, most = (suspects, 1) if alone else (waiting, workers.capacity)
+            while queue and len(futures) < most:
+                job = queue.popleft()
+                futures[workers.submit(job, runs)] = job
             done, _ = concurrent.futures.wait(
                 futures, timeout=POLL_SECONDS, return_when=concurrent.futures.FIRST_COMPLETED
             )
             for future in done:
                 job = futures.pop(future)
                 try:
-                    if future.result()["status"] == BUSY:
-                        busy.append(job)
-                    else:
-                        finished.append(job)
+                    status = future.result()["status"]
                 except RunFolderError:
                     raise
                 except Exception as error:
-                    attempts[job.id] += 1
-                    if _worker_died(error) and attempts[job.id] < ATTEMPTS:
-                        futures[submit(job)] = job
+                    deaths[job.id] += 1
+                    if _worker_died(error) and deaths[job.id] < ATTEMPTS:
+                        suspects.append(job)
                     else:
                         failures[job.id] = f"{job.title}: {type(error).__name__}: {error}"
-            if busy and not futures:
-                time.sleep(POLL_SECONDS)
-                for job in busy:
-                    futures[submit(job)] = job
-                busy = []
+                else:
+                    (busy if status == BUSY else finished).append(job)
             if watch is not None:
-                watch(running=[job for future, job in futures.items() if future.running()], finished=finished)
+                watch(running=list(futures.values()), finished=finished)
     except BaseException:
         for future in futures:
             future.cancel()

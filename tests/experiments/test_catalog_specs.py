@@ -1,0 +1,282 @@
+"""The experiments as data: they ask, they build, they say what they cost and what to expect; and their
+measurements measure."""
+
+import itertools
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.experiments import catalog
+from zoo.experiments.data import Images
+from zoo.experiments.measurements import Context, algebra, head, layout, pooling, resolve, signal, take, units
+from zoo.experiments.plan import run_of, seeds_of
+from zoo.experiments.spec import Hook, canonical, quick
+from zoo.experiments.training import Training, build_model
+
+EXPERIMENTS = catalog.experiments()
+THIRTEEN = set(
+    "why form which norm_order ordering shortcut layout depth thousand signal dead head pooling".split()
+)
+
+
+def images(side=14, count=40):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(count, side, side, 1)).astype("float32")
+    y = (np.arange(count) % 10).astype("int32")
+    return Images(x_train=x, y_train=y, x_test=x, y_test=y, classes=10, sha256="")
+
+
+def context(model=None, seed=0, **changes):
+    pictures = images()
+
+    def build(name, **options):
+        return build_model(name, images=pictures, seed=seed, **options)
+
+    return Context(
+        **{
+            "model": model,
+            "images": pictures,
+            "seed": seed,
+            "step": 0,
+            "epoch": 0.0,
+            "loss": None,
+            "build": build,
+            **changes,
+        }
+    )
+
+
+def last(rows):
+    return {row.metric: row.value for row in rows}
+
+
+def builds():
+    """Every different net of the catalog, once; the deepest measured ones cut, since a unit is like the
+    next."""
+    found = {}
+    for experiment in EXPERIMENTS:
+        for arm in experiment.arms:
+            if arm.model is None:
+                continue
+            options = {**experiment.options, **arm.options}
+            if "units" in options:
+                options["units"] = 3
+            size = experiment.data_of(arm).size or 28
+            found[arm.model, canonical(options), size] = f"{experiment.name}: {arm.label}"
+    return [pytest.param(*key, id=label) for key, label in found.items() if "1001" not in key[0]]
+
+
+def test_all_thirteen_are_there():
+    assert set(catalog.names()) >= THIRTEEN
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_it_asks_costs_expects_and_is_repeated(experiment):
+    assert experiment.question.endswith("?")
+    assert 0 < experiment.cost < 60
+    assert experiment.expectations, "what does the literature, or algebra, say?"
+    for expectation in experiment.expectations:
+        assert expectation.source and expectation.value
+    assert len(experiment.seeds) >= 5 or experiment.seeds_reason
+    assert experiment.figures and all(figure.title for figure in experiment.figures)
+    small = quick(experiment)
+    assert len(small.arms) <= len(experiment.arms) and len(small.seeds) <= 2
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_hooks_exist(experiment):
+    for arm in experiment.arms:
+        for hook in (*experiment.hooks, *arm.hooks):
+            assert callable(resolve(hook.name))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
+def test_figures_draw_factors_that_arms_have(experiment):
+    for figure in experiment.figures:
+        arms = [arm for arm in experiment.arms if not figure.arms or arm.label in figure.arms]
+        for factor in filter(None, (figure.x, figure.panel)):
+            assert any(factor in arm.factors for arm in arms), f"{figure.name}: no arm has {factor!r}"
+
+
+@pytest.mark.parametrize("model, options, size", builds())
+def test_every_arm_builds(model, options, size):
+    net = build_model(model, images=images(side=size, count=10), seed=0, **json.loads(options))
+    assert net.output_shape == (None, 10)
+    keras.backend.clear_session()
+
+
+def test_depth_ordering_and_shortcut_share_their_runs():
+    def runs(name):
+        experiment = catalog.lookup(name)
+        return {
+            canonical(run_of(experiment, arm, seed, backend="tensorflow", rate=0.05))
+            for arm in experiment.arms
+            for seed in seeds_of(experiment, arm)
+        }
+
+    assert len(runs("depth") & runs("ordering")) == 2 * 2 * 5
+    assert len(runs("ordering") & runs("shortcut")) == 2 * 5
+
+
+def test_a_quick_run_of_one():
+    experiment = quick(catalog.lookup("algebra"))
+    for arm in experiment.arms:
+        rows = Training(run_of(experiment, arm, 0, backend="tensorflow")).placed_start()
+        assert rows and all(isinstance(value, float) for _, _, value in rows)
+
+
+def test_a_training_arm_measures_through_training():
+    experiment = quick(catalog.lookup("dead"))
+    arm = experiment.arm("relu, no BN, rate 0.05")
+    training = Training(run_of(experiment, arm, 0, backend="tensorflow"))
+    before = {metric for metric, _, _ in training.placed_start()}
+    line = training.advance()
+    assert before == {"dead_units", "zero_fraction", "silent_fraction"} <= {m for m, _, _ in line["rows"]}
+    assert math.isfinite(line["rows"][0][2])
+
+
+class TestUnits:
+    def test_a_unit_is_dead_when_zero_everywhere_on_all_images(self):
+        inputs = keras.Input((14, 14, 1))
+        conv = keras.layers.Conv2D(4, 1, kernel_initializer="ones", name="c")
+        outputs = keras.layers.Activation("relu", name="c_act")(conv(inputs))
+        model = keras.Model(inputs, outputs)
+        conv.set_weights([conv.get_weights()[0], np.array([0, 0, -100, 100], "float32")])
+        rows = last(units.dead(context(model)))
+        assert rows["dead_units"] == 0.25
+        # Two channels are cut at zero of a symmetric sample, one is dead, one is never zero.
+        assert rows["zero_fraction"] == pytest.approx((0.5 + 0.5 + 1 + 0) / 4, abs=0.01)
+        assert rows["silent_fraction"] == 0.25
+
+    def test_a_net_that_diverged_has_no_dead_units_to_count(self):
+        inputs = keras.Input((14, 14, 1))
+        outputs = keras.layers.Activation("relu", name="c_act")(
+            keras.layers.Conv2D(2, 1, bias_initializer=keras.initializers.Constant(math.nan))(inputs)
+        )
+        assert all(
+            math.isnan(value) for value in last(units.dead(context(keras.Model(inputs, outputs)))).values()
+        )
+
+
+class TestSignal:
+    def one_stage(self, **options):
+        return build_model(
+            "zoo.experiments.nets:one_stage", images=images(), seed=0, classifier_activation=None, **options
+        )
+
+    def test_one_unit_a_row_and_the_last_gradient_is_one(self):
+        model = self.one_stage(family="resnet", units=5, width=4, ordering="full_pre_activation")
+        rows = list(signal.propagation(context(model)))
+        variance = {row.x: row.value for row in rows if row.metric == "variance"}
+        gradient = {row.x: row.value for row in rows if row.metric == "gradient_norm"}
+        assert list(variance) == list(gradient) == [1, 2, 3, 4, 5]
+        assert gradient[5] == pytest.approx(1)
+        assert variance[5] > variance[1]  # branches add up
+
+    def test_glorot_halves_what_relu_lets_through(self):
+        scaled = {
+            "class_name": "VarianceScaling",
+            "config": {"scale": 1.0, "mode": "fan_in", "distribution": "untruncated_normal"},
+        }
+        model = build_model(
+            "mlp11",
+            images=images(),
+            seed=0,
+            width=256,
+            kernel_initializer=scaled,
+            classifier_activation=None,
+        )
+        rows = [row for row in signal.shape_of_values(context(model)) if row.metric == "mean_square"]
+        halvings = np.log2([a.value / b.value for a, b in itertools.pairwise(rows)])
+        assert np.mean(halvings) == pytest.approx(1, abs=0.15)
+
+    def test_measuring_leaves_the_moving_statistics_alone(self):
+        model = self.one_stage(family="plain", units=3, width=4)
+        before = [w.copy() for w in model.get_weights()]
+        list(signal.during_training(context(model)))
+        assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+    def test_gains_are_those_of_the_literature(self):
+        from zoo.experiments.catalog.signal import GAINS
+
+        for name, gain in GAINS.items():
+            assert last(signal.gain(context(), name))["gain"] == pytest.approx(gain, abs=2e-4), name
+
+
+class TestHead:
+    def test_logits_are_exact_at_any_size(self):
+        rows = list(head.extreme_logits(context(), "logits", "float32"))
+        assert max(row.value for row in rows if row.metric == "loss_error") < 1e-6
+        assert all(row.value == 1 for row in rows if row.metric == "gradient" and row.x >= 20)
+
+    def test_probabilities_are_clipped_and_lose_their_gradient(self):
+        rows = {(r.metric, r.x): r.value for r in head.extreme_logits(context(), "probabilities", "float32")}
+        assert rows["loss", 1000] == pytest.approx(-math.log(1e-7), abs=1e-2)
+        assert rows["gradient", 1000] == 0
+
+    def test_by_hand_overflows(self):
+        rows = {(r.metric, r.x): r.value for r in head.extreme_logits(context(), "by hand", "float16")}
+        assert math.isfinite(rows["loss", 8]) and not math.isfinite(rows["loss", 12])
+
+    def test_an_unknown_route_is_refused(self):
+        with pytest.raises(ValueError, match="route must be"):
+            list(head.extreme_logits(context(), "luck", "float32"))
+
+
+@pytest.mark.parametrize(
+    "downsampling, activation, equal",
+    [("max_pool", "relu", 1), ("max_pool", "silu", 0), ("average_pool", "relu", 0)],
+)
+def test_pooling_commutes_with_what_never_falls(downsampling, activation, equal):
+    rows = last(
+        pooling.order(context(), downsampling=downsampling, activation=activation, width=4, images=10)
+    )
+    assert rows["equal_to_the_bit"] == equal
+    assert (rows["largest_difference"] == 0) == bool(equal)
+    assert rows["time_ratio"] > 0
+
+
+def test_two_layouts_are_one_graph_behind_a_cifar_stem():
+    rows = last(
+        layout.same_graph(
+            context(),
+            model="resnet11v2",
+            options={"block": "bottleneck", "width": 4, "shortcut": "projection"},
+            layout="timm",
+            layouts=["he2016", "kerashub", "timm"],
+        )
+    )
+    assert (rows["same_graph_as_he2016"], rows["same_graph_as_kerashub"], rows["same_graph_as_timm"]) == (
+        0,
+        1,
+        1,
+    )
+
+
+class TestAlgebra:
+    def test_convolution(self):
+        rows = last(algebra.convolution(context()))
+        assert rows["superposition_error"] < 1e-5
+        assert rows["parameters"] == 3 * 3 * 3 * 16 + 16 == rows["parameters_at_twice_the_size"]
+        assert (rows["default_is_none"], rows["shift_difference"]) == (1, 0)
+
+    def test_activation(self):
+        rows = last(algebra.activation(context()))
+        assert rows["values"] == rows["values_out"] == 2700
+        assert rows["moved_elsewhere"] == 0
+
+    def test_relu_nets_are_straight_and_others_are_not(self):
+        relu, tanh = (last(algebra.pieces(context(), f)) for f in ("relu", "tanh"))
+        assert relu["straight_fraction"] > 0.99 > 0.01 > tanh["straight_fraction"]
+        assert 0 < relu["kinks"] < 1000
+        assert relu["growth"] == pytest.approx(2, abs=1e-3)
+        assert keras.config.floatx() == "float32"
+
+
+def test_a_measurement_must_return_rows(monkeypatch):
+    monkeypatch.setattr(algebra, "activation", lambda context: [3])
+    with pytest.raises(TypeError, match="must return Row"):
+        list(take(Hook(name="algebra.activation"), context()))
