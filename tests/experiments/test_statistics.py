@@ -94,10 +94,11 @@ def test_words():
 
 def test_the_prediction_interval_holds_what_it_says():
     generator = np.random.default_rng(0)
-    inside = 0
-    for _ in range(2000):
-        *known, new = generator.normal(size=6)
-        low, high = prediction_interval(known)
-        inside += low <= new <= high
-    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+    for level in (0.5, 0.95):
+        inside = 0
+        for _ in range(3000):
+            *known, new = generator.normal(size=6)
+            low, high = prediction_interval(known, level)
+            inside += low <= new <= high
+        assert inside / 3000 == pytest.approx(level, abs=0.02)
     assert prediction_interval([1]) == (-math.inf, math.inf)

@@ -95,6 +95,7 @@ def test_an_epoch_sees_every_image_once_in_an_order_of_its_own():
     run = training()
     epochs = [np.concatenate([run.batch(8 * e + i)[0] for i in range(8)]) for e in range(2)]
     assert not np.array_equal(*epochs)
+    assert not np.array_equal(run.batch(0)[0], training(seed=1).batch(0)[0])
     ordered = [sorted(map(bytes, epoch)) for epoch in epochs]
     assert ordered[0] == ordered[1] == sorted(map(bytes, run.images.x_train))
 
