@@ -132,7 +132,7 @@ def _details(op):
     if isinstance(op, layers.Conv2D):
         return op.filters, op.padding, op.use_bias
     if isinstance(op, layers.BatchNormalization):
-        return op.momentum, op.epsilon, op.axis
+        return op.momentum, op.epsilon, op.axis % 4
     if isinstance(op, layers.ZeroPadding2D):
         return op.padding
     if isinstance(op, layers.MaxPooling2D):

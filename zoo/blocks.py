@@ -416,7 +416,7 @@ def _initializer(spec: ModelSpec) -> Callable:
     if given is not None:
         try:
             initializer = keras.initializers.get(given)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # of an odd object Keras says all kinds of things
             raise ValueError(
                 f"kernel_initializer={given!r} is not what keras.initializers.get takes: {error}"
             ) from error
@@ -432,17 +432,28 @@ def _initializer(spec: ModelSpec) -> Callable:
 
 def _activation(spec: ModelSpec) -> Callable | layers.Layer:
     given = spec.activation
+    return given if isinstance(given, layers.Layer) else activation_function("activation", given)
+
+
+def activation_function(argument: str, given: Any) -> Callable:
+    """The function that `keras.activations.get` makes of an argument.
+
+    Raises:
+        TypeError: If it is a class, or a layer.
+        ValueError: If Keras makes no function of it.
+    """
+    takes = "a name, a function or a layer" if argument == "activation" else "a name or a function"
     if isinstance(given, type):
-        raise TypeError(f"activation must be a name, a function or a layer, received the class {given.__name__}; call it.")
+        raise TypeError(f"{argument} must be {takes}, received the class {given.__name__}; call it.")
     if isinstance(given, layers.Layer):
-        return given
+        raise TypeError(f"{argument} must be {takes}, received the layer {type(given).__name__}.")
     try:
         function = keras.activations.get(given)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"activation={given!r} is not what keras.activations.get takes: {error}") from error
+    except Exception as error:  # of an odd object Keras says all kinds of things
+        raise ValueError(f"{argument}={given!r} is not what keras.activations.get takes: {error}") from error
     if isinstance(function, type):
         raise ValueError(
-            f"activation={given!r} is a layer with weights or options, not a function; pass it as a layer, "
+            f"{argument}={given!r} is a layer with weights or options, not a function; pass it as a layer, "
             f"such as keras.layers.{function.__name__}()."
         )
     return function

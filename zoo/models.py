@@ -11,7 +11,16 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.blocks import ORDERINGS, PLAIN_ORDERINGS, Parts, Unit, place, residual_unit, residual_units
+from zoo.blocks import (
+    ORDERINGS,
+    PLAIN_ORDERINGS,
+    Parts,
+    Unit,
+    activation_function,
+    place,
+    residual_unit,
+    residual_units,
+)
 from zoo.catalog import specify
 from zoo.naming import activation_of
 from zoo.spec import OPTIONS, ModelSpec
@@ -46,7 +55,8 @@ def build(model: str, /, *, name: str | None = None, **options: Any) -> keras.Mo
         271098
     """
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
-        raise ValueError(f"name={name!r}: a Keras model's name is a non-empty string without '/'.")
+        kind = ValueError if isinstance(name, str) else TypeError
+        raise kind(f"name={name!r}: a Keras model's name is a non-empty string without '/'.")
     return assemble(specify(model, **options), name=name)
 
 
@@ -253,6 +263,7 @@ def _pool(stage: int, parts: Parts) -> Callable | None:
 def _head(x, parts: Parts):
     spec, names = parts.spec, parts.names
     is_map = len(x.shape) == 4
+    function = activation_function("classifier_activation", spec.classifier_activation)
     if not spec.include_top:
         pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, None: None}[spec.pooling]
         return pool(name=f"{spec.pooling}_pool")(x) if pool else x
@@ -263,7 +274,6 @@ def _head(x, parts: Parts):
     # Softmax and loss lose what half precision has no room for, so the classifier stays in float32.
     half = keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16")
     dtype = {"dtype": "float32"} if half else {}
-    function = keras.activations.get(spec.classifier_activation)
     built_in = spec.form == "builtin"
     x = layers.Dense(
         spec.classes,

@@ -25,6 +25,7 @@ def preprocess_input(name: str, x: Any) -> Any:
         An array (or tensor, for a tensor) of floats of the same shape.
 
     Raises:
+        TypeError: If `x` is neither an array nor a tensor.
         ValueError: If the name is not known, or a net of `keras.applications` is given images without 3 channels.
 
     Reference:
@@ -36,9 +37,11 @@ def preprocess_input(name: str, x: Any) -> Any:
         np.float64(1.0)
     """
     mode = lookup(name).preprocessing
+    if not isinstance(x, np.ndarray) and not keras.ops.is_tensor(x):
+        raise TypeError(f"x must be an array or a tensor of images, received {x!r}.")
     if mode == "unit":
-        if isinstance(x, np.ndarray) and not np.issubdtype(x.dtype, np.floating):
-            x = x.astype("float32")
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+            x = x.astype("float32") if isinstance(x, np.ndarray) else keras.ops.cast(x, "float32")
         return x / 255.0
     axis = 0 if keras.config.image_data_format() == "channels_first" else -1
     shape = tuple(getattr(x, "shape", ()))

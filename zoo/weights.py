@@ -40,7 +40,9 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
     """
     weights = spec.weights
     if not isinstance(weights, (str, os.PathLike)):
-        raise TypeError(f"weights must be None, a name or a path, received {weights!r} of type {type(weights).__name__}.")
+        raise TypeError(
+            f"weights must be None, a name or a path, received {weights!r} of type {type(weights).__name__}."
+        )
     if weights == "imagenet":
         source, groups = "the ImageNet weights of keras.applications", _imagenet(spec)
     elif (shipped := pretrained.find(spec.name, weights)) is not None:
@@ -58,8 +60,8 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
-    kind = spec.family if spec.family == "vgg" else spec.ordering
-    twin = _APPLICATIONS.get((kind, spec.depth)) if spec.stem == "imagenet" or spec.family == "vgg" else None
+    kind = "vgg" if spec.family == "vgg" and spec.ordering == "conv_act" else spec.ordering
+    twin = _APPLICATIONS.get((kind, spec.depth)) if spec.stem == "imagenet" or kind == "vgg" else None
     if twin is None:
         raise ValueError(
             f"weights='imagenet': keras.applications has no {spec.name} with ordering={spec.ordering!r}; it has "
@@ -67,17 +69,27 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
         )
     if spec.layout != "keras" and spec.family != "vgg":
         raise ValueError(f"weights='imagenet' fit layout='keras' only, received layout={spec.layout!r}.")
+    if spec.width != 64:
+        raise ValueError(f"weights='imagenet' fit width=64 only, received width={spec.width}.")
     if spec.include_top and spec.classes != 1000:
         raise ValueError(
             f"weights='imagenet' come with a classifier of 1000 classes, received classes={spec.classes}; pass "
             "classes=1000 or include_top=False."
         )
-    # Keras itself names, fetches and checks the file, so address and hash are always its own.
-    model = getattr(keras.applications, twin)(
-        weights="imagenet",
-        include_top=spec.include_top,
-        input_shape=spec.input_shape if None not in spec.input_shape else None,
-    )
+    channels_first = keras.config.image_data_format() == "channels_first"
+    if spec.input_shape[0 if channels_first else -1] != 3:
+        raise ValueError(
+            f"weights='imagenet' fit images of 3 channels, received input_shape={spec.input_shape!r}."
+        )
+    flattened = (3, 224, 224) if channels_first else (224, 224, 3)
+    if spec.family == "vgg" and spec.include_top and spec.input_shape != flattened:
+        raise ValueError(
+            f"weights='imagenet' come with dense layers for input_shape={flattened!r}, received "
+            f"input_shape={spec.input_shape!r}; pass the former or include_top=False."
+        )
+    # Keras itself names, fetches and checks the file, so address and hash are always its own. The size of the
+    # image is left to it: but for the dense layers of a VGG, checked above, no weight depends on it.
+    model = getattr(keras.applications, twin)(weights="imagenet", include_top=spec.include_top)
     return [(layer.name, layer.get_weights()) for layer in model.layers if layer.weights]
 
 

@@ -1,0 +1,237 @@
+"""Weights files: what loads, and what each file that does not fit is told."""
+
+import hashlib
+import json
+import re
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import pretrained
+from zoo.catalog import specify
+from zoo.weights import load
+
+SMALL = dict(input_shape=(8, 8, 3), width=4)
+
+
+def scrambled(name, **options):
+    model = zoo.build(name, **SMALL | options)
+    rng = np.random.default_rng(1)
+    for w in model.weights:
+        w.assign(rng.uniform(0.5, 1.5, tuple(w.shape)))
+    return model
+
+
+def saved(tmp_path, name, **options):
+    model = scrambled(name, **options)
+    path = tmp_path / f"{name}.weights.h5"
+    model.save_weights(path)
+    return model, path
+
+
+def weights(model):
+    return {
+        f"{layer.name}/{w.name}": keras.ops.convert_to_numpy(w)
+        for layer in model.layers
+        for w in layer.weights
+    }
+
+
+def assert_same_weights(a, b):
+    a, b = weights(a), weights(b)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+@pytest.mark.parametrize("saved_as", ["separate", "builtin"])
+@pytest.mark.parametrize("loaded_as", ["separate", "builtin"])
+@pytest.mark.parametrize("name", ["convnet", "mlp", "vgg11", "plain8"])
+def test_a_file_of_one_form_loads_in_the_other(name, saved_as, loaded_as, tmp_path):
+    options = dict(ordering="conv_act_norm", input_shape=(32, 32, 3))
+    model, path = saved(tmp_path, name, form=saved_as, **options)
+    assert_same_weights(zoo.build(name, form=loaded_as, weights=path, **SMALL | options), model)
+
+
+@pytest.mark.parametrize("ordering", ["original", "relu_before_addition"])
+def test_a_file_loads_whatever_the_order_of_its_layers(ordering, tmp_path):
+    # original and relu_before_addition have the same weights at other places of the graph.
+    model, path = saved(tmp_path, "resnet14", ordering="original")
+    assert_same_weights(zoo.build("resnet14", ordering=ordering, weights=str(path), **SMALL), model)
+
+
+def test_a_file_without_layer_names_loads_by_position(tmp_path):
+    # As early Keras 3 wrote them: layers are numbered by class.
+    model, path = saved(tmp_path, "resnet20")
+    with h5py.File(path, "r+") as file:
+        names = [
+            group["vars"].attrs.pop("name", None) for group in file["layers"].values() if "vars" in group
+        ]
+    assert any(names)
+    assert_same_weights(zoo.build("resnet20", weights=path, **SMALL), model)
+
+
+def test_a_path_object_and_a_text_are_the_same(tmp_path):
+    model, path = saved(tmp_path, "convnet2")
+    for given in (path, str(path)):
+        assert_same_weights(zoo.build("convnet2", weights=given, **SMALL), model)
+
+
+def refusal(name, path, **options):
+    with pytest.raises(ValueError) as error:
+        zoo.build(name, weights=path, **SMALL | options)
+    return str(error.value)
+
+
+def test_missing_file(tmp_path):
+    text = refusal("convnet2", tmp_path / "none.weights.h5")
+    assert re.search(
+        r"weights='.*none.weights.h5' is neither a file nor a name of weights for convnet2", text
+    )
+    assert "expected one of 'imagenet'" in text and "or the path of a .weights.h5 file" in text
+
+
+def test_a_folder_is_not_a_file(tmp_path):
+    assert "is neither a file nor a name of weights" in refusal("convnet2", tmp_path)
+
+
+@pytest.mark.parametrize("part", [0.05, 0.5, 0.99])
+def test_truncated_file(part, tmp_path):
+    _, path = saved(tmp_path, "resnet8")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * part)])
+    text = refusal("resnet8", path)
+    assert f"weights file '{path}' cannot be read as HDF5" in text
+    assert "it is truncated or damaged: fetch or save it again." in text
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5 at all" * 100])
+def test_file_that_is_no_hdf5(content, tmp_path):
+    (tmp_path / "text.weights.h5").write_bytes(content)
+    assert "cannot be read as HDF5" in refusal("resnet8", tmp_path / "text.weights.h5")
+
+
+def test_hdf5_file_without_keras_weights(tmp_path):
+    path = tmp_path / "other.h5"
+    with h5py.File(path, "w") as file:
+        file["numbers"] = np.arange(3)
+    text = refusal("resnet8", path)
+    assert text == (
+        f"weights file '{path}' is an HDF5 file but holds no Keras weights; save them with "
+        "model.save_weights('NAME.weights.h5')."
+    )
+
+
+def test_file_of_another_architecture_names_the_first_layer_that_disagrees(tmp_path):
+    _, path = saved(tmp_path, "resnet8")
+    text = refusal("resnet14", path)
+    assert text == (
+        f"weights file '{path}' does not fit resnet14: the first layer that disagrees is 'stage1_unit2_conv1', which "
+        "it lacks (expected weights of shapes [(3, 3, 4, 4)]). It holds 15 layers, resnet14 has 27."
+    )
+
+
+def test_file_of_a_deeper_net(tmp_path):
+    _, path = saved(tmp_path, "resnet14")
+    text = refusal("resnet8", path)
+    assert text.startswith(
+        f"weights file '{path}' does not fit resnet8: it holds layers that resnet8 lacks, the first"
+    )
+
+
+def test_file_of_another_family(tmp_path):
+    _, path = saved(tmp_path, "convnet")
+    text = refusal("resnet8", path)
+    assert "does not fit resnet8: the first layer that disagrees is 'stem_conv', which it lacks" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "layer", "expected", "received"),
+    [
+        ({"classes": 7}, "predictions", "[(16, 7), (7,)]", "[(16, 10), (10,)]"),
+        ({"width": 8}, "stem_conv", "[(3, 3, 3, 8)]", "[(3, 3, 3, 4)]"),
+        ({"input_shape": (8, 8, 1)}, "stem_conv", "[(3, 3, 1, 4)]", "[(3, 3, 3, 4)]"),
+    ],
+)
+def test_shape_mismatch(options, layer, expected, received, tmp_path):
+    _, path = saved(tmp_path, "resnet8")
+    assert refusal("resnet8", path, **options) == (
+        f"weights file '{path}' does not fit resnet8: the first layer that disagrees is '{layer}', expected weights "
+        f"of shapes {expected}, received {received}."
+    )
+
+
+def test_nothing_is_set_when_something_does_not_fit(tmp_path):
+    # The classifier is the last to be compared; the layers before it must not have been set.
+    _, path = saved(tmp_path, "resnet8")
+    net = scrambled("resnet8", classes=7)
+    before = weights(net)
+    with pytest.raises(ValueError, match="'predictions'"):
+        load(net, specify("resnet8", classes=7, weights=path, **SMALL))
+    after = weights(net)
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
+
+
+@pytest.mark.parametrize("given", [3, True, ["a.weights.h5"], b"a.weights.h5", np.zeros(3)], ids=repr)
+def test_weights_of_a_wrong_type(given):
+    with pytest.raises(TypeError, match="weights must be None, a name or a path, received"):
+        zoo.build("resnet8", weights=given, **SMALL)
+
+
+# ------------------------------------------------------------ shipped weights
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A folder of shipped weights with one file, in place of the package's own."""
+    model, path = saved(tmp_path, "convnet2")
+    entry = dict(
+        model="convnet2",
+        weights="digits",
+        file=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        options=SMALL | {"input_shape": [8, 8, 3]},
+        accuracy=0.9,
+        command="none",
+    )
+    (tmp_path / "manifest.json").write_text(json.dumps([entry]))
+    monkeypatch.setattr(pretrained, "_FOLDER", tmp_path)
+    pretrained.manifest.cache_clear()
+    yield model, path
+    pretrained.manifest.cache_clear()
+
+
+def test_shipped_weights_load_by_name(shipped):
+    model, _ = shipped
+    assert_same_weights(zoo.build("convnet2", weights="digits", **SMALL), model)
+
+
+def test_shipped_weights_are_named_where_others_are_asked_for(shipped):
+    assert "expected one of 'imagenet', 'digits' or the path" in refusal("convnet2", "digit")
+    assert "expected one of 'imagenet' or the path" in refusal("resnet8", "digits")
+
+
+def test_shipped_weights_that_were_changed_are_refused(shipped):
+    _, path = shipped
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    text = refusal("convnet2", "digits")
+    assert re.search(r"are damaged: expected sha256 \w{64}, received \w{64}; install the package again", text)
+
+
+def test_shipped_weights_that_are_gone(shipped):
+    _, path = shipped
+    path.unlink()
+    assert "are missing; install the package again." in refusal("convnet2", "digits")
+
+
+def test_manifest_of_the_package_is_readable_and_its_files_are_there():
+    for entry in pretrained.manifest():
+        assert entry.model and entry.weights in pretrained.names(entry.model)
+        assert entry.checked_path().endswith(entry.file)
+        zoo.build(entry.model, weights=entry.weights, **entry.options)
