@@ -57,8 +57,10 @@
     if (!places.length || figure.querySelector(".zoo-chart-now")) return;
     const now = Object.assign(document.createElement("p"), { className: "zoo-chart-now" });
     now.setAttribute("role", "status");
-    now.textContent = "Focus the chart and press the arrow keys to read its values.";
+    now.textContent = "Press the arrow keys to read the values.";
+    now.hidden = true;
     view.after(now);
+    view.addEventListener("focus", () => (now.hidden = false));
     let at = -1;
     view.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

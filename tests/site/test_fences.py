@@ -96,7 +96,7 @@ def test_what_is_not_published_says_so(fence, docs, md):
 
 def test_the_paper_is_shown_once_a_page_and_as_the_papers(docs, md):
     first = render(fences.results, "ordering", md)
-    assert first.count("Reported by others, not measured here") == 1
+    assert first.count("<caption>Reported by others, not measured here") == 1
     assert "<td>6.37</td>" in first
     assert "Reported by others" not in render(fences.paper, "ordering", md)
     assert "Reported by others" in render(fences.paper, "ordering", markdown.Markdown())

@@ -19,6 +19,8 @@ EXPERIMENTS = (
 )  # fmt: skip
 
 
+#: Speeds are measured by another script and shown with the same fences.
+_BENCHMARK = "performance_"
 #: Shown first; the others stand behind a click.
 _MAIN_METRIC = "test_accuracy"
 _REPRODUCE = {
@@ -54,9 +56,18 @@ def _align(column: int, numeric: set[int]) -> str:
 def experiment_of(name: str) -> str:
     """The experiment a figure or table name belongs to; a figure is `EXPERIMENT` or `EXPERIMENT-PART`."""
     experiment = name.partition("-")[0]
-    if experiment not in EXPERIMENTS and not (DOCS / "data" / f"{experiment}.json").exists():
-        raise ValueError(f"unknown experiment {experiment!r}; expected one of {', '.join(EXPERIMENTS)}")
+    if experiment not in EXPERIMENTS and not experiment.startswith(_BENCHMARK):
+        raise ValueError(
+            f"unknown experiment {experiment!r}; expected one of {', '.join(EXPERIMENTS)}, {_BENCHMARK}..."
+        )
     return experiment
+
+
+def command_of(experiment: str) -> str:
+    """What a reader types to measure it."""
+    if experiment.startswith(_BENCHMARK):
+        return "scripts/benchmark.py"
+    return f"scripts/reproduce.py run {experiment}"
 
 
 def published(name: str) -> dict[str, Any] | None:
@@ -71,7 +82,7 @@ def not_measured(name: str) -> str:
     return (
         '<div class="admonition zoo-missing" data-search-exclude><p class="admonition-title">Not yet measured here</p>'
         f"<p>No run of <code>{experiment}</code> is published yet. "
-        f"<code>scripts/reproduce.py run {experiment}</code> makes one.</p></div>"
+        f"<code>{command_of(experiment)}</code> makes one.</p></div>"
     )
 
 
@@ -224,7 +235,7 @@ def reproduce(name: str, md: Markdown) -> str:
     """Command, cost, data and environment; the full specification stays one click away."""
     experiment = experiment_of(name)
     data = published(name) or {}
-    command = data.get("command") or f"scripts/reproduce.py run {experiment}"
+    command = data.get("command") or command_of(experiment)
     if not data and experiment in catalog.names():
         planned = catalog.lookup(experiment)
         data["cost"] = f"about {planned.cost:g} minutes of one core, estimated"
