@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 from keras import layers
+from keras.src.backend import compute_output_spec
 
 from zoo.blocks import (
     ORDERINGS,
@@ -315,11 +316,13 @@ def _check_input_shape(spec: ModelSpec) -> None:
 
 
 def _check_activation_keeps_shape(parts: Parts) -> None:
-    if parts.spec.form == "builtin":
-        parts.activation_argument()
+    """Keras believes of a function that it keeps the shape, so it is tried here on a feature map of no values."""
+    is_layer = isinstance(parts.spec.activation, layers.Layer)
+    function = None if is_layer and parts.spec.form == "separate" else parts.activation_argument()
     probe = keras.KerasTensor((None, 8, 8, 8))
     try:
-        shape = parts.act("probe")(probe).shape
+        output = compute_output_spec(function, probe) if function else parts.act("probe")(probe)
+        shape = output.shape
     except Exception as error:
         raise ValueError(f"activation={parts.spec.activation!r} cannot be applied to a feature map: {error}") from error
     if tuple(shape) != tuple(probe.shape):
