@@ -207,7 +207,7 @@ def activation_sites(model: keras.Model) -> int:
     return sum(function is not keras.activations.linear for function in functions)
 
 
-def spark_line(errors: list[float], width: int = 12) -> str:
+def spark_line(errors: list[float], width: int = 9) -> str:
     """Errors as bars of eight heights, on one logarithmic scale from 3 % to 60 % for all nets."""
     chosen = [errors[i] for i in np.linspace(0, len(errors) - 1, min(width, len(errors))).round().astype(int)]
     heights = np.log(np.clip(chosen, 0.03, 0.6) / 0.03) / np.log(0.6 / 0.03)

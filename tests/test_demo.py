@@ -114,5 +114,5 @@ def test_one_different_bit_is_found(demo):
 
 
 def test_every_placement_keeps_its_line_in_the_terminal(demo):
-    assert demo.spark_line([0.6] * 30) == "█" * 12
+    assert demo.spark_line([0.6] * 30) == "█" * 9
     assert demo.spark_line([0.001, 0.6]) == "▁█"
