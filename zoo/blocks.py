@@ -173,7 +173,7 @@ class Parts:
 
         def apply(x, activation=None):
             explicit = self.layout.explicit_padding
-            if padding == "same" and kernel > 1 and (explicit == "always" or explicit == "strided" and strides > 1):
+            if padding == "same" and kernel > 1 and (explicit == "always" or (explicit == "strided" and strides > 1)):
                 x = layers.ZeroPadding2D(kernel // 2, name=self.names.pad(name))(x)
                 pad = "valid"
             else:
@@ -307,7 +307,7 @@ def branch_convolutions(spec: ModelSpec, unit: Unit) -> list[tuple[int, int, int
             filters,
             kernel,
             unit.stride if k == strided else 1,
-            layout.bias == "all" or layout.bias == "outer" and k == len(shapes) - 1,
+            layout.bias == "all" or (layout.bias == "outer" and k == len(shapes) - 1),
         )
         for k, (filters, kernel) in enumerate(shapes)
     ]
@@ -359,7 +359,7 @@ def _join(x, activated, branch, unit: Unit, name: str, parts: Parts):
         return names.shortcut(name, what)
 
     changes_channels = unit.in_channels != unit.out_channels
-    if spec.shortcut == "conv1x1" or spec.shortcut == "projection" and changes_channels:
+    if spec.shortcut == "conv1x1" or (spec.shortcut == "projection" and changes_channels):
         source = activated if parts.layout.projection_reads == "preactivated" else x
         bias = parts.layout.bias in ("all", "outer")
         shortcut = parts.conv(unit.out_channels, 1, called("conv"), strides=unit.stride, use_bias=bias)(source)

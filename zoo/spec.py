@@ -306,7 +306,7 @@ def _check_pooling_layers(spec: ModelSpec) -> None:
 
 
 def _check_size(spec: ModelSpec) -> None:
-    if spec.family == "mlp" or spec.family in ("convnet", "vgg") and spec.include_top:
+    if spec.family == "mlp" or (spec.family in ("convnet", "vgg") and spec.include_top):
         if None in spec.input_shape:
             raise ValueError(
                 f"input_shape={spec.input_shape!r}: {spec.name} flattens its feature map, so height, width and channels "
