@@ -17,7 +17,7 @@ from zoo.experiments.spec import (
 RATES = (0.01, 0.05, 0.2, 0.8)
 ACTIVATIONS = ("relu", "leaky_relu", "elu")
 NORMALISATIONS = {"no BN": "conv_act", "BN": "conv_norm_act"}
-RECIPE = Recipe(schedule="constant", batch=100, steps=150, record_every=25)
+RECIPE = Recipe(schedule="constant", batch=100, steps=120, record_every=20)
 
 EXPERIMENT = Experiment(
     name="dead",
@@ -40,7 +40,7 @@ EXPERIMENT = Experiment(
         for rate in RATES
     ),
     options={"classifier_activation": None},
-    data=Dataset(name="fashion_mnist", size=14, train=5000, test=1000),
+    data=Dataset(name="fashion_mnist", size=14, train=3000, test=500),
     hooks=(Hook(name="units.dead", when="start"), Hook(name="units.dead", when="interval")),
     comparisons=(
         *(
@@ -95,7 +95,7 @@ EXPERIMENT = Experiment(
             x="learning rate",
             colour="net",
             arms=tuple(f"relu, {norm}, rate {rate:g}" for norm in NORMALISATIONS for rate in RATES),
-            title="Dead ReLU units after 150 steps over the learning rate",
+            title="Dead ReLU units after 120 steps over the learning rate",
             x_title="learning rate",
             y_title="dead units (share of all channels)",
             x_scale="log",
@@ -116,7 +116,7 @@ EXPERIMENT = Experiment(
             x="learning rate",
             colour="activation",
             panel="normalisation",
-            title="Test accuracy after 150 steps over the learning rate",
+            title="Test accuracy after 120 steps over the learning rate",
             x_title="learning rate",
             y_title="test accuracy",
             x_scale="log",
@@ -133,7 +133,7 @@ EXPERIMENT = Experiment(
             y_title="zero values (share of all)",
         ),
     ),
-    cost=6.0,
+    cost=4.0,
     quick=Quick(
         train=1000,
         test=500,

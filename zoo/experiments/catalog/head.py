@@ -74,7 +74,7 @@ EXPERIMENT = Experiment(
             for route in ROUTES
         ),
     ),
-    data=Dataset(name="fashion_mnist", size=14, train=5000, test=2000),
+    data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
     comparisons=tuple(
         Comparison(first=label, second=REFERENCE, claim="activation of the head and loss must fit")
         for label in HEADS
@@ -109,7 +109,7 @@ EXPERIMENT = Experiment(
             metric="test_accuracy",
             arms=tuple(HEADS),
             title="Test accuracy by activation of the head and loss",
-            y_title="test accuracy after 5 epochs of 5,000 images",
+            y_title="test accuracy after 5 epochs of 3,000 images",
         ),
         Figure(
             name="training",
@@ -146,7 +146,7 @@ EXPERIMENT = Experiment(
             y_scale="log",
         ),
     ),
-    cost=5.0,
+    cost=2.5,
     quick=Quick(
         train=1000,
         test=500,

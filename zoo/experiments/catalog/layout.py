@@ -36,7 +36,7 @@ EXPERIMENT = Experiment(
         for layout in LAYOUTS
     ),
     options={"classifier_activation": None},
-    data=Dataset(name="fashion_mnist", size=14, train=5000, test=2000),
+    data=Dataset(name="fashion_mnist", size=8, train=4000, test=1000),
     recipe=Recipe(
         learning_rates=(0.05, 0.2),
         schedule="cosine",
@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
             kind="dots",
             metric="test_accuracy",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 3 epochs of 5,000 images",
+            y_title="test accuracy after 3 epochs of 4,000 images",
         ),
         Figure(
             name="proof",
@@ -106,6 +106,6 @@ EXPERIMENT = Experiment(
             title="Which layouts are the same graph (1) behind a CIFAR stem",
         ),
     ),
-    cost=6.0,
+    cost=4.0,
     quick=Quick(train=1000, test=500, epochs=2, seeds=2),
 )

@@ -27,8 +27,8 @@ EXPERIMENT = Experiment(
         for net in NETS
         for ordering in ORDERINGS
     ),
-    options={"classifier_activation": None, "width": 8},
-    data=Dataset(name="fashion_mnist", size=14, train=5000, test=2000),
+    options={"classifier_activation": None, "width": 4},
+    data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
     recipe=Recipe(
         learning_rates=(0.02, 0.1),
         schedule="cosine",
@@ -36,7 +36,7 @@ EXPERIMENT = Experiment(
         decay=1e-4,
         batch=100,
         epochs=5,
-        tuning_epochs=2,
+        tuning_epochs=1,
     ),
     comparisons=(
         *(
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
             colour="ordering",
             panel="net",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 5 epochs of 5,000 images",
+            y_title="test accuracy after 5 epochs of 3,000 images",
         ),
         Figure(
             name="training",
@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
             y_title="training cross-entropy (nats)",
         ),
     ),
-    cost=5.0,
+    cost=3.0,
     quick=Quick(
         train=1000,
         test=500,

@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
             y_title="test accuracy after 3 epochs of 4,000 images",
         ),
     ),
-    cost=9.0,
+    cost=5.0,
     quick=Quick(
         train=1000,
         test=500,

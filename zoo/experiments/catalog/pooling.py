@@ -55,7 +55,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     options={"classifier_activation": None},
-    data=Dataset(name="fashion_mnist", size=14, train=5000, test=2000),
+    data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
     recipe=Recipe(
         learning_rates=(0.01, 0.04), schedule="cosine", warmup=30, batch=100, epochs=5, tuning_epochs=2
     ),
@@ -89,7 +89,7 @@ EXPERIMENT = Experiment(
             kind="dots",
             metric="test_accuracy",
             title="Test accuracy of both orders",
-            y_title="test accuracy after 5 epochs of 5,000 images",
+            y_title="test accuracy after 5 epochs of 3,000 images",
         ),
         Figure(
             name="proof",
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
             title="The same weights in both orders: outputs, and time of activation first over pooling first",
         ),
     ),
-    cost=4.0,
+    cost=2.5,
     quick=Quick(
         train=1000,
         test=500,

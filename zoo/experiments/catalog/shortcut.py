@@ -84,7 +84,7 @@ EXPERIMENT = Experiment(
             y_title="training cross-entropy (nats)",
         ),
     ),
-    cost=14.0,
+    cost=9.0,
     quick=Quick(
         train=1000,
         test=500,

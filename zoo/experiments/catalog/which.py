@@ -46,7 +46,7 @@ EXPERIMENT = Experiment(
     question='Which activation function, and does ReLU train "six times faster" than tanh and sigmoid?',
     arms=tuple(_arm(function, norm) for norm in NORMALISATIONS for function in FUNCTIONS),
     options={"classifier_activation": None, "width": 8},
-    data=Dataset(name="fashion_mnist", size=14, train=5000, test=2000),
+    data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
     # A constant rate, as in the figure of 2012: under a falling one the moment a threshold is reached is the
     # schedule's.
     recipe=Recipe(
@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
         schedule="constant",
         warmup=30,
         batch=100,
-        epochs=8,
+        epochs=10,
         tuning_epochs=2,
     ),
     comparisons=tuple(
@@ -106,7 +106,7 @@ EXPERIMENT = Experiment(
             colour="activation",
             panel="normalisation",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 8 epochs of 5,000 images",
+            y_title="test accuracy after 10 epochs of 3,000 images",
         ),
         Figure(
             name="training",
@@ -115,10 +115,10 @@ EXPERIMENT = Experiment(
             colour="activation",
             panel="normalisation",
             title="Training accuracy of every run in the last epoch",
-            y_title="training accuracy in epoch 8",
+            y_title="training accuracy in epoch 10",
         ),
     ),
-    cost=10.0,
+    cost=7.0,
     quick=Quick(
         train=1000,
         test=500,

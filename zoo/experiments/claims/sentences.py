@@ -329,7 +329,7 @@ RESIDUAL = (
                 pairs=((f"plain, {depth} layers", "plain, 8 layers"),), sign="higher", metric="train_loss"
             ),
         )
-        for depth in (20, 56, 110)
+        for depth in (20, 56)
     ),
     *(
         Claim(
@@ -342,7 +342,7 @@ RESIDUAL = (
                 metric="train_loss",
             ),
         )
-        for depth in (20, 56, 110)
+        for depth in (20, 56)
     ),
     *(
         Claim(
