@@ -23,6 +23,16 @@ def test_layers_settings_and_connections_do(change):
     assert graph_fingerprint(net(**change)) != graph_fingerprint(net())
 
 
+def test_a_shortcut_from_elsewhere_counts_though_the_layers_are_the_same():
+    prints = set()
+    for source in range(2):
+        image = keras.Input((4,))
+        first = keras.layers.Dense(4)(image)
+        second = keras.layers.Dense(4)(first)
+        prints.add(graph_fingerprint(keras.Model(image, keras.layers.Add()([second, (image, first)[source]]))))
+    assert len(prints) == 2
+
+
 def test_weights_do_not_count():
     a, b = net(), net()
     b.set_weights([w + 1 for w in b.get_weights()])
