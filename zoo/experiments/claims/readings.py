@@ -1,0 +1,310 @@
+"""An honest reading of each experiment: what its figure shows, what it does not, what would change it.
+
+The numbers in the texts are taken from the published data when the texts are written (`scripts/make_claims.py`), so
+that no text can disagree with its figure.
+"""
+
+from collections.abc import Callable
+
+from zoo.experiments.claims.sentences import REACHED
+from zoo.experiments.numbers import Numbers, number
+
+ORDERINGS = ("bn_after_addition", "relu_before_addition", "relu_only_pre_activation", "full_pre_activation")
+
+
+def _less(n: Numbers, first: str, second: str, metric: str = "test_accuracy") -> str:
+    difference = n.difference(first, second, metric)
+    return f"{n.difference_text(first, second, metric)} ({difference.words})"
+
+
+def why(n: Numbers) -> tuple[str, str, str]:
+    """Is an activation needed?"""
+    both = "both signs"
+    return (
+        "Where every image comes with both signs, two convolutions without activation stay at "
+        f"{n.mean_text(f'2 conv, none, {both}')} test accuracy, chance, and with ReLU reach "
+        f"{n.mean_text(f'2 conv, all, {both}')}. On the images as given a linear net is far from chance "
+        f"({n.mean_text('softmax regression')} for softmax regression): there the activation of two "
+        f"convolutions is "
+        f"worth {_less(n, '2 conv, all', '2 conv, none')}.",
+        "That more layers help: at this size they do not. Deep arms without normalisation are fragile, and "
+        "some runs "
+        f"diverge ({sum(n.diverged(arm['label']) for arm in n.published.about['arms'])} in all): the rate "
+        f"that won a "
+        "short tuning run was too large for the long one. Where an arm has diverged runs, its mean says "
+        "nothing "
+        "about activations.",
+        "Smaller learning rates or normalisation for the deep arms; images that are less nearly separable.",
+    )
+
+
+def form(n: Numbers) -> tuple[str, str, str]:
+    """Separate or built in?"""
+    equal = sum(
+        p["metric"] == "weights_sha256" and p["difference"] == 0 for p in n.published.about["comparisons"]
+    )
+    asked = sum(p["metric"] == "weights_sha256" for p in n.published.about["comparisons"])
+    return (
+        f"In {equal} of {asked} nets the trained weights of both forms are equal to the bit for every seed. "
+        f"The two "
+        "curves are one.",
+        "Whether other backends or compilers keep it so: XLA may fuse the two forms differently.",
+        "Nothing in training. What the two forms differ in is what one can do with the model afterwards.",
+    )
+
+
+def which(n: Numbers) -> tuple[str, str, str]:
+    """Which function?"""
+    parts = []
+    for norm in ("no BN", "BN"):
+        ratios = list(n.slowdown(f"tanh, {norm}", f"relu, {norm}", REACHED).values())
+        parts.append(f"{number(sum(ratios) / len(ratios))} times ({norm})")
+    return (
+        f"To {100 * REACHED:g} % training accuracy tanh takes {' and '.join(parts)} as many epochs as ReLU, "
+        f"not six. "
+        f"Sigmoid without normalisation ends at {n.mean_text('sigmoid, no BN', 'train_accuracy')} training "
+        f"accuracy, "
+        f"ReLU at {n.mean_text('relu, no BN', 'train_accuracy')}; with normalisation sigmoid ends at "
+        f"{n.mean_text('sigmoid, BN', 'train_accuracy')}. With normalisation, GELU less ReLU in test "
+        f"accuracy: "
+        f"{_less(n, 'gelu, BN', 'relu, BN')}.",
+        "A ranking of ReLU's relatives: their intervals overlap, and test accuracy after ten short epochs "
+        "is as much "
+        "about the start as about the end.",
+        "Depth: in four layers a squashing function loses little. A finer grid of learning rates: three "
+        "rates, "
+        "each tuned on one seed, leave steps of a factor of four.",
+    )
+
+
+def norm_order(n: Numbers) -> tuple[str, str, str]:
+    """BN before or after?"""
+    return (
+        "Normalisation after the activation less before it, in test accuracy: "
+        f"{_less(n, 'convnet, conv_act_norm', 'convnet, conv_norm_act')} in the convnet and "
+        f"{_less(n, 'plain20, conv_act_norm', 'plain20, conv_norm_act')} in plain20. Normalising at all, in "
+        f"plain20: "
+        f"{_less(n, 'plain20, conv_norm_act', 'plain20, conv_act')}.",
+        "A law. In the literature the sign differs between two nets of the same authors, and here the nets "
+        "are narrow "
+        "and the runs short.",
+        "Longer training, wider nets, another rate grid; and dropout or weight decay, which interact with "
+        "the order.",
+    )
+
+
+def ordering(n: Numbers) -> tuple[str, str, str]:
+    """Which of the five?"""
+    parts = [f"{one} {_less(n, f'{one}, 56 layers', 'original, 56 layers')}" for one in ORDERINGS]
+    return (
+        f"Test accuracy at 56 layers less that of the original ordering: {'; '.join(parts)}.",
+        "The ranking of the paper's table 2. That ranking is among nets trained to the end, where the gaps "
+        "between "
+        "the better orderings are a quarter to half a point; here the nets have seen 12,000 images, and "
+        "what is "
+        "compared is how fast they start.",
+        "About 7 seeds an arm at depth 110, trained for 64,000 steps: what resolves 0.24 points when runs "
+        "vary "
+        "by 0.16.",
+    )
+
+
+def shortcut(n: Numbers) -> tuple[str, str, str]:
+    """What on the shortcut?"""
+    variants = (
+        "scaled by 0, branch by 1",
+        "scaled by 0.5, branch by 0.5",
+        "exclusive gate, bias -6",
+        "shortcut-only gate, bias -6",
+        "1x1 convolution",
+        "dropout 0.5",
+    )
+    parts = [f"{one} {_less(n, f'{one}, 56 layers', 'identity, 56 layers')}" for one in variants]
+    return (
+        f"Test accuracy at 56 layers less that of the identity: {'; '.join(parts)}.",
+        "That a 1x1 convolution on every shortcut is harmless or harmful in general: it adds weights, and "
+        "its cost "
+        "there shows at 110 layers after full training.",
+        "More depth: each variant acts once a unit, so what is small over 27 units is not over 54.",
+    )
+
+
+def layout(n: Numbers) -> tuple[str, str, str]:
+    """Which pre-activation ResNet?"""
+    return (
+        "Six names, four different graphs behind a CIFAR stem: kerashub and timm are one, keras_resnet and "
+        "keras_cifar10 are one, and the trained weights of each pair agree to the bit. Test accuracy of "
+        f"keras_cifar10 less he2016: {_less(n, 'keras_cifar10', 'he2016')}; training loss: "
+        f"{_less(n, 'keras_cifar10', 'he2016', 'train_loss')}.",
+        "Which layout is better. Three layouts keep Keras's default momentum of 0.99 for the moving "
+        "statistics: after "
+        "less than 200 steps a seventh or more of them is still the initial value, so these nets are tested "
+        "with "
+        "statistics that lag. That, and not the graph, is what the test curves show first.",
+        "A longer run: after a thousand steps the lag is gone.",
+    )
+
+
+def depth(n: Numbers) -> tuple[str, str, str]:
+    """Why shortcuts?"""
+    parts = [
+        f"{d} layers {_less(n, f'original, {d} layers', f'plain, {d} layers', 'train_loss')}"
+        for d in (8, 20, 56)
+    ]
+    return (
+        f"Training loss with shortcuts less without: {'; '.join(parts)}. Plain nets of 56 layers less those "
+        f"of 8: "
+        f"{_less(n, 'plain, 56 layers', 'plain, 8 layers', 'train_loss')}. It is the training loss that "
+        f"rises, so it is "
+        "not overfitting.",
+        "That depth pays: in a run this short the shallow nets lead. Depth 110 is not measured here.",
+        "Longer training, in which deep residual nets overtake shallow ones and deep plain nets still do "
+        "not.",
+    )
+
+
+def thousand(n: Numbers) -> tuple[str, str, str]:
+    """A thousand layers?"""
+    parts = [
+        f"{d} layers {_less(n, f'full_pre_activation, {d} layers', f'original, {d} layers', 'train_loss')}"
+        for d in (65, 200, 1001)
+    ]
+    return (
+        f"Training loss after 100 steps, full pre-activation less original: {'; '.join(parts)}.",
+        "What a thousand layers are good for: 100 steps of 32 small images are the first minute of a "
+        "training that "
+        "takes days. Three seeds.",
+        "More steps. The published gap, 7.61 against 4.92 % test error, is after full training on CIFAR-10.",
+    )
+
+
+def signal(n: Numbers) -> tuple[str, str, str]:
+    """What happens to the scale?"""
+
+    def at(arm: str, metric: str, x: float) -> str:
+        return number(n.at(arm, metric, x))
+
+    return (
+        "Before training, over 333 residual units (1,001 layers), the variance grows from "
+        f"{at('full_pre_activation', 'variance', 1)} to {at('full_pre_activation', 'variance', 333)} under "
+        f"full "
+        "pre-activation, about linearly, and the gradient at the first unit is "
+        f"{at('full_pre_activation', 'gradient_norm', 1)} times that at the last: a power of the depth. "
+        f"With BN after "
+        f"the addition the values stay below {at('bn_after_addition', 'variance', 333)} while the gradient "
+        f"grows by "
+        f"{at('bn_after_addition', 'gradient_norm', 1)}: exponential. A plain net of 110 layers without BN "
+        f"and with "
+        "Glorot's weights ends at a variance of "
+        f"{at('plain, no BN, Glorot', 'variance', 108)}.",
+        "How the nets train. Optimisers, learning rates and BN's own scale change all of it within a few "
+        "steps, "
+        "as the curves during training show.",
+        "Other images change the first layers, other widths the constants; the shapes (linear, exponential, "
+        "power) "
+        "follow from the place of the operations.",
+    )
+
+
+def dead(n: Numbers) -> tuple[str, str, str]:
+    """When do units die?"""
+    rates = (0.01, 0.05, 0.2)
+    parts = [f"{n.mean_text(f'relu, no BN, rate {rate:g}', 'dead_units')} at {rate:g}" for rate in rates]
+    lost = n.diverged("relu, no BN, rate 0.8")
+    return (
+        f"Share of dead ReLU channels after 120 steps without normalisation: {', '.join(parts)}; at 0.8, "
+        f"{lost} of 5 "
+        "runs diverge, and what has no finite values has no dead units either. With normalisation: "
+        f"{n.mean_text('relu, BN, rate 0.2', 'dead_units')} at 0.2 and "
+        f"{n.mean_text('relu, BN, rate 0.8', 'dead_units')} "
+        f"at 0.8. Before training {n.mean_text('relu, no BN, rate 0.01', 'zero_fraction', first=True)} of "
+        f"all values are "
+        "zero, which is no disease.",
+        "How often units die in nets as people train them: at the rates that train best few do.",
+        "Longer training, more images in the count (500 here), other initial biases.",
+    )
+
+
+def head(n: Numbers) -> tuple[str, str, str]:
+    """Which head?"""
+    reference = "logits, cross-entropy from logits"
+    twice = "softmax, cross-entropy from logits (softmax twice)"
+    forgotten = "logits, cross-entropy (softmax forgotten)"
+    return (
+        f"Test accuracy less that of logits with from_logits=True: softmax "
+        f"{_less(n, 'softmax, cross-entropy', reference)}; "
+        f"softmax twice {_less(n, twice, reference)}; softmax forgotten {_less(n, forgotten, reference)}; a "
+        f"ReLU on the "
+        f"logits {_less(n, 'relu, cross-entropy from logits', reference)}. At a gap of 1,000 between the "
+        f"logits the loss of "
+        f"plain probabilities stops at "
+        f"{number(n.at('probabilities from elsewhere, float32', 'loss', 1000))} with a "
+        f"gradient of {number(n.at('probabilities from elsewhere, float32', 'gradient', 1000))}; Keras's "
+        f"own softmax "
+        "avoids that by remembering its logits.",
+        "That a head which trains also gives probabilities one can use: accuracy does not see calibration.",
+        "Anything between softmax and loss, a cast or a mask, which loses the remembered logits; half "
+        "precision.",
+    )
+
+
+def pooling(n: Numbers) -> tuple[str, str, str]:
+    """Before or after pooling?"""
+    first, second = "activation first", "pooling first"
+
+    def pair(pool: str, activation: str) -> str:
+        return _less(n, f"{pool} pooling, {activation}, {first}", f"{pool} pooling, {activation}, {second}")
+
+    return (
+        "With max pooling and ReLU both orders give the same outputs to the bit. Test accuracy, activation "
+        "first less "
+        f"pooling first: max and ReLU {pair('max', 'relu')}, max and SiLU {pair('max', 'silu')}, average "
+        f"and ReLU "
+        f"{pair('average', 'relu')}, average and SiLU {pair('average', 'silu')}. Time of a prediction, "
+        f"activation first over "
+        f"pooling first: {n.mean_text('outputs: max pooling, relu', 'time_ratio')} for ReLU and "
+        f"{n.mean_text('outputs: max pooling, silu', 'time_ratio')} for SiLU.",
+        "That the order matters for accuracy in larger nets, one way or the other.",
+        "A dearer activation: what is saved is three quarters of its evaluations.",
+    )
+
+
+def algebra(n: Numbers) -> tuple[str, str, str]:
+    """What is algebra?"""
+    relu, tanh = ("a net of one number, relu", "a net of one number, tanh")
+    return (
+        "Each statement is checked on random weights for five seeds: superposition to "
+        f"{number(max(n.values('a convolution', 'superposition_error').values()))}, one kernel for all "
+        f"positions, one "
+        "output of an activation for each input. A ReLU net of one number is straight at "
+        f"{100 * n.summary(relu, 'straight_fraction').mean:.4g} % of the points, a tanh net at "
+        f"{100 * n.summary(tanh, 'straight_fraction').mean:.3g} %.",
+        "That piecewise linear is a weakness: with enough pieces any continuous function is approximated.",
+        "Nothing: these follow from the definitions.",
+    )
+
+
+READINGS: dict[str, Callable[[Numbers], tuple[str, str, str]]] = {
+    reading.__name__: reading
+    for reading in (
+        why, form, which, norm_order, ordering, shortcut, layout, depth, thousand, signal, dead, head, pooling, algebra,
+    )
+}  # fmt: skip
+
+
+def reading(numbers: Numbers) -> str:
+    """The reading of an experiment as Markdown."""
+    shows, hides, changes = READINGS[numbers.published.name](numbers)
+    return (
+        f"**What it shows.** {shows}\n\n**What it does not show.** {hides}\n\n"
+        f"**What would change it.** {changes}\n"
+    )
+
+
+def unread(name: str) -> str:
+    """What stands in the place of a reading while nothing is published."""
+    return (
+        f"No run of `{name}` is published yet, so there is nothing to read. `scripts/reproduce.py run "
+        f"{name}` makes "
+        "one, and `scripts/make_claims.py` then writes this paragraph.\n"
+    )
