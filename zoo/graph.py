@@ -67,6 +67,12 @@ def producer(tensor: Any) -> Any:
     return operation._inbound_nodes[index]
 
 
+def input_structure(model: keras.Model) -> Any:
+    """The input tensors of `model`, nested as it takes them."""
+    # A Sequential model has no `input` before it was called as a layer.
+    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+
+
 def read(model: keras.Model, path: str = "") -> Graph:
     """Put the calls of `model` in order.
 

@@ -116,6 +116,32 @@ def operation_name(operation: Any) -> str | None:
     return name if name in OPERATIONS else None
 
 
+def families(function: Any) -> set[str]:
+    """The names that an activation found in a model answers to."""
+    if isinstance(function, layers.Activation):
+        return families(function.activation)
+    if isinstance(function, layers.ReLU) or operation_name(function) == "relu":
+        settings = [getattr(function, key, None) for key in ("max_value", "negative_slope", "threshold")]
+        match [value or None for value in settings]:
+            case [None, None, None]:
+                return {"relu"}
+            case [6, None, None]:
+                return {"relu6"}
+            case [None, _, None]:
+                return {"leaky_relu"}
+        return set()
+    for cls, name in (
+        (layers.LeakyReLU, "leaky_relu"),
+        (layers.PReLU, "prelu"),
+        (layers.ELU, "elu"),
+        (layers.Softmax, "softmax"),
+    ):
+        if isinstance(function, cls):
+            return {name}
+    name = operation_name(function) or getattr(function, "__name__", None)
+    return set() if name is None else {name}
+
+
 def split_parts(layer: Any, name: str) -> list[Part]:
     """The two layers that replace one with a built-in activation: the same without it, and the activation.
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.graph import Graph, calls, graphs, producer, rewrite
+from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite
 from zoo.sites import is_linear
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, obstacle
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
@@ -40,8 +40,7 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
     r"""Fold every BatchNormalization that can be folded exactly into the kernel of its neighbour.
 
     In inference BatchNormalization computes $y = s x + t$ for each channel, with
-    $s = \gamma / \sqrt{\sigma^2 + \epsilon}$ and $t = \beta - s \mu$. So behind a layer that computes $Wx +
-    b$
+    $s = \gamma / \sqrt{\sigma^2 + \epsilon}$ and $t = \beta - s \mu$. So behind a layer computing $Wx + b$
 
     $$W' = s W, \qquad b' = s b + t,$$
 
@@ -50,15 +49,14 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
     $$W' = W s, \qquad b' = b + \sum W t,$$
 
     where the sum runs over everything the kernel sees. A padded border is zero *behind* the normalisation and
-    not $t$, so in front of a layer with 'same' padding that is exact only for kernels of size 1 and where $t
-    = 0$. Layers with a kernel are Dense, Conv1D to Conv3D, their Transpose (behind it), DepthwiseConv and
+    not $t$, so in front of a layer with 'same' padding that is exact only for kernels of size 1 and where
+    $t = 0$. Layers with a kernel are Dense, Conv1D to Conv3D, their Transpose (behind it), DepthwiseConv and
     SeparableConv.
 
     Folded is only where all of this holds; else the layer is kept, with the reason in `kept`:
 
     - behind: the layer with the kernel has a linear activation, one reader and one call, and its output is
-    not an
-      output of the model; in front: BatchNormalization has one reader and its output is not one of the model;
+      not an output of the model; in front: the same of BatchNormalization;
     - BatchNormalization runs over the channel axis, is called once, and not with `training=True`;
     - both compute in float32 or float64; no LoRA, no quantization, no `activity_regularizer` on either.
 
@@ -206,9 +204,9 @@ class _Folding:
         return None
 
     def _target_obstacle(self, norm: Any, target: Any, rank: int) -> str | None:
-        axis = norm.axis % rank
-        if axis != channel_axis(target, rank):
-            return f"it normalises axis {axis}, the channels of {target.name!r} are on axis {channel_axis(target, rank)}"
+        axis, channels = norm.axis % rank, channel_axis(target, rank)
+        if axis != channels:
+            return f"it normalises axis {axis}, the channels of {target.name!r} are on axis {channels}"
         count = len(self.calls[id(target)])
         if count > 1:
             return f"{target.name!r} is shared: called {count} times"
@@ -255,5 +253,5 @@ def _probes(model: keras.Model) -> list[Any]:
                 return rng.normal(size=(samples, *shape)).astype(tensor.dtype)
             return np.ones((samples, *shape), tensor.dtype)
 
-        probes.append(keras.tree.map_structure(draw, model.input))
+        probes.append(keras.tree.map_structure(draw, input_structure(model)))
     return probes

@@ -13,7 +13,7 @@ from keras import layers
 
 from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite
 from zoo.naming import activation_of
-from zoo.sites import Site, operation_name, sites, split_parts
+from zoo.sites import Site, families, sites, split_parts
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 NOT_ACTIVATIONS = {"get", "serialize", "deserialize"}
@@ -89,32 +89,6 @@ def swap_activation(
     for site in chosen:
         replace.update(_replacement(site, make, index, taken))
     return SwappedModel(rewrite(model, replace), tuple(site.name for site in chosen))
-
-
-def families(function: Any) -> set[str]:
-    """The names that an activation found in a model answers to."""
-    if isinstance(function, layers.Activation):
-        return families(function.activation)
-    if isinstance(function, layers.ReLU) or operation_name(function) == "relu":
-        settings = [getattr(function, key, None) for key in ("max_value", "negative_slope", "threshold")]
-        match [value or None for value in settings]:
-            case [None, None, None]:
-                return {"relu"}
-            case [6, None, None]:
-                return {"relu6"}
-            case [None, _, None]:
-                return {"leaky_relu"}
-        return set()
-    for cls, name in (
-        (layers.LeakyReLU, "leaky_relu"),
-        (layers.PReLU, "prelu"),
-        (layers.ELU, "elu"),
-        (layers.Softmax, "softmax"),
-    ):
-        if isinstance(function, cls):
-            return {name}
-    name = operation_name(function) or getattr(function, "__name__", None)
-    return set() if name is None else {name}
 
 
 def _matcher(old: Any) -> Callable[[Site], bool]:

@@ -1,0 +1,114 @@
+"""The matrix of a model without activations, and the proof that one with them has none."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from transform_nets import batch, outputs, randomised
+
+from zoo.transforms import NotAffineError, affine_map
+
+
+def affine_nets():
+    def chain(shape, *parts):
+        return keras.Sequential([keras.Input(shape), *parts])
+
+    yield "dense", chain((5,), layers.Dense(4), layers.BatchNormalization(), layers.Dense(3))
+    yield (
+        "image",
+        chain(
+            (6, 7, 2),
+            layers.Rescaling(0.5, 1.0),
+            layers.Conv2D(3, 3, padding="same", strides=2),
+            layers.BatchNormalization(),
+            layers.DepthwiseConv2D(2),
+            layers.Conv2DTranspose(2, 3, strides=2),
+            layers.AveragePooling2D(2, padding="same"),
+            layers.Dropout(0.5),
+            layers.UpSampling2D(2),
+            layers.GlobalAveragePooling2D(),
+        ),
+    )
+    x = keras.Input((4, 4, 2))
+    y = layers.Conv2D(2, 3, padding="same", activation="linear")(x)
+    z = keras.ops.pad(x[:, ::2, ::2], ((0, 0), (1, 1), (1, 1), (0, 0))) * 2.0
+    yield "branches and operations", keras.Model(x, layers.Add()([y, z / 3.0]))
+    a, b = keras.Input((3,)), keras.Input((2,))
+    yield (
+        "several inputs and outputs",
+        keras.Model([a, b], [layers.Dense(2)(b), layers.Concatenate()([b, a])]),
+    )
+
+
+NETS = dict(affine_nets())
+
+
+@pytest.mark.parametrize("case", NETS)
+def test_the_matrix_is_the_model(case):
+    model = randomised(NETS[case])
+    matrix, offset = affine_map(model, batch_size=7)
+    x = batch(model, size=3)
+    arrays = x if isinstance(x, list) else [x]
+    flat = np.concatenate([array.reshape(3, -1) for array in arrays], axis=1)
+    expected = np.concatenate([y.reshape(3, -1) for y in outputs(model, x)], axis=1)
+    assert (matrix.dtype, matrix.shape) == (np.float64, (expected.shape[1], flat.shape[1]))
+    assert np.allclose(flat @ matrix.T + offset, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_matrix_of_a_convolution_by_hand():
+    model = keras.Sequential([keras.Input((4, 1)), layers.Conv1D(1, 2)])
+    model.set_weights([np.array([[[2.0]], [[3.0]]]), np.array([1.0])])
+    matrix, offset = affine_map(model)
+    assert np.allclose(matrix, [[2, 3, 0, 0], [0, 2, 3, 0], [0, 0, 2, 3]], atol=1e-6)
+    assert np.allclose(offset, [1, 1, 1])
+
+
+def test_the_weights_alone_are_rounded():
+    if keras.backend.backend() != "tensorflow":
+        return  # JAX computes in float32 unless it was started otherwise
+    model = randomised(keras.Sequential([keras.Input((5,)), layers.Dense(4), layers.Dense(3)]))
+    first, b1, second, b2 = (w.astype("float64") for w in model.get_weights())
+    matrix, offset = affine_map(model)
+    assert np.allclose(matrix, (first @ second).T, rtol=1e-14, atol=1e-14)
+    assert np.allclose(offset, b1 @ second + b2, rtol=1e-14, atol=1e-14)
+
+
+NOT_AFFINE = {
+    "applies relu": [layers.Dense(4, activation="relu", name="named")],
+    "Activation applies tanh": [layers.Activation("tanh", name="named")],
+    "MaxPooling1D is not affine": [layers.Reshape((6, 1)), layers.MaxPooling1D(2, name="named")],
+    "LeakyReLU is not affine": [layers.LeakyReLU(name="named")],
+    "applies relu6": [layers.Dense(4, activation="relu6", bias_initializer="ones", name="named")],
+    "LayerNormalization is not affine": [layers.LayerNormalization(name="named")],
+}
+
+
+@pytest.mark.parametrize("reason", NOT_AFFINE)
+def test_a_violating_pair_is_shown(reason):
+    model = keras.Sequential([keras.Input((6,)), *NOT_AFFINE[reason]], name="curved")
+    with pytest.raises(
+        NotAffineError, match=rf"'curved' is not affine \(named: .*{reason}.*f\(u \+ v\)"
+    ) as caught:
+        affine_map(model)
+    u, v = (np.asarray(a, "float32") for a in (caught.value.u, caught.value.v))
+    f = [outputs(model, x)[0] for x in (u + v, np.zeros_like(u), u, v)]
+    assert np.abs(f[0] + f[1] - f[2] - f[3]).max() == pytest.approx(abs(caught.value.gap), rel=1e-2, abs=1e-4)
+    assert abs(caught.value.gap) > 1e-3
+
+
+def test_a_relu_that_never_bends_on_trial_is_still_refused():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(2, activation="relu", name="high")])
+    model.set_weights([np.eye(2), np.full(2, 1e12)])
+    with pytest.raises(NotAffineError, match=r"high.*proves nothing"):
+        affine_map(model)
+
+
+def test_open_sizes_are_refused():
+    with pytest.raises(ValueError, match="fixed sizes"):
+        affine_map(keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(1, 3)]))
+
+
+def test_training_statistics_are_not_affine():
+    x = keras.Input((4,))
+    with pytest.raises(NotAffineError, match="training=True"):
+        affine_map(keras.Model(x, layers.BatchNormalization(name="norm")(x, training=True)))

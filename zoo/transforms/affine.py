@@ -1,0 +1,229 @@
+"""The matrix of an activation-free model, or a pair of inputs that shows that it has none."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from zoo.graph import graphs, input_structure, rewrite
+from zoo.sites import is_linear, takes_activation
+from zoo.transforms.normalization import called_in_training, is_batchnorm
+
+AFFINE_LAYERS = (
+    layers.AveragePooling1D,
+    layers.AveragePooling2D,
+    layers.AveragePooling3D,
+    layers.GlobalAveragePooling1D,
+    layers.GlobalAveragePooling2D,
+    layers.GlobalAveragePooling3D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+    layers.ZeroPadding3D,
+    layers.Cropping1D,
+    layers.Cropping2D,
+    layers.Cropping3D,
+    layers.UpSampling1D,
+    layers.UpSampling2D,
+    layers.UpSampling3D,
+    layers.Flatten,
+    layers.Reshape,
+    layers.Permute,
+    layers.RepeatVector,
+    layers.Add,
+    layers.Subtract,
+    layers.Average,
+    layers.Concatenate,
+    layers.Identity,
+    layers.Rescaling,
+)
+# Nothing in inference.
+NOISE = (
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.SpatialDropout3D,
+    layers.GaussianNoise,
+    layers.GaussianDropout,
+)
+AFFINE_OPERATIONS = frozenset(
+    "Add Subtract Negative Concatenate Stack GetItem Reshape Transpose Squeeze ExpandDims Mean Sum Moveaxis "
+    "Flip Roll Repeat Tile".split()
+)
+SCALES = (1.0, 10.0, 0.1, 1e3, 1e-3, 1e6)
+
+
+class NotAffineError(ValueError):
+    """A model is not affine: `f(u + v) + f(0)` differs from `f(u) + f(v)`.
+
+    Attributes:
+        u: An input, as the model takes it, with a batch of one; a list for several inputs.
+        v: Another one.
+        gap: The largest entry of `f(u + v) + f(0) - f(u) - f(v)`; 0 where the pair was not found.
+    """
+
+    def __init__(self, message: str, u: Any, v: Any, gap: float):
+        super().__init__(message)
+        self.u, self.v, self.gap = u, v, gap
+
+
+def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    r"""The matrix $A$ and offset $c$ of an activation-free model: $y = A x + c$ for every input.
+
+    $x$ is the input and $y$ the output, flattened row by row; several inputs, or outputs, stand one after
+    the other in the order of `model.inputs`. $c$ is the output for zeros; column $i$ of $A$ is the output
+    for the $i$-th unit vector minus $c$. Computed in float64 where the backend has it, so that nothing but
+    the weights is rounded.
+
+    That is one forward pass for every number of the input: meant for small models.
+
+    Args:
+        model: A Functional or built Sequential model with fixed input sizes, whose layers are affine in
+            inference. It is left untouched.
+        batch_size: How many unit vectors go through the model at a time; bounds the memory.
+
+    Returns:
+        `(matrix, offset)`, float64, of shapes `(outputs, inputs)` and `(outputs,)`.
+
+    Raises:
+        TypeError: `model` is subclassed, so its computation is not a graph.
+        NotAffineError: a `ValueError`; it names the layer and shows a pair of inputs $u, v$ with
+            $f(u + v) + f(0) \ne f(u) + f(v)$, also in its attributes `u`, `v` and `gap`.
+        ValueError: an input size is not known.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from zoo.transforms import affine_map
+        >>> from keras import layers
+        >>> model = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 3), layers.Flatten()])
+        >>> matrix, offset = affine_map(model)
+        >>> x = np.ones((1, 4, 4, 1), "float32")
+        >>> bool(np.allclose(matrix @ x.ravel() + offset, model(x)[0], atol=1e-6))
+        True
+    """
+    shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(model.inputs)]
+    suspects = _not_affine(model)
+    if any(None in shape for shape in shapes):
+        raise ValueError(
+            f"affine_map needs fixed sizes; the inputs of {model.name!r} have the shapes {shapes}."
+        )
+    function = _Flat(model, shapes)
+    _refuse_non_additive(function, model, suspects)
+    zero = function(np.zeros((1, function.inputs)))
+    columns = []
+    for start in range(0, function.inputs, batch_size):
+        stop = min(start + batch_size, function.inputs)
+        units = np.zeros((stop - start, function.inputs))
+        units[range(stop - start), range(start, stop)] = 1.0
+        columns.append(function(units) - zero)
+    return np.concatenate(columns).T, zero[0]
+
+
+class _Flat:
+    """A model as a function of rows of numbers, in the widest floating point there is."""
+
+    def __init__(self, model: keras.Model, shapes: list[tuple[int, ...]]):
+        self.dtype = "float64" if _has_float64() else "float32"
+        self.model = rewrite(model, settings={"dtype": self.dtype})
+        self.shapes = shapes
+        self.inputs = sum(math.prod(shape) for shape in shapes)
+
+    def __call__(self, rows: np.ndarray) -> np.ndarray:
+        result = keras.tree.flatten(self.model(self.packed(rows), training=False))
+        arrays = [np.asarray(keras.ops.convert_to_numpy(t), "float64") for t in result]
+        return np.concatenate([array.reshape(len(rows), -1) for array in arrays], axis=1)
+
+    def packed(self, rows: np.ndarray) -> Any:
+        """Rows in the structure of the model's inputs."""
+        edges = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        pieces = np.split(rows.astype(self.dtype), edges, axis=1)
+        arrays = [piece.reshape(len(rows), *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        return keras.tree.pack_sequence_as(input_structure(self.model), arrays)
+
+
+def _has_float64() -> bool:
+    # JAX silently gives float32 unless told otherwise.
+    return keras.backend.standardize_dtype(keras.ops.zeros((), "float64").dtype) == "float64"
+
+
+def _refuse_non_additive(function: _Flat, model: keras.Model, suspects: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    tolerance = 1e-9 if function.dtype == "float64" else 1e-4
+    zero = function(np.zeros((1, function.inputs)))
+    who = f" ({suspects[0]})" if suspects else ""
+    for scale in SCALES:
+        u, v = scale * rng.normal(size=(2, 8, function.inputs))
+        of_u, of_v, of_sum = function(u), function(v), function(u + v)
+        gaps = of_sum + zero - of_u - of_v
+        size = max(np.abs(values).max() for values in (of_u, of_v, of_sum, zero)) or 1.0
+        row, entry = np.unravel_index(np.abs(gaps).argmax(), gaps.shape)
+        if abs(gaps[row, entry]) <= tolerance * size:  # also False for nan, which no affine map returns
+            continue
+        pair = function.packed(u[row : row + 1]), function.packed(v[row : row + 1])
+        values = of_sum[row, entry], zero[0, entry], of_u[row, entry], of_v[row, entry]
+        message = (
+            f"{model.name!r} is not affine{who}. For u = {_shown(u[row])} and v = {_shown(v[row])}, output "
+            f"{entry} has f(u + v) + f(0) = {values[0] + values[1]:.6g}, but f(u) + f(v) = "
+            f"{values[2] + values[3]:.6g}."
+        )
+        raise NotAffineError(message, *pair, float(gaps[row, entry]))
+    if suspects:
+        u = function.packed(np.zeros((1, function.inputs)))
+        message = (
+            f"{model.name!r} cannot be shown to be affine: {'; '.join(suspects)}. No pair of inputs that "
+            f"violates additivity was found at scales {SCALES}, which proves nothing. Remove what is named."
+        )
+        raise NotAffineError(message, u, u, 0.0)
+
+
+def _shown(values: np.ndarray) -> str:
+    numbers = ", ".join(f"{value:.4g}" for value in values[:4])
+    return f"[{numbers}{', ...' if len(values) > 4 else ''}]"
+
+
+def _not_affine(model: keras.Model) -> list[str]:
+    """What in `model` is not known to be affine in inference, in words."""
+    found = graphs(model)
+    training = called_in_training(found)
+    suspects = []
+    for graph in found:
+        for node in graph.nodes:
+            reason = _suspicion(node, id(graph.model) in training)
+            if reason is not None:
+                suspects.append(f"{graph.path}{node.operation.name}: {reason}")
+    return suspects
+
+
+def _suspicion(node: Any, training: bool) -> str | None:
+    operation = node.operation
+    kind = type(operation).__name__
+    if isinstance(operation, keras.Model) or type(operation) in AFFINE_LAYERS:
+        return None
+    if takes_activation(operation) or isinstance(operation, layers.Activation):
+        if getattr(operation, "quantization_mode", None):
+            return f"{kind} rounds to {operation.quantization_mode}"
+        if is_linear(operation.activation):
+            return None
+        return (
+            f"{kind} applies {getattr(operation.activation, '__name__', type(operation.activation).__name__)}"
+        )
+    training = training or bool(node.arguments.kwargs.get("training"))
+    if is_batchnorm(operation) or type(operation) in NOISE:
+        return f"{kind} is called with training=True" if training else None
+    if not isinstance(operation, layers.Layer) and type(operation).__module__.startswith("keras."):
+        if kind in AFFINE_OPERATIONS:
+            return None
+        if kind == "Pad" and operation.mode == "constant":
+            return None
+        if kind == "Multiply" and len(node.input_tensors) == 1:
+            return None
+        if kind in ("TrueDivide", "Divide") and len(node.input_tensors) == 1:
+            return (
+                None
+                if isinstance(node.arguments.args[0], keras.KerasTensor)
+                else f"{kind} divides by an input"
+            )
+    return f"{kind} is not affine"
