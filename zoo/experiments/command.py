@@ -74,9 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=_positive, metavar="N", help="number of seeds; publishes nothing")
     run.add_argument("--dataset", metavar="NAME", help="another data set; publishes nothing")
 
-    command("status", _status, "fresh, stale or missing, and why").add_argument(
-        "names", nargs="*", metavar="NAME"
-    )
+    status = command("status", _status, "fresh, stale or missing, and why; 1 where not all are fresh")
+    status.add_argument("names", nargs="*", metavar="NAME")
+    status.add_argument("--published", action="store_true", help="leave out what is not published yet")
 
     check = command("check", _check, "run some published seeds again and compare")
     wanted(check)
@@ -232,6 +232,8 @@ def _status(options: argparse.Namespace) -> int:
     from zoo.experiments.freshness import FRESH, status
 
     chosen = _chosen(options.names)
+    if options.published:
+        chosen = [experiment for experiment in chosen if experiment.name in publication.names()]
     fresh = True
     with multiprocessing.get_context("spawn").Pool(cores()) as workers:
         for experiment in chosen:
