@@ -89,7 +89,7 @@
       const own = JSON.parse(JSON.stringify(spec).replace(GREY, soft));
       const room = figure.querySelector(".zoo-chart-view").clientWidth;
       const themed = { ...fitted(highlighted(own), room), background: "transparent", config: merge(own.config ?? {}, config) };
-      figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", ast: false });
+      figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", logLevel: vega.Error });
       // One picture with a name, as the static one: the rows are in the table beside it.
       const picture = live.querySelector("svg");
       picture.setAttribute("role", "img");

@@ -26,6 +26,12 @@ QUESTIONS = {
 }
 
 
+def ask(box, words):
+    """Fill the search box; the page listens to keys, not to the content."""
+    box.fill(words)
+    box.press("End")
+
+
 @pytest.fixture(scope="module")
 def found(browser, address):
     """Question -> the first three pages that the search box offers."""
@@ -33,13 +39,12 @@ def found(browser, address):
     page.goto(address)
     box = page.locator("input.md-search__input")
     answers = {}
+    box.click()
     for question in QUESTIONS:
-        page.locator("label.md-search__icon, label[for=__search]").first.click(force=True)
-        box.fill("")
+        ask(box, "")
         page.wait_for_function("document.querySelectorAll('.md-search-result__item').length === 0")
-        box.fill(question)
+        ask(box, question)
         page.wait_for_selector(".md-search-result__item")
-        page.wait_for_timeout(150)
         links = page.locator(".md-search-result__item > a.md-search-result__link").evaluate_all(
             "links => links.slice(0, 3).map(link => new URL(link.href).pathname)"
         )
