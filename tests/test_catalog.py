@@ -127,6 +127,7 @@ UNKNOWN = [
         "model 'resnet21v2': depth 21 fits no resnet, whose depths are 6n+2 (basic) or 9n+2 (bottleneck).",
     ),
     ("plain21", "model 'plain21': depth 21 fits no plain, whose depths are 6n+2 (basic). The nearest are "),
+    ("resnet" + "9" * 30, f"model 'resnet{'9' * 30}': depth 9"),  # says so at once
     ("plain20v2", "model 'plain20v2' is not known: only a resnet has a v2. Use 'plain20'."),
     ("mlp0", "model 'mlp0': a mlp needs at least one layer; the nearest is 'mlp1'."),
 ]

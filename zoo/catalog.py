@@ -212,10 +212,10 @@ def lookup(name: str, block: str | None = None) -> Entry:
 
 def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], suffix: str) -> str:
     rules = " or ".join(f"{_UNITS[b]}n+2 ({b})" for b in blocks)
-    legal = sorted({_UNITS[b] * n + 2 for b in blocks for n in range(1, depth // 6 + 4)})
+    legal = {_UNITS[b] * n + 2 for b in blocks for n in range(max(1, _n(depth, b) - 3), max(1, _n(depth, b)) + 4)}
     if family == "resnet" and len(blocks) == 2:
-        legal = sorted({*legal, *_IMAGENET_STAGES})
-    near = sorted(sorted(legal, key=lambda d: abs(d - depth))[:3])
+        legal |= {*_IMAGENET_STAGES}
+    near = sorted(sorted(legal, key=lambda d: (abs(d - depth), d))[:3])
     names = ", ".join(repr(f"{family}{d}{suffix}") for d in near)
     return f"model {name!r}: depth {depth} fits no {family}, whose depths are {rules}. The nearest are {names}."
 
