@@ -16,7 +16,7 @@ def public():
         names = getattr(module, "__all__", [n for n in vars(module) if not n.startswith("_")])
         things = {f"{where}.{name}": getattr(module, name) for name in names}
         # Without __all__, what a module imports is not its own.
-        found |= {n: t for n, t in things.items() if getattr(t, "__module__", "").startswith("zoo")}
+        found |= {n: t for n, t in things.items() if getattr(t, "__module__", "").startswith(where)}
     return found
 
 

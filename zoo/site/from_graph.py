@@ -129,16 +129,16 @@ def diagrams() -> dict[str, tuple]:
     made = {}
     for ordering in RESIDUAL_ORDERINGS:
         options = {"ordering": ordering}
-        made[f"unit-{ordering}"] = ("resnet20", options, stage("stage1_unit2_"), f"Residual unit, {ordering}")
+        made[f"unit-{ordering}"] = ("resnet14", options, stage("stage1_unit2_"), f"Residual unit, {ordering}")
         made[f"projection-{ordering}"] = (
-            "resnet20",
+            "resnet14",
             {**options, "shortcut": "projection"},
             stage("stage2_unit1_"),
             f"Residual unit that changes the shape, {ordering}, with projection",
         )
     for ordering in PLAIN_ORDERINGS:
         made[f"plain-{ordering}"] = (
-            "plain20",
+            "plain8",
             {"ordering": ordering},
             stage("stage1_conv1", "stage1_conv2"),
             f"Two plain convolutions, {ordering}",
@@ -158,9 +158,9 @@ def diagrams() -> dict[str, tuple]:
         made[f"pool-{order}"] = ("convnet2", {"pooling_order": order}, stage("stage1_"), title)
     for shortcut in SHORTCUTS:
         unit = stage("stage2_unit1_" if shortcut in ("identity_pad", "projection") else "stage1_unit2_")
-        made[f"shortcut-{shortcut}"] = ("resnet20", {"shortcut": shortcut}, unit, f"Shortcut: {shortcut}")
+        made[f"shortcut-{shortcut}"] = ("resnet14", {"shortcut": shortcut}, unit, f"Shortcut: {shortcut}")
     for layout in LAYOUTS:
-        name, options = "resnet29v2", {"layout": layout, "block": "bottleneck", "shortcut": "projection"}
+        name, options = "resnet20v2", {"layout": layout, "block": "bottleneck", "shortcut": "projection"}
         if layout == "he2016":
             options.pop("shortcut")
         made[f"layout-{layout}"] = (
@@ -169,7 +169,7 @@ def diagrams() -> dict[str, tuple]:
             lambda model: up_to_addition(model, 1),
             f"Stem and first unit of a pre-activation net, layout {layout}",
         )
-        strided = 3 if layout == "keras" else 4
+        strided = 2 if layout == "keras" else 3
         made[f"stride-{layout}"] = (
             name,
             options,
