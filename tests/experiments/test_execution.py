@@ -87,6 +87,33 @@ def test_two_commands_on_one_folder_share_the_work(tmp_path):
     assert len(processes) == 2, "both commands' workers did some"
 
 
+def alive(pid):
+    """Whether a process is there and is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_no_worker_outlives_a_killed_command(tmp_path):
+    script = tmp_path / "share.py"
+    script.write_text(SHARE)
+    marks = tmp_path / "marks"
+    command = subprocess.Popen(
+        [sys.executable, script, tmp_path], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    deadline = time.monotonic() + 60
+    while not marks.exists() or not marks.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    worker = int(marks.read_text().split()[1])
+    command.kill()
+    command.wait()
+    while alive(worker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

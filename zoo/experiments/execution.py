@@ -5,7 +5,9 @@ import concurrent.futures
 import contextlib
 import math
 import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -53,7 +55,7 @@ class LocalPool:
 
     def _open(self) -> None:
         self._pool = concurrent.futures.ProcessPoolExecutor(
-            self.workers, mp_context=multiprocessing.get_context("spawn")
+            self.workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
         )
 
     def submit(self, job: Job, runs: Path) -> concurrent.futures.Future:
@@ -68,6 +70,16 @@ class LocalPool:
     def close(self) -> None:
         """Let the workers finish what they are at, drop the rest."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let no worker outlive the command: a killed parent cannot tell its children to stop."""
+
+    def wait():
+        multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 class DaskPool:

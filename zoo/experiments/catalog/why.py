@@ -65,7 +65,7 @@ EXPERIMENT = Experiment(
         warmup=60,
         epochs=9,
         batch=100,
-        tuning_seeds=(1000, 1001, 1002),
+        tuning_seeds=(1000, 1001),
     ),
     comparisons=(
         *(
