@@ -10,5 +10,5 @@ model = zoo.build("convnet2", input_shape=(28, 28, 1), form="separate")
 rows = zoo.probes.activation_stats(model, images)
 dead = sum(row["dead_units"] for row in rows)
 # --8<-- [end:code]
-assert len(rows) == 2
+assert [row["activation"] for row in rows] == ["relu", "relu", "softmax"]
 assert 0 <= dead <= sum(row["units"] for row in rows)

@@ -10,5 +10,5 @@ model = zoo.build("resnet8v2", input_shape=(16, 16, 3))
 rows = zoo.probes.activation_stats(model, images)
 dead = sum(row["dead_units"] for row in rows)
 # --8<-- [end:code]
-assert len(rows) == 7  # two in each of three units, one after the last addition
+assert [row["activation"] for row in rows] == 7 * ["relu"] + ["softmax"]
 assert 0 <= dead <= sum(row["units"] for row in rows)
