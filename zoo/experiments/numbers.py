@@ -115,9 +115,8 @@ def interval_text(mean: float, low: float, high: float, metric: str, *, signed: 
     if not math.isfinite(mean):
         return "not finite"
     centre = number(mean, signed=signed)
-    if low == high:
-        return f"{centre}{unit}"
-    return f"{centre}{unit} [{number(low, signed=signed)}, {number(high, signed=signed)}]"
+    ends = number(low, signed=signed), number(high, signed=signed)
+    return f"{centre}{unit}" if ends == (centre, centre) else f"{centre}{unit} [{ends[0]}, {ends[1]}]"
 
 
 def number(value: float, *, signed: bool = False) -> str:

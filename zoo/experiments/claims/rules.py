@@ -67,8 +67,9 @@ class Check:
     def text(self, numbers: Numbers) -> str:
         """The number with its interval, and the bounds it is held against."""
         bounds = " and ".join(
-            [f"at least {number(self.least)}"] * (self.least is not None)
-            + [f"at most {number(self.most)}"] * (self.most is not None)
+            f"at {side} {number(bound)}"
+            for side, bound in (("least", self.least), ("most", self.most))
+            if bound is not None
         )
         if self.least == self.most:
             bounds = f"exactly {number(self.least)}"
