@@ -272,12 +272,13 @@ HELD: dict[str, dict[str, Held]] = {
         ),
         "original and both pre-activations, gradient norm towards the input": Held(
             measured=lambda n: "; ".join(
-                _power(n, o)
-                for o in ("original", "relu_only_pre_activation", "full_pre_activation")
+                _power(n, o) for o in ("original", "relu_only_pre_activation", "full_pre_activation")
             ),
-            why=("A power of l, not an exponential, since each branch normalises by the size of its input, "
-                "which grows ")
-            "with l. It is steeper than 1 / l; narrow convolutional branches are our guess, not a finding.",
+            why=(
+                "A power of l, not an exponential, since each branch normalises by the size of its input, "
+                "which grows "
+                "with l. It is steeper than 1 / l; narrow convolutional branches are our guess, not a finding."
+            ),
         ),
         "relu_before_addition, squared mean": Held(
             measured=lambda n: _growth(n, "relu_before_addition", "squared_mean", "squared mean"),
