@@ -56,9 +56,10 @@ def _align(column: int, numeric: set[int]) -> str:
 def experiment_of(name: str) -> str:
     """The experiment a figure or table name belongs to; a figure is `EXPERIMENT` or `EXPERIMENT-PART`."""
     experiment = name.partition("-")[0]
-    if experiment not in EXPERIMENTS and not experiment.startswith(_BENCHMARK):
+    known = sorted({*EXPERIMENTS, *catalog.names()})
+    if experiment not in known and not experiment.startswith(_BENCHMARK):
         raise ValueError(
-            f"unknown experiment {experiment!r}; expected one of {', '.join(EXPERIMENTS)}, {_BENCHMARK}..."
+            f"unknown experiment {experiment!r}; expected one of {', '.join(known)}, {_BENCHMARK}..."
         )
     return experiment
 
