@@ -57,7 +57,7 @@
     const WIDTH = 480, HEIGHT = 300;
     const curves = Object.entries(data).map(([arm, metrics]) => [arm, metrics[state.metric].filter(([, y]) => y > 0)]);
     const seen = curves.filter(([arm]) => !state.hidden.has(arm)).flatMap(([, points]) => points.map(([, y]) => Math.log10(y)));
-    const low = Math.max(-20, Math.floor(Math.min(0, ...seen))), high = Math.min(20, Math.ceil(Math.max(1, ...seen)));
+    const low = Math.max(-14, Math.floor(Math.min(0, ...seen))), high = Math.min(20, Math.ceil(Math.max(1, ...seen)));
     const sx = (x) => Math.log(x) / Math.log(last) * WIDTH;
     const sy = (y) => (high - Math.log10(y)) / (high - low) * HEIGHT;
     plot.setAttribute("viewBox", `-44 -8 ${WIDTH + 56} ${HEIGHT + 44}`);
