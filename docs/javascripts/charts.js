@@ -89,7 +89,8 @@
       const own = JSON.parse(JSON.stringify(spec).replace(GREY, soft));
       const room = figure.querySelector(".zoo-chart-view").clientWidth;
       const themed = { ...fitted(highlighted(own), room), background: "transparent", config: merge(own.config ?? {}, config) };
-      figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", logLevel: vega.Error });
+      // 1: errors alone. Vega-Lite warns of its own layout, which a reader can do nothing about.
+      figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", logLevel: 1 });
       // One picture with a name, as the static one: the rows are in the table beside it.
       const picture = live.querySelector("svg");
       picture.setAttribute("role", "img");

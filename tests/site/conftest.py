@@ -82,7 +82,7 @@ def visit(browser, address):
         )
         page.on(
             "console",
-            lambda m: complaints.append(f"{path}: {m.text}") if m.type in ("error", "warning") else None,
+            lambda m: complaints.append(f"{path}: {m.text}") if m.type == "error" else None,
         )
         page.on("pageerror", lambda e: complaints.append(f"{path}: {e}"))
         page.goto(f"{address}/{path}", wait_until="load")
