@@ -15,7 +15,7 @@
     squared_mean: "squared mean of the values",
     gradient_norm: "gradient norm (last layer = 1)",
   };
-  const state = { metric: "gradient_norm", depth: 100, hidden: new Set() };
+  const state = { metric: "gradient_norm", axis: "log", depth: 100, hidden: new Set() };
   const last = Math.max(...Object.values(data).flatMap((m) => m.variance.map(([x]) => x)));
 
   const attach = (element, attributes, children) => {
@@ -42,7 +42,9 @@
   const choice = h("select", { id: "depth-metric" });
   for (const [value, label] of Object.entries(METRICS)) choice.append(h("option", { value }, label));
   choice.addEventListener("change", () => { state.metric = choice.value; draw(); });
-  // The slider runs in logarithms, as the axis does: its ends are 1 and the last unit.
+  const axis = h("select", { id: "depth-axis" }, h("option", { value: "log" }, "logarithmic"), h("option", { value: "linear" }, "linear"));
+  axis.addEventListener("change", () => { state.axis = axis.value; draw(); });
+  // The slider runs in logarithms, for most happens early: its ends are 1 and the last unit.
   const STEPS = 300;
   const slider = h("input", { type: "range", id: "depth-position", min: 0, max: STEPS, step: 1 });
   const toDepth = (t) => Math.round(Math.exp(Math.log(last) * t / STEPS));
@@ -58,7 +60,7 @@
     const curves = Object.entries(data).map(([arm, metrics]) => [arm, metrics[state.metric].filter(([, y]) => y > 0)]);
     const seen = curves.filter(([arm]) => !state.hidden.has(arm)).flatMap(([, points]) => points.map(([, y]) => Math.log10(y)));
     const low = Math.max(-14, Math.floor(Math.min(0, ...seen))), high = Math.min(20, Math.ceil(Math.max(1, ...seen)));
-    const sx = (x) => Math.log(x) / Math.log(last) * WIDTH;
+    const sx = (x) => (state.axis === "log" ? Math.log(x) / Math.log(last) : (x - 1) / (last - 1)) * WIDTH;
     const sy = (y) => (high - Math.log10(y)) / (high - low) * HEIGHT;
     plot.setAttribute("viewBox", `-44 -8 ${WIDTH + 56} ${HEIGHT + 44}`);
     plot.replaceChildren(svg("title", { id: "depth-title" }, `${METRICS[state.metric]} against depth, eight nets`),
@@ -67,7 +69,7 @@
     for (let e = low; e <= high; e += every) {
       plot.append(svg("path", { class: "axis", d: `M0 ${sy(10 ** e)}H${WIDTH}` }), svg("text", { x: -5, y: sy(10 ** e) + 4, "text-anchor": "end" }, `1e${e}`.replace("-", "−")));
     }
-    for (const x of [1, 3, 10, 30, 100, last]) {
+    for (const x of state.axis === "log" ? [1, 3, 10, 30, 100, last] : [1, 100, 200, last]) {
       plot.append(svg("path", { class: "axis", d: `M${sx(x)} 0V${HEIGHT}` }), svg("text", { x: sx(x), y: HEIGHT + 16, "text-anchor": "middle" }, x));
     }
     plot.append(svg("text", { x: WIDTH / 2, y: HEIGHT + 32, "text-anchor": "middle" }, "residual unit (plain nets: layer), from the input"));
@@ -82,6 +84,7 @@
     output.value = `${state.depth} of ${last}`;
     slider.setAttribute("aria-valuetext", `unit ${state.depth} of ${last}`);
     choice.value = state.metric;
+    axis.value = state.axis;
     const focused = document.activeElement?.id;
     readings.replaceChildren(h("caption", {}, `At unit ${state.depth}`),
       h("tr", {}, h("th", { scope: "col" }, "net"), ...Object.values(METRICS).map((label) => h("th", { scope: "col", class: "zoo-number" }, label.split(" (")[0].replace(" of the values", "")))));
@@ -109,6 +112,7 @@
   root.replaceChildren(
     h("div", { class: "zoo-try-controls" },
       h("p", { class: "zoo-try-control" }, h("label", { for: "depth-metric" }, "What to draw"), choice),
+      h("p", { class: "zoo-try-control" }, h("label", { for: "depth-axis" }, "Depth axis"), axis),
       h("p", { class: "zoo-try-control" }, h("label", { for: "depth-position" }, "Depth: unit ", output), slider)),
     plot, status, h("div", { class: "zoo-table", tabindex: 0, role: "group", "aria-label": "readings" }, readings));
   root.classList.add("zoo-try-live");

@@ -318,6 +318,9 @@ def test_depth_slider_by_mouse_and_by_keyboard(visit):
     lines = page.locator("#depth-slider .curve").count()
     page.uncheck("#depth-show-bn-after-addition")
     assert page.locator("#depth-slider .curve").count() == lines - 1
+    drawn = page.locator("#depth-slider .curve").first.get_attribute("d")
+    page.select_option("#depth-axis", "linear")
+    assert page.locator("#depth-slider .curve").first.get_attribute("d") != drawn
     page.select_option("#depth-metric", "variance")
     assert "variance" in page.inner_text("#depth-status")
 
