@@ -139,6 +139,7 @@ def _run(options: argparse.Namespace) -> int:
                 command = f"scripts/reproduce.py run {experiment.name}"
                 published = publication.publish(collected, command=command)
                 _draw(experiment, published)
+                _write_texts()
                 print(f"published docs/data/{experiment.name}.csv and .json")
             else:
                 published = publication.publish(
@@ -260,4 +261,13 @@ def _check(options: argparse.Namespace) -> int:
 def _figures(options: argparse.Namespace) -> int:
     for name in options.names or publication.names():
         _draw(catalog.lookup(name), publication.load(name))
+    _write_texts()
     return 0
+
+
+def _write_texts() -> None:
+    """The claims page and the readings, where there is a site to write them for."""
+    if Path("docs/claims.md").exists():
+        from zoo.experiments.claims.page import write
+
+        print(f"wrote docs/claims.md and {len(write(Path('docs'))) - 1} readings")

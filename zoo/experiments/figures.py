@@ -120,7 +120,7 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
     else:
         discrete = figure.kind == "factor"
         whole_numbers = figure.kind != "series" and figure.x_scale == "linear"
-        axis = alt.Axis(tickMinStep=1, format="~g") if whole_numbers else alt.Axis(format="~g")
+        axis = alt.Axis(tickMinStep=1, format="~g") if whole_numbers else alt.Axis()
         nice = not discrete and figure.x_scale == "linear"
         x_scale = alt.Scale(type=figure.x_scale, zero=False, nice=nice, padding=8 if discrete else 0)
         x_title = figure.x_title or figure.x or "epoch"

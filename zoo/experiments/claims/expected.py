@@ -252,6 +252,21 @@ HELD: dict[str, dict[str, Held]] = {
             ),
         ),
     },
+    "thousand": {
+        "1,001 layers, original and full pre-activation: test error on CIFAR-10": Held(
+            measured=lambda n: (
+                _against(n, "full_pre_activation, 1001 layers", "original, 1001 layers", "test_accuracy")
+                + " after 100 steps"
+            ),
+            why="A hundred steps against a hundred thousand: only the start can be compared.",
+        ),
+        "early training of 1,001 layers": Held(
+            measured=lambda n: _against(
+                n, "full_pre_activation, 1001 layers", "original, 1001 layers", "train_loss"
+            ),
+            why="The original passes 333 activations on the way back; under pre-activation the way is free.",
+        ),
+    },
     "signal": {
         "full_pre_activation, variance and squared mean at unit l": Held(
             measured=lambda n: (

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from zoo.experiments import publication
 from zoo.experiments.claims.expected import expected_table
+from zoo.experiments.claims.readings import READINGS, reading, unread
 from zoo.experiments.claims.rules import Claim, judge
 from zoo.experiments.claims.sentences import GROUPS
+from zoo.experiments.numbers import Numbers
 from zoo.experiments.publication import FOLDER
 
 HEAD = """---
@@ -50,6 +53,27 @@ def claims_page(data: Path = FOLDER) -> str:
         ]
     parts += ["\n## Expected and measured\n", EXPECTED, expected_table(data)]
     return "\n".join(parts)
+
+
+def write(docs: Path) -> list[Path]:
+    """Write the page and the readings from what is published.
+
+    Args:
+        docs: Folder with `data` and `figures` in it.
+
+    Returns:
+        The files written: `claims.md`, and `snippets/readings/NAME.md` of every experiment.
+    """
+    data, texts = docs / "data", docs / "snippets" / "readings"
+    texts.mkdir(parents=True, exist_ok=True)
+    written = {docs / "claims.md": claims_page(data)}
+    for name in READINGS:
+        there = (data / f"{name}.json").exists()
+        text = reading(Numbers(publication.load(name, data))) if there else unread(name)
+        written[texts / f"{name}.md"] = text
+    for path, text in written.items():
+        path.write_text(text)
+    return list(written)
 
 
 def _row(claim: Claim, data: Path) -> str:
