@@ -197,8 +197,12 @@ def signal(n: Numbers) -> tuple[str, str, str]:
         f"and with "
         "Glorot's weights ends at a variance of "
         f"{at('plain, no BN, Glorot', 'variance', 108)}.",
-        "How the nets train. Optimisers, learning rates and BN's own scale change all of it within a few "
-        "steps, "
+        "That a gain keeps the scale for ever. It does where the scale is one; from there small departures die out "
+        "or grow, and over 20 layers GELU's has grown "
+        f"{n.mean_text('gelu, own gain (variance gain^2/n)', 'growth')} times and SiLU's "
+        f"{n.mean_text('silu, own gain (variance gain^2/n)', 'growth')} times, against "
+        f"{n.mean_text('tanh, own gain (variance gain^2/n)', 'growth')} for tanh. Nor how the nets "
+        "train: optimisers, learning rates and BN's own scale change all of it within a few steps, "
         "as the curves during training show.",
         "Other images change the first layers, other widths the constants; the shapes (linear, exponential, "
         "power) "
