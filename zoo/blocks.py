@@ -416,10 +416,15 @@ def _initializer(spec: ModelSpec) -> Callable:
     if given is not None:
         try:
             initializer = keras.initializers.get(given)
+            # An array or a function is taken as it is, and would only fail at the first layer.
+            shape = (2, 2) if spec.family == "mlp" else (1, 1, 2, 2)
+            received = tuple(initializer(shape, dtype="float32").shape)
         except Exception as error:  # of an odd object Keras says all kinds of things
+            raise ValueError(f"kernel_initializer={given!r} does not initialise a kernel: {error}") from error
+        if received != shape:
             raise ValueError(
-                f"kernel_initializer={given!r} is not what keras.initializers.get takes: {error}"
-            ) from error
+                f"kernel_initializer={given!r} does not initialise a kernel: asked for shape {shape}, it gave {received}."
+            )
         if not isinstance(initializer, keras.initializers.Initializer):
             return lambda: initializer
         return lambda: initializer.clone()

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from zoo import pretrained
-from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec
+from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec, is_one_of
 
 KRIZHEVSKY = "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1"
 SIMONYAN = "Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv 1409.1556"
@@ -182,7 +182,7 @@ def lookup(name: str, block: str | None = None) -> Entry:
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a string such as 'resnet20v2', received {name!r}.")
-    if block is not None and block not in BLOCKS:
+    if block is not None and not is_one_of(block, BLOCKS):
         raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
     entry = MODELS.get(name)
     match = re.fullmatch(r"(plain|resnet|convnet|mlp)(0|[1-9][0-9]*)(v2)?", name)

@@ -143,8 +143,13 @@ OPTIONS = tuple(f.name for f in fields(ModelSpec) if f.name not in ("name", "fam
 """What `zoo.build` takes besides the name."""
 
 
+def is_one_of(received: object, allowed: tuple) -> bool:
+    """Whether a value is among the allowed ones; unlike `in`, not misled by 1 == True or by an array's `==`."""
+    return any(received is a or (type(received) is type(a) and received == a) for a in allowed)
+
+
 def _one_of(argument: str, received: object, allowed: tuple) -> None:
-    if not any(received is a or (type(received) is type(a) and received == a) for a in allowed):
+    if not is_one_of(received, allowed):
         raise ValueError(f"{argument}={received!r} is not known; expected one of {', '.join(map(repr, allowed))}.")
 
 
@@ -190,7 +195,7 @@ def _check_input_and_head(spec: ModelSpec) -> None:
 def _check_placement(spec: ModelSpec) -> None:
     _one_of("form", spec.form, FORMS)
     allowed = RESIDUAL_ORDERINGS if spec.family == "resnet" else PLAIN_ORDERINGS
-    if spec.ordering not in allowed:
+    if not is_one_of(spec.ordering, allowed):
         kind = "residual" if spec.family == "resnet" else "plain"
         raise ValueError(
             f"ordering={spec.ordering!r} is not one of the {kind} orderings that {spec.name} has: "
@@ -220,6 +225,7 @@ def _check_placement(spec: ModelSpec) -> None:
 
 
 def _check_residual(spec: ModelSpec) -> None:
+    _one_of("layout", spec.layout, LAYOUTS)
     if spec.family != "resnet":
         for argument in ("shortcut", "block", *SHORTCUT_PARAMETERS):
             if getattr(spec, argument) is not None:
@@ -232,13 +238,11 @@ def _check_residual(spec: ModelSpec) -> None:
             )
         has_keras = spec.family == "vgg"
         if spec.layout != "he2016" and not (has_keras and spec.layout == "keras"):
-            _one_of("layout", spec.layout, LAYOUTS)
             raise ValueError(
                 f"layout={spec.layout!r} has no {spec.name}; use layout={'keras' if has_keras else 'he2016'!r}."
             )
         return
     _one_of("shortcut", spec.shortcut, SHORTCUTS)
-    _one_of("layout", spec.layout, LAYOUTS)
     _one_of("block", spec.block, BLOCKS)
     for argument, (owners, _) in SHORTCUT_PARAMETERS.items():
         value = getattr(spec, argument)
