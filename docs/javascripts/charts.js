@@ -105,6 +105,11 @@
     }
   };
 
+  // The theme opens its search as a dialog without a name.
+  document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
+  // It also wraps wide tables in a box that scrolls and cannot be reached by keyboard.
+  addEventListener("load", () => document.querySelectorAll(".md-typeset__scrollwrap").forEach((box) => (box.tabIndex = 0)));
+
   const figures = [...document.querySelectorAll("figure[data-spec]")];
   const watch = new IntersectionObserver((entries) => {
     for (const entry of entries)

@@ -38,7 +38,7 @@ def table() -> str:
     drawings = "".join(_symbol(name) for name in sorted({_diagram(model) for model in models}))
     return (
         '<div class="zoo-models"><div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="All models">'
-        f"<table data-sortable><caption>{len(models)} models. Parameters include moving statistics; FLOPs "
+        f'<table class="zoo-rows" data-sortable><caption>{len(models)} models. Parameters include moving statistics; FLOPs '
         "count a multiply-add as two, for one picture of the size on the card.</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         f'<svg class="zoo-drawings" data-search-exclude aria-hidden="true">{drawings}</svg>'
@@ -149,7 +149,8 @@ def options() -> str:
         body.append(f'<tr><th scope="row">{title}</th>{"".join(cells)}</tr>')
     listed = "".join(f'<li id="why-{number}">{escape(reason)}</li>' for number, reason in notes.values())
     return (
-        '<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="Families and options"><table>'
+        '<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="Families and options">'
+        '<table class="zoo-rows">'
         "<caption>Which family takes which value. A refusal is an error that gives this reason.</caption>"
         f'<thead><tr><th scope="col">option</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody>'
         "</table></div>"

@@ -44,7 +44,7 @@ def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: s
         body.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
     return (
         f'<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="{escape(caption)}">'
-        f"<table><caption>{escape(caption)}</caption>"
+        f'<table class="zoo-rows"><caption>{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
