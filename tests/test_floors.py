@@ -38,6 +38,8 @@ LIBRARY = {part for part, floor in FLOORS.items() if floor <= FLOORS["__init__"]
 LIBRARY_NEEDS = {"keras", "numpy", "h5py", "zoo"}
 # A backend by name: imported inside the function that runs on it, or in a file that is.
 ONE_BACKEND = {"tensorflow", "jax", "torch"}
+# What an extra installs: imported inside the function that needs it.
+EXTRAS = {"tensorboard"}
 BACKEND_FILES = {"zoo.rolled.tensorflow_loop", "zoo.rolled.jax_loop"}
 
 # What lists models, plans experiments or draws figures has no use for a backend: that takes seconds to start.
@@ -141,7 +143,7 @@ def test_the_library_needs_keras_and_numpy_only(module):
         package = i.module.split(".")[0]
         if package in sys.stdlib_module_names or package in LIBRARY_NEEDS:
             continue
-        assert package in ONE_BACKEND, f"{module}, line {i.line}: imports {i.module}"
+        assert package in ONE_BACKEND | EXTRAS, f"{module}, line {i.line}: imports {i.module}"
         assert module in BACKEND_FILES or not i.at_once, (
             f"{module}, line {i.line}: imports {i.module} for everyone"
         )
