@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
     ),
     options={"classifier_activation": None},
     data=Dataset(name="fashion_mnist", size=14, train=10000, test=2000),
-    recipe=Recipe(learning_rates=(0.03,), schedule="constant", warmup=30, epochs=3, batch=100),
+    recipe=Recipe(learning_rates=(0.05,), schedule="constant", epochs=3, batch=100),
     hooks=(Hook(name="form.anatomy"),),
     comparisons=tuple(
         Comparison(
