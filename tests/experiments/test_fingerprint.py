@@ -29,7 +29,9 @@ def test_a_shortcut_from_elsewhere_counts_though_the_layers_are_the_same():
         image = keras.Input((4,))
         first = keras.layers.Dense(4)(image)
         second = keras.layers.Dense(4)(first)
-        prints.add(graph_fingerprint(keras.Model(image, keras.layers.Add()([second, (image, first)[source]]))))
+        prints.add(
+            graph_fingerprint(keras.Model(image, keras.layers.Add()([second, (image, first)[source]])))
+        )
     assert len(prints) == 2
 
 
