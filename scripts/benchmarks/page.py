@@ -16,9 +16,9 @@ def write(data: Path) -> None:
     (snippets / "performance_targets.md").write_text(_table(*targets(found)))
     (snippets / "performance_machine.md").write_text(_machine(data))
     for part, columns in TABLES.items():
-        if part in found:
-            rows = [[_cell(row.get(c, "")) for c in columns] for row in found[part]]
-            (snippets / f"performance_{part}.md").write_text(_table(list(columns.values()), rows))
+        rows = [[_cell(row.get(c, "")) for c in columns] for row in found.get(part, [])]
+        table = _table(list(columns.values()), rows) if rows else f"{MISSING.capitalize()}.\n"
+        (snippets / f"performance_{part}.md").write_text(table)
     for name, spec in charts(found).items():
         _draw(spec, figures / f"performance_{name}")
 

@@ -50,7 +50,8 @@ class Contender:
         for line in self._process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
-        error = self._process.stderr.read().strip().splitlines()
+        _, error = self._process.communicate()
+        error = error.strip().splitlines()
         raise RuntimeError(f"contender ended: {error[-1] if error else 'killed, most likely for memory'}")
 
 
