@@ -2,7 +2,7 @@
 
 from zoo.experiments.spec import Arm, Comparison, Dataset, Expectation, Experiment, Figure, Quick, Recipe
 
-DEPTHS = (65, 200, 1001)
+DEPTHS = (65, 191, 1001)
 ORDERINGS = ("original", "full_pre_activation")
 
 EXPERIMENT = Experiment(

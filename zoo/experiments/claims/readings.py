@@ -167,7 +167,7 @@ def thousand(n: Numbers) -> tuple[str, str, str]:
     """A thousand layers?"""
     parts = [
         f"{d} layers {_less(n, f'full_pre_activation, {d} layers', f'original, {d} layers', 'train_loss')}"
-        for d in (65, 200, 1001)
+        for d in (65, 191, 1001)
     ]
     return (
         f"Training loss after 60 steps, full pre-activation less original: {'; '.join(parts)}.",
