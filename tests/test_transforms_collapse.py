@@ -184,6 +184,15 @@ def test_the_refused_stack_collapses_as_the_error_says():
     assert error(outputs(model, batch(model)), outputs(collapsed, batch(model))) < 5e-6
 
 
+def test_runs_that_end_in_a_normalisation_of_a_functional_model():
+    x = keras.Input(IMAGE)
+    y = layers.BatchNormalization(name="norm")(conv(1, name="b")(conv(name="a")(x)))
+    model = randomised(keras.Model(x, y))
+    collapsed = collapse_linear(model)
+    assert [layer.name for layer in collapsed.layers[1:]] == ["b"]
+    assert error(outputs(model, batch(model)), outputs(collapsed, batch(model))) < 5e-6
+
+
 def test_unknown_sizes_are_refused_where_they_matter():
     model = chain((None, None, 3), conv(), conv())
     assert collapse_linear(model).layers[-1].kernel_size == (5, 5)

@@ -9,6 +9,7 @@ new model. Everything that turns one model into another is a choice of what stan
 from __future__ import annotations
 
 import contextlib
+import inspect
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -346,6 +347,8 @@ class _Writer:
             (only,) = node.input_tensors
             return [tensors[id(only)]]
         args, kwargs = node.arguments.fill_in(tensors)
+        if type(parts[0]) is not type(node.operation):
+            kwargs = _accepted(parts[0], node, kwargs)
         result = parts[0](*args, **kwargs)
         for part in parts[1:]:
             result = part(result)
@@ -360,6 +363,22 @@ class _Writer:
 
 
 _ZEROS = keras.initializers.Zeros()
+
+
+def _accepted(layer: Any, node: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Of the arguments of a call, those that a layer of another class takes; the others have to be defaults."""
+    known = inspect.signature(layer.call).parameters
+    lost = {
+        name: value
+        for name, value in kwargs.items()
+        if name not in known and value is not None and value is not False
+    }
+    if lost:
+        raise ValueError(
+            f"layer {node.operation.name!r} is called with {', '.join(lost)}, which {type(layer).__name__} in its "
+            f"place does not take; call it without, or leave it as it is."
+        )
+    return {name: value for name, value in kwargs.items() if name in known}
 
 
 def _refuse_unreadable(model: Any) -> None:

@@ -87,12 +87,7 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
         >>> result.folded, result.kept
         (('norm',), {})
     """
-    found = graphs(model)
-    folding = _Folding(found)
-    for graph in found:
-        for node in graph.nodes:
-            if isinstance(node.operation, layers.BatchNormalization):
-                folding.visit(graph, node)
+    folding = plan(graphs(model))
     replace: dict[Any, list[Any]] = {kernel.layer: [kernel.part()] for kernel in folding.kernels.values()}
     replace.update((layer, []) for layer in folding.removed.values())
     new = rewrite(model, replace)
@@ -100,7 +95,26 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
     return FoldedModel(new, tuple(folding.folded), folding.kept, error)
 
 
-class _Folding:
+def plan(found: list[Graph]) -> Folding:
+    """Decide for every BatchNormalization in `found` whether it is folded, without making a model."""
+    folding = Folding(found)
+    for graph in found:
+        for node in graph.nodes:
+            if isinstance(node.operation, layers.BatchNormalization):
+                folding.visit(graph, node)
+    return folding
+
+
+class Folding:
+    """What was decided so far.
+
+    Attributes:
+        kernels: `id` of a layer -> its kernel with what was folded into it.
+        removed: `id` -> BatchNormalization layer that is folded.
+        folded: Their names.
+        kept: Name of each of the others -> the reason.
+    """
+
     def __init__(self, found: list[Graph]):
         self.calls = calls(found)
         self.in_training = called_in_training(found)
@@ -110,6 +124,7 @@ class _Folding:
         self.kept: dict[str, str] = {}
 
     def visit(self, graph: Graph, node: Any) -> None:
+        """Decide for the BatchNormalization called at `node`."""
         layer, name = node.operation, graph.path + node.operation.name
         if name in self.kept:
             return  # the second call of a shared layer
