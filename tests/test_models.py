@@ -103,6 +103,7 @@ RULE = {
 COMMON = r"image|predictions(_act)?"
 
 
+@pytest.mark.tensorflow  # JAX compiles each operation of a thousand layers for minutes; the nets below are the same units
 @pytest.mark.parametrize("name", NAMES)
 def test_net_at_full_depth(name):
     """Shape, counts, finite outputs and names; 1,202 layers build and run here."""
