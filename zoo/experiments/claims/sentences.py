@@ -246,6 +246,22 @@ FUNCTIONS = (
         ),
     ),
     Claim(
+        sentence="A slope below zero (leaky ReLU) keeps a net alive at a large learning rate.",
+        experiment="dead",
+        figure="dead-accuracy",
+        rule=Facts(
+            checks=(
+                Check(
+                    arm="leaky_relu, no BN, rate 0.2",
+                    metric="test_accuracy",
+                    least=0.2,
+                    words="test accuracy of leaky ReLU without BN at a rate of 0.2",
+                ),
+            ),
+            true=HOLDS,
+        ),
+    ),
+    Claim(
         sentence="Batch normalisation before the ReLU keeps units alive.",
         experiment="dead",
         figure="dead",
