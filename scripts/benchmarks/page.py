@@ -135,6 +135,10 @@ def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
          over(depth("step_s", rolled, 32), depth("step_s", separate, 32))),
         ("a later step of resnet1001v2, batch 8: rolled over separate layers", 1.15, "<=",
          over(depth("step_s", rolled, 8), depth("step_s", separate, 8))),
+        ("a later step of resnet164v2, batch 8: rolled over separate layers", 1.15, "<=",
+         over(depth("step_s", rolled, 8, 164), depth("step_s", separate, 8, 164))),
+        ("resnet1001v2 until its first step is done, batch 32: separate layers over rolled", None, "",
+         over(depth(first, separate, 32), depth(first, rolled, 32))),
         ("resnet20v2 training, images a second: zoo over stock Keras, both without XLA", 1.35, ">=",
          over(ours, training("images_per_s", "stock Keras"))),
         ("the same, over stock Keras with its defaults (XLA)", 1.35, ">=",
@@ -165,7 +169,7 @@ def charts(found: dict[str, list[dict]]) -> dict[str, dict]:
     """Vega-Lite charts by name."""
     made = {}
     depth = [r for r in found.get("depth", []) if r.get("step_s") and str(r["batch"]) == "8"]
-    if depth:
+    if len({row["depth"] for row in depth}) > 1:
         made["depth"] = _lines(
             depth,
             "until_first_step_s",
