@@ -3,6 +3,7 @@
 import os
 import random
 import sys
+from pathlib import Path
 
 # Before the first import of a backend, and inherited by the processes that tests start.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -23,6 +24,7 @@ import pytest
 from hypothesis import settings
 
 BACKEND = os.environ["KERAS_BACKEND"]
+TESTS = Path(__file__).parent
 
 # On another backend: what is written for every one, and quick enough. The engine, the demo and the site are run on
 # TensorFlow alone; so are the nets of full size, which JAX compiles for minutes.
@@ -48,11 +50,12 @@ settings.load_profile("zoo")
 
 def pytest_ignore_collect(collection_path):
     """On another backend, keep to the tests of the library proper."""
-    if BACKEND != "tensorflow" and collection_path.suffix == ".py":
-        subject = collection_path.stem.removeprefix("test_")
-        if collection_path.stem.startswith("test_") and not subject.startswith(LIBRARY):
-            return True
-    return None
+    if BACKEND == "tensorflow" or TESTS not in collection_path.parents:
+        return None
+    if collection_path.is_dir():
+        return True
+    subject = collection_path.stem.removeprefix("test_")
+    return not any(f"{subject}_".startswith(f"{part}_") for part in LIBRARY) or None
 
 
 def pytest_collection_modifyitems(config, items):
