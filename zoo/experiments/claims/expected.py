@@ -359,7 +359,8 @@ HELD: dict[str, dict[str, Held]] = {
                 + "; training loss "
                 + n.mean_text("softmax, cross-entropy from logits (softmax twice)", "train_loss")
             ),
-            why="The second softmax sees values between 0 and 1 and flattens them.",
+            why="It does not happen: Keras on TensorFlow sees that the tensor comes from a softmax, takes the logits behind "
+            "it, and warns. The two arms train to the same weights, to the bit.",
         ),
         "loss of probabilities, at large logits": Held(
             measured=lambda n: (

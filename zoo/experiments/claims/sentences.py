@@ -315,21 +315,32 @@ ORDER = (
         sentence="Softmax with cross-entropy and logits with from_logits=True train alike.",
         experiment="head",
         figure="head",
-        rule=Pairs(
-            pairs=(("softmax, cross-entropy", "logits, cross-entropy from logits"),), sign="not lower"
+        rule=Bits(
+            pairs=(("softmax, cross-entropy", "logits, cross-entropy from logits"),), true=HOLDS, false=FAILS
         ),
     ),
     Claim(
         sentence="Softmax twice (softmax and from_logits=True) hurts.",
         experiment="head",
         figure="head",
-        rule=Pairs(
+        # Equal weights refute it: Keras takes the logits from behind the softmax.
+        rule=Bits(
             pairs=(
                 (
                     "softmax, cross-entropy from logits (softmax twice)",
                     "logits, cross-entropy from logits",
                 ),
             ),
+            true=FAILS,
+            false=HOLDS,
+        ),
+    ),
+    Claim(
+        sentence="A forgotten softmax (logits into a loss of probabilities) hurts.",
+        experiment="head",
+        figure="head",
+        rule=Pairs(
+            pairs=(("logits, cross-entropy (softmax forgotten)", "logits, cross-entropy from logits"),),
             sign="lower",
         ),
     ),
