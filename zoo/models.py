@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from itertools import groupby
@@ -99,7 +101,9 @@ def assemble(spec: ModelSpec, *, name: str | None = None) -> keras.Model:
     _check_activation_keeps_shape(parts)
     image = keras.Input(spec.input_shape, name="image")
     body = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}[spec.family]
-    net = keras.Model(image, _head(body(image, parts), parts), name=name or spec.name)
+    outputs = _head(body(image, parts), parts)
+    with _recursion(2 * spec.depth):
+        net = keras.Model(image, outputs, name=name or spec.name)
     if spec.weights is not None:
         _load_weights(net, spec)
     return net
@@ -118,6 +122,17 @@ def _load_weights(net: keras.Model, spec: ModelSpec) -> None:
             layer.gather(separate.get_layer)
         else:
             layer.set_weights(separate.get_layer(layer.name).get_weights())
+
+
+@contextmanager
+def _recursion(frames: int) -> Iterator[None]:
+    """Room for Keras' walk back through the graph: a frame an operation on the path of the shortcuts."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(before + frames)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
 
 
 class _Chain:
