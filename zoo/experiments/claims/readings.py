@@ -240,7 +240,7 @@ def head(n: Numbers) -> tuple[str, str, str]:
     arms = [arm["label"] for arm in n.published.about["arms"] if arm["learning_rate"] is not None]
     weights = {arm["label"]: [run["weights"] for run in arm["runs"]] for arm in n.published.about["arms"]}
     alike = [arm for arm in arms if weights[arm] == weights[reference]]
-    stuck = sum(value < 0.2 for value in n.values(reference, "test_accuracy").values())
+    accuracies = n.values(reference, "test_accuracy").values()
     forgotten = "logits, cross-entropy (softmax forgotten)"
     return (
         f"{len(alike)} heads end with the same weights to the bit, in all five seeds: {'; '.join(alike)}. Keras on "
@@ -254,7 +254,8 @@ def head(n: Numbers) -> tuple[str, str, str]:
         "another backend in between, and the loss is computed as written. Nor which loss is best: the tuned rate is the "
         f"largest of the grid, and with it the seeds of the reference end between {100 * min(accuracies):.3g} and "
         f"{100 * max(accuracies):.3g} %.",
-        "Smaller rates or a warm-up, which would narrow the intervals; half precision; any operation between head and loss.",
+        "Smaller rates or a warm-up, which would narrow the intervals; half precision; any operation between head "
+        "and loss.",
     )
 
 
