@@ -75,7 +75,7 @@ class TestPairs:
         [
             ("higher", LOW, HOLDS),
             ("lower", LOW, FAILS),
-            ("not lower", LOW, NO_DIFFERENCE),
+            ("not lower", LOW, HOLDS),
             ("higher", MIXED, NO_DIFFERENCE),
             ("higher", HIGH, FAILS),  # equal is not higher
             ("not lower", HIGH, HOLDS),

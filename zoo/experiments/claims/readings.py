@@ -20,21 +20,21 @@ def _less(n: Numbers, first: str, second: str, metric: str = "test_accuracy") ->
 def why(n: Numbers) -> tuple[str, str, str]:
     """Is an activation needed?"""
     both = "both signs"
+    lost = sum(n.diverged(arm["label"]) for arm in n.published.about["arms"])
+    fragile = (
+        f" {lost} runs of deep arms diverge: there the mean says nothing about activations." if lost else ""
+    )
     return (
         "Where every image comes with both signs, two convolutions without activation stay at "
         f"{n.mean_text(f'2 conv, none, {both}')} test accuracy, chance, and with ReLU reach "
         f"{n.mean_text(f'2 conv, all, {both}')}. On the images as given a linear net is far from chance "
-        f"({n.mean_text('softmax regression')} for softmax regression): there the activation of two "
-        f"convolutions is "
-        f"worth {_less(n, '2 conv, all', '2 conv, none')}.",
-        "That more layers help: at this size they do not. Deep arms without normalisation are fragile, and "
-        "some runs "
-        f"diverge ({sum(n.diverged(arm['label']) for arm in n.published.about['arms'])} in all): the rate "
-        f"that won a "
-        "short tuning run was too large for the long one. Where an arm has diverged runs, its mean says "
-        "nothing "
-        "about activations.",
-        "Smaller learning rates or normalisation for the deep arms; images that are less nearly separable.",
+        f"({n.mean_text('softmax regression')} for softmax regression): there the activation of two convolutions is "
+        f"worth {_less(n, '2 conv, all', '2 conv, none')}. An activation on the last of four convolutions alone, less "
+        f"one on all: {_less(n, '4 conv, last', '4 conv, all')}; on images of both signs "
+        f"{_less(n, f'4 conv, last, {both}', f'4 conv, all, {both}')}.",
+        "That more layers help: without normalisation and in runs this short they do not. Nor that one activation "
+        f"would be enough for images that are harder than ten garments.{fragile}",
+        "Normalisation and longer training for the deep arms; images that are less nearly separable.",
     )
 
 

@@ -126,7 +126,7 @@ class Pairs:
         against = {"higher": "lower", "lower": "higher", "not lower": "lower"}[self.sign]
         if against in words:
             verdict = FAILS
-        elif words == {self.sign} or (words == {"equal"} and self.sign == "not lower"):
+        elif words == {self.sign} or (self.sign == "not lower" and words <= {"equal", "higher"}):
             verdict = HOLDS
         elif words == {"equal"}:
             verdict = FAILS
