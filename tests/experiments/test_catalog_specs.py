@@ -9,14 +9,18 @@ import keras
 import numpy as np
 import pytest
 
+from zoo.catalog import specify
 from zoo.experiments import catalog
 from zoo.experiments.data import Images
 from zoo.experiments.measurements import Context, algebra, head, layout, pooling, resolve, signal, take, units
 from zoo.experiments.plan import run_of, seeds_of
 from zoo.experiments.spec import Hook, canonical, quick
 from zoo.experiments.training import Training, build_model
+from zoo.models import smallest_input
 
 EXPERIMENTS = catalog.experiments()
+# A unit is like the next: the deep nets of an arm are built at a depth that costs a second.
+SHALLOW = {"plain56": "plain20", "resnet56": "resnet20", "resnet191": "resnet65", "resnet1001": "resnet65"}
 THIRTEEN = set(
     "why form which norm_order ordering shortcut layout depth thousand signal dead head pooling".split()
 )
@@ -65,8 +69,9 @@ def builds():
             if "units" in options:
                 options["units"] = 3
             size = experiment.data_of(arm).size or 28
-            found[arm.model, canonical(options), size] = f"{experiment.name}: {arm.label}"
-    return [pytest.param(*key, id=label) for key, label in found.items() if "1001" not in key[0]]
+            model = SHALLOW.get(arm.model, arm.model)
+            found.setdefault((model, canonical(options), size), f"{experiment.name}: {arm.label}")
+    return [pytest.param(*key, id=label) for key, label in found.items()]
 
 
 def test_all_thirteen_are_there():
@@ -106,6 +111,15 @@ def test_every_arm_builds(model, options, size):
     net = build_model(model, images=images(side=size, count=10), seed=0, **json.loads(options))
     assert net.output_shape == (None, 10)
     keras.backend.clear_session()
+
+
+def test_deep_names_are_legal():
+    for experiment in EXPERIMENTS:
+        for arm in experiment.arms:
+            if arm.model and ":" not in arm.model:
+                size = experiment.data_of(arm).size or 28
+                options = {**experiment.options, **arm.options, "input_shape": (size, size, 1)}
+                assert smallest_input(specify(arm.model, **options)) <= size, arm.label
 
 
 def test_depth_ordering_and_shortcut_share_their_runs():
