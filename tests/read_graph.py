@@ -130,7 +130,9 @@ def signature(model):
 
 def _details(op):
     if isinstance(op, layers.Conv2D):
-        return op.filters, op.padding, op.use_bias
+        # A 1x1 kernel never reaches over the border: 'same' and 'valid' are one there.
+        padding = op.padding if op.kernel_size != (1, 1) else None
+        return op.filters, op.kernel_size, op.strides, padding, op.use_bias
     if isinstance(op, layers.BatchNormalization):
         return op.momentum, op.epsilon, op.axis % 4
     if isinstance(op, layers.ZeroPadding2D):

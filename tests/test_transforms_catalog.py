@@ -7,6 +7,7 @@ from keras import layers
 from transform_nets import batch, error, outputs, randomised, same
 
 import zoo
+from zoo.catalog import lookup
 from zoo.graph import graphs
 from zoo.sites import sites
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
@@ -27,7 +28,9 @@ DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (110, 54)
 
 
 def small(name, **options):
-    shape = (32, 32, 3) if name.startswith("vgg") else (16, 16, 3)
+    entry = lookup(name)
+    # As small as the strides allow.
+    shape = (32, 32, 3) if entry.family == "vgg" or entry.stem == "imagenet" else (16, 16, 3)
     return zoo.build(name, input_shape=shape, classes=4, **options)
 
 
