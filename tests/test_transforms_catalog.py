@@ -24,7 +24,8 @@ def depth(name):
 
 
 SHALLOW = [name for name in zoo.list_models() if depth(name) <= DEEPEST]
-DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (110, 54), "plain110": (109, 0)}
+# Full pre-activation folds what follows a convolution: 3n + 1 in basic units, 2 (3n) + 1 in bottleneck ones.
+DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (109, 54), "plain110": (109, 0)}
 
 
 def small(name, **options):
