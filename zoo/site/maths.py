@@ -13,6 +13,8 @@ from markdown.inlinepatterns import InlineProcessor
 # Neither blank just within the dollars nor a digit after them: "$5 and $6" is no formula.
 _DOLLARS = r"(?<![\\$])\$(?![\s$])([^$]+?)(?<![\s\\])\$(?![\d$])"
 
+_LONG = 25  # characters of LaTeX, well below what a screen of 360 pixels holds
+
 
 def block(latex: str) -> str:
     """A formula on a line of its own; it scrolls by itself where the screen is narrower than it."""
@@ -21,8 +23,11 @@ def block(latex: str) -> str:
 
 
 def inline(latex: str) -> str:
-    """A formula within a sentence."""
-    return convert(latex.strip())
+    """A formula within a sentence; a long one scrolls by itself, because a formula does not wrap."""
+    formula = convert(latex.strip())
+    if len(latex) < _LONG:
+        return formula
+    return f'<span class="zoo-math-long" tabindex="0" role="group" aria-label="formula">{formula}</span>'
 
 
 class _Dollars(InlineProcessor):
