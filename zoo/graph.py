@@ -367,7 +367,8 @@ _ZEROS = keras.initializers.Zeros()
 
 def _accepted(layer: Any, node: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Of the arguments of a call, those that a layer of another class takes; the others have to be defaults."""
-    known = inspect.signature(layer.call).parameters
+    # What takes a layer's place is a layer, or a function of tensors.
+    known = inspect.signature(getattr(layer, "call", layer)).parameters
     lost = {
         name: value
         for name, value in kwargs.items()
