@@ -95,7 +95,7 @@ def apply(s, x, tensors, name):
     return layers.Add(name=name)([x, alike[s["other"] % len(alike)]])
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(graph)
 def test_every_transform_is_exact_or_refuses(description):
     model = build(description)

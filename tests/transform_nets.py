@@ -76,7 +76,11 @@ def gradients(model, x):
             return sum((t**2).sum() for t in keras.tree.flatten(y))
 
         found = jax.grad(loss)([v.value for v in variables])
-    return [np.asarray(g) for g in found]
+    # The order of the weights is that of the layers, which a new activation layer between them may change.
+    return [
+        np.asarray(g)
+        for _, g in sorted(zip((v.path for v in variables), found, strict=True), key=lambda pair: pair[0])
+    ]
 
 
 def same(a, b):
