@@ -5,6 +5,7 @@ there the outputs agree to 1e-5 of the largest.
 """
 
 import gc
+import re
 
 import h5py
 import keras
@@ -89,7 +90,13 @@ def test_the_twin_has_the_same_graph_names_and_outputs(twin):
         same(ours, model)
     # The last form is the one of keras.applications.
     assert signature(ours) == signature(model)
-    assert {layer.name for layer in ours.layers[1:]} == {layer.name for layer in model.layers[1:]}
+    # Keras leaves the subsampling of V2 to its automatic names, which count up through a process.
+    unnamed = re.compile(r"max_pooling2d(_\d+)?|.*_subsample")
+    assert named(ours, unnamed) == named(model, unnamed)
+
+
+def named(model, unnamed):
+    return {layer.name for layer in model.layers[1:] if not unnamed.fullmatch(layer.name)}
 
 
 @pytest.mark.parametrize(
