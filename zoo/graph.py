@@ -179,7 +179,7 @@ def rewrite(
     found = graphs(model)
     writer = _Writer(replace or {}, settings or {})
     depth = sum(len(graph.nodes) for graph in found) + 3 * len(replace or {})
-    with _seeds_untouched(), _room_for(depth):
+    with _seeds_untouched(), room_for(depth):
         new = writer.model(model)
     writer.finish()
     return new
@@ -451,10 +451,10 @@ def _seeds_untouched() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _room_for(depth: int) -> Iterator[None]:
-    # keras.Model() walks the finished graph recursively, one Python frame or so per layer.
+def room_for(depth: int) -> Iterator[None]:
+    """Room for `keras.Model()`, which walks a finished graph recursively, one Python frame or so per layer."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(limit, 2 * depth + limit))
+    sys.setrecursionlimit(2 * depth + limit)
     try:
         yield
     finally:

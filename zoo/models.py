@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from itertools import groupby
@@ -25,6 +23,7 @@ from zoo.blocks import (
     residual_units,
 )
 from zoo.catalog import specify
+from zoo.graph import room_for
 from zoo.naming import activation_of
 from zoo.spec import OPTIONS, ModelSpec
 
@@ -102,7 +101,7 @@ def assemble(spec: ModelSpec, *, name: str | None = None) -> keras.Model:
     image = keras.Input(spec.input_shape, name="image")
     body = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}[spec.family]
     outputs = _head(body(image, parts), parts)
-    with _recursion(2 * spec.depth):
+    with room_for(spec.depth):
         net = keras.Model(image, outputs, name=name or spec.name)
     if spec.weights is not None:
         _load_weights(net, spec)
@@ -122,17 +121,6 @@ def _load_weights(net: keras.Model, spec: ModelSpec) -> None:
             layer.gather(separate.get_layer)
         else:
             layer.set_weights(separate.get_layer(layer.name).get_weights())
-
-
-@contextmanager
-def _recursion(frames: int) -> Iterator[None]:
-    """Room for Keras' walk back through the graph: a frame an operation on the path of the shortcuts."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(before + frames)
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(before)
 
 
 class _Chain:
