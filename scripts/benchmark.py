@@ -23,7 +23,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-PARTS = ("imports", "build", "training", "inference", "transforms", "peak", "depth", "settings", "engine")
+PARTS = (
+    "imports",
+    "build",
+    "training",
+    "inference",
+    "transforms",
+    "peak",
+    "depth",
+    "settings",
+    "engine",
+    "catalog",
+)
 
 
 def main() -> None:

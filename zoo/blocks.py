@@ -173,7 +173,11 @@ class Parts:
 
         def apply(x, activation=None):
             explicit = self.layout.explicit_padding
-            if padding == "same" and kernel > 1 and (explicit == "always" or (explicit == "strided" and strides > 1)):
+            if (
+                padding == "same"
+                and kernel > 1
+                and (explicit == "always" or (explicit == "strided" and strides > 1))
+            ):
                 x = layers.ZeroPadding2D(kernel // 2, name=self.names.pad(name))(x)
                 pad = "valid"
             else:
@@ -196,7 +200,11 @@ class Parts:
 
         def apply(x, activation=None):
             return layers.Dense(
-                units, use_bias=use_bias, activation=activation, kernel_initializer=self.initializer(), name=name
+                units,
+                use_bias=use_bias,
+                activation=activation,
+                kernel_initializer=self.initializer(),
+                name=name,
             )(x)
 
         return apply
@@ -335,7 +343,9 @@ def residual_unit(x, unit: Unit, parts: Parts):
     activated = place(x, entry, first, parts)
     rows = (rows[0].removeprefix(entry).strip(), *rows[1:])
     branch = activated
-    for k, (row, (filters, kernel, strides, bias)) in enumerate(zip(rows, convolutions, strict=True), start=1):
+    for k, (row, (filters, kernel, strides, bias)) in enumerate(
+        zip(rows, convolutions, strict=True), start=1
+    ):
         conv = names.branch(name, k)
         branch = place(
             branch,
@@ -362,7 +372,9 @@ def _join(x, activated, branch, unit: Unit, name: str, parts: Parts):
     if spec.shortcut == "conv1x1" or (spec.shortcut == "projection" and changes_channels):
         source = activated if parts.layout.projection_reads == "preactivated" else x
         bias = parts.layout.bias in ("all", "outer")
-        shortcut = parts.conv(unit.out_channels, 1, called("conv"), strides=unit.stride, use_bias=bias)(source)
+        shortcut = parts.conv(unit.out_channels, 1, called("conv"), strides=unit.stride, use_bias=bias)(
+            source
+        )
         if ORDERINGS[spec.ordering].normalises_projection:
             shortcut = parts.norm(name, name=called("norm"))(shortcut)
         return shortcut, branch

@@ -147,8 +147,12 @@ def _layer_flops(layer: keras.layers.Layer) -> int | None:
             return None
         # One output value needs one multiply-add for each kernel weight that leads to its channel.
         return 2 * _product(outputs) * _size(layer.kernel) // layer.kernel.shape[-1]
-    if isinstance(layer, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Conv2DTranspose)):
-        raise ValueError(f"layer {layer.name!r}: the operations of a {type(layer).__name__} are not counted here.")
+    if isinstance(
+        layer, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Conv2DTranspose)
+    ):
+        raise ValueError(
+            f"layer {layer.name!r}: the operations of a {type(layer).__name__} are not counted here."
+        )
     return 0
 
 

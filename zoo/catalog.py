@@ -11,7 +11,9 @@ from typing import Any
 from zoo import pretrained
 from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec, is_one_of
 
-KRIZHEVSKY = "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1"
+KRIZHEVSKY = (
+    "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1"
+)
 SIMONYAN = "Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv 1409.1556"
 HE2015 = "He et al. 2015, Deep Residual Learning for Image Recognition, arXiv 1512.03385"
 HE2016 = "He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv 1603.05027"
@@ -90,7 +92,11 @@ def _imagenet(depth: int, v2: bool) -> Entry:
 def _cifar(family: str, depth: int, block: str | None, v2: bool) -> Entry:
     if family == "plain":
         return Entry(
-            family=family, stem="cifar", stages=(_n(depth, "basic") * 2,) * 3, defaults=_PLAIN, reference=HE2015
+            family=family,
+            stem="cifar",
+            stages=(_n(depth, "basic") * 2,) * 3,
+            defaults=_PLAIN,
+            reference=HE2015,
         )
     if block is None:
         block = "bottleneck" if depth in _BOTTLENECK_BY_CUSTOM or not _fits(depth, "basic") else "basic"
@@ -202,7 +208,9 @@ def lookup(name: str, block: str | None = None) -> Entry:
         raise ValueError(f"model {name!r} is not known: only a resnet has a v2. Use {family + match[2]!r}.")
     if family in ("convnet", "mlp"):
         if depth < 1:
-            raise ValueError(f"model {name!r}: a {family} needs at least one layer; the nearest is '{family}1'.")
+            raise ValueError(
+                f"model {name!r}: a {family} needs at least one layer; the nearest is '{family}1'."
+            )
         return _deep(family, depth)
     fitting = ("basic",) if family == "plain" else (block,) if block else BLOCKS
     if not any(_fits(depth, b) for b in fitting):
@@ -212,12 +220,16 @@ def lookup(name: str, block: str | None = None) -> Entry:
 
 def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], suffix: str) -> str:
     rules = " or ".join(f"{_UNITS[b]}n+2 ({b})" for b in blocks)
-    legal = {_UNITS[b] * n + 2 for b in blocks for n in range(max(1, _n(depth, b) - 3), max(1, _n(depth, b)) + 4)}
+    legal = {
+        _UNITS[b] * n + 2 for b in blocks for n in range(max(1, _n(depth, b) - 3), max(1, _n(depth, b)) + 4)
+    }
     if family == "resnet" and len(blocks) == 2:
         legal |= {*_IMAGENET_STAGES}
     near = sorted(sorted(legal, key=lambda d: (abs(d - depth), d))[:3])
     names = ", ".join(repr(f"{family}{d}{suffix}") for d in near)
-    return f"model {name!r}: depth {depth} fits no {family}, whose depths are {rules}. The nearest are {names}."
+    return (
+        f"model {name!r}: depth {depth} fits no {family}, whose depths are {rules}. The nearest are {names}."
+    )
 
 
 def specify(name: str, **options: Any) -> ModelSpec:
@@ -236,7 +248,9 @@ def specify(name: str, **options: Any) -> ModelSpec:
         if option not in OPTIONS:
             near = difflib.get_close_matches(option, OPTIONS, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
-            raise TypeError(f"{option!r} is not an option of zoo.build; {hint}The options are {', '.join(OPTIONS)}.")
+            raise TypeError(
+                f"{option!r} is not an option of zoo.build; {hint}The options are {', '.join(OPTIONS)}."
+            )
     entry = lookup(name, options.get("block"))
     # None asks for the default of the net wherever None is no value of its own.
     own_none = ("activation", "classifier_activation")
@@ -246,7 +260,9 @@ def specify(name: str, **options: Any) -> ModelSpec:
     shape = given.get("input_shape")
     if isinstance(shape, list):
         given["input_shape"] = tuple(shape)
-    spec = ModelSpec(name=name, family=entry.family, stem=entry.stem, stages=entry.stages, **(entry.defaults | given))
+    spec = ModelSpec(
+        name=name, family=entry.family, stem=entry.stem, stages=entry.stages, **(entry.defaults | given)
+    )
     missing = {
         parameter: default
         for parameter, (owners, default) in SHORTCUT_PARAMETERS.items()

@@ -144,7 +144,9 @@ class _Chain:
         self.started = True
         if pool is not None:
             ops = ops.replace("act", "pool act") if spec.pooling_order == "pool_act" else f"{ops} pool"
-        return place(x, ops, name, self.parts, linear=linear, pool=pool, activated=self._activated("act" in ops))
+        return place(
+            x, ops, name, self.parts, linear=linear, pool=pool, activated=self._activated("act" in ops)
+        )
 
     def end(self, x):
         """What a net that activates before its convolutions needs after the last one."""
@@ -200,7 +202,9 @@ def _vgg(x, parts: Parts):
     if spec.include_top:
         x = layers.Flatten(name=names.flatten)(x)
         for index in (1, 2):
-            x = chain.unit(x, f"fc{index}", parts.dense(64 * spec.width, f"fc{index}", use_bias=chain.use_bias))
+            x = chain.unit(
+                x, f"fc{index}", parts.dense(64 * spec.width, f"fc{index}", use_bias=chain.use_bias)
+            )
     return chain.end(x)
 
 
@@ -260,7 +264,9 @@ def _roll(x, run: list[Unit], parts: Parts):
 
 
 def _pool(stage: int, parts: Parts) -> Callable | None:
-    layer = {"max_pool": layers.MaxPooling2D, "average_pool": layers.AveragePooling2D}.get(parts.spec.downsampling)
+    layer = {"max_pool": layers.MaxPooling2D, "average_pool": layers.AveragePooling2D}.get(
+        parts.spec.downsampling
+    )
     return layer and layer(2, strides=2, name=parts.names.downsample(stage))
 
 
@@ -269,7 +275,9 @@ def _head(x, parts: Parts):
     is_map = len(x.shape) == 4
     function = activation_function("classifier_activation", spec.classifier_activation)
     if not spec.include_top:
-        pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, None: None}[spec.pooling]
+        pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, None: None}[
+            spec.pooling
+        ]
         return pool(name=f"{spec.pooling}_pool")(x) if pool else x
     if is_map and spec.family in ("plain", "resnet"):
         x = layers.GlobalAveragePooling2D(name=names.pool)(x)
@@ -327,7 +335,9 @@ def _check_activation_keeps_shape(parts: Parts) -> None:
         output = compute_output_spec(function, probe) if function else parts.act("probe")(probe)
         shape = output.shape
     except Exception as error:
-        raise ValueError(f"activation={parts.spec.activation!r} cannot be applied to a feature map: {error}") from error
+        raise ValueError(
+            f"activation={parts.spec.activation!r} cannot be applied to a feature map: {error}"
+        ) from error
     if tuple(shape) != tuple(probe.shape):
         raise ValueError(
             f"activation={parts.spec.activation!r} changes the shape of a feature map from {probe.shape} to {shape}; an "

@@ -106,7 +106,9 @@ class KerasResNetNames(ZooNames):
         return self._serves(layer) + "_bn"
 
     def act(self, layer: str) -> str:  # noqa: D102
-        return f"{layer.removesuffix('_add')}_out" if layer.endswith("_add") else self._serves(layer) + "_relu"
+        return (
+            f"{layer.removesuffix('_add')}_out" if layer.endswith("_add") else self._serves(layer) + "_relu"
+        )
 
     def pad(self, layer: str) -> str:  # noqa: D102
         return layer.removesuffix("_conv").removesuffix("_pool") + "_pad"

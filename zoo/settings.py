@@ -83,7 +83,7 @@ def _jit_compile(model, backend: str) -> tuple[bool, str]:
     if not _has_accelerator():
         return False, (
             "TensorFlow on the CPU: XLA trains these nets slower than TensorFlow's own kernels, and "
-            "compiles for longer, although Keras chooses it by default (see the Performance page)"
+            "compiles for longer (see the Performance page); Keras' default where there is no accelerator"
         )
     if not all(layer.supports_jit for layer in model._flatten_layers()):
         return False, "TensorFlow on an accelerator: a layer of this model does not support XLA"

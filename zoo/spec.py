@@ -150,19 +150,25 @@ def is_one_of(received: object, allowed: tuple) -> bool:
 
 def _one_of(argument: str, received: object, allowed: tuple) -> None:
     if not is_one_of(received, allowed):
-        raise ValueError(f"{argument}={received!r} is not known; expected one of {', '.join(map(repr, allowed))}.")
+        raise ValueError(
+            f"{argument}={received!r} is not known; expected one of {', '.join(map(repr, allowed))}."
+        )
 
 
 def _integer(argument: str, received: object, least: int) -> None:
     if isinstance(received, bool) or not isinstance(received, int):
-        raise TypeError(f"{argument} must be an integer, received {received!r} of type {type(received).__name__}.")
+        raise TypeError(
+            f"{argument} must be an integer, received {received!r} of type {type(received).__name__}."
+        )
     if received < least:
         raise ValueError(f"{argument} must be at least {least}, received {received}.")
 
 
 def _number(argument: str, received: object) -> None:
     if isinstance(received, bool) or not isinstance(received, (int, float)):
-        raise TypeError(f"{argument} must be a number, received {received!r} of type {type(received).__name__}.")
+        raise TypeError(
+            f"{argument} must be a number, received {received!r} of type {type(received).__name__}."
+        )
     if received != received or received in (float("inf"), float("-inf")):
         raise ValueError(f"{argument} must be finite, received {received!r}.")
 
@@ -189,7 +195,9 @@ def _check_input_and_head(spec: ModelSpec) -> None:
             "leave it None or pass include_top=False."
         )
     if spec.pooling is not None and spec.family == "mlp":
-        raise ValueError(f"pooling={spec.pooling!r} needs a feature map, and {spec.name} has none; leave it None.")
+        raise ValueError(
+            f"pooling={spec.pooling!r} needs a feature map, and {spec.name} has none; leave it None."
+        )
 
 
 def _check_placement(spec: ModelSpec) -> None:
@@ -220,7 +228,9 @@ def _check_placement(spec: ModelSpec) -> None:
             )
     _one_of("activated", spec.activated, ("all", "last"))
     if spec.activated == "last" and spec.family == "resnet":
-        raise ValueError("activated='last' is for plain families; a residual unit has its activations by its ordering.")
+        raise ValueError(
+            "activated='last' is for plain families; a residual unit has its activations by its ordering."
+        )
     _one_of("rolled", spec.rolled, ROLLED)
 
 
@@ -267,7 +277,9 @@ def _check_residual(spec: ModelSpec) -> None:
             "use layout='he2016' or, where the depth allows, block='bottleneck'."
         )
     if spec.layout == "keras_cifar10" and spec.stem != "cifar":
-        raise ValueError(f"layout='keras_cifar10' is a CIFAR net, and {spec.name} has an ImageNet stem; use 'keras'.")
+        raise ValueError(
+            f"layout='keras_cifar10' is a CIFAR net, and {spec.name} has an ImageNet stem; use 'keras'."
+        )
     if spec.layout == "timm" and spec.stem != "cifar":
         raise ValueError(
             f"layout='timm' pads the max-pool of {spec.name}'s stem with minus infinity, which no stock Keras layer "
@@ -283,13 +295,17 @@ def _check_residual(spec: ModelSpec) -> None:
 def _check_pooling_layers(spec: ModelSpec) -> None:
     _one_of("padding", spec.padding, ("same", "valid"))
     if spec.padding == "valid" and spec.family != "convnet":
-        raise ValueError(f"padding='valid' is for convnet only, and {spec.name} is of family {spec.family!r}.")
+        raise ValueError(
+            f"padding='valid' is for convnet only, and {spec.name} is of family {spec.family!r}."
+        )
     if spec.family in ("convnet", "vgg"):
         allowed = ("max_pool", "average_pool") + (("stride", "none") if spec.family == "convnet" else ())
         _one_of("downsampling", spec.downsampling, allowed)
         _one_of("pooling_order", spec.pooling_order, ("act_pool", "pool_act"))
         if spec.pooling_order == "pool_act" and not spec.downsampling.endswith("_pool"):
-            raise ValueError(f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}.")
+            raise ValueError(
+                f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}."
+            )
         if spec.pooling_order == "pool_act" and (spec.ordering not in ("conv_act", "conv_norm_act")):
             raise ValueError(
                 f"pooling_order='pool_act' moves a trailing activation behind the pooling, and ordering="
@@ -314,5 +330,6 @@ def _check_size(spec: ModelSpec) -> None:
         if None in spec.input_shape:
             raise ValueError(
                 f"input_shape={spec.input_shape!r}: {spec.name} flattens its feature map, so height, width and channels "
-                "must be known; give the sizes" + ("." if spec.family == "mlp" else " or pass include_top=False.")
+                "must be known; give the sizes"
+                + ("." if spec.family == "mlp" else " or pass include_top=False.")
             )

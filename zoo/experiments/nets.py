@@ -1,12 +1,12 @@
 """Nets of the experiments that no name of the zoo's catalog gives."""
 
 import dataclasses
-import sys
 from typing import Any
 
 import keras
 
 from zoo.catalog import specify
+from zoo.graph import room_for
 from zoo.models import assemble, build
 
 
@@ -18,11 +18,10 @@ def one_stage(*, family: str, units: int, **options: Any) -> keras.Model:
         units: Residual units, or convolutions of a plain net, after the stem.
         **options: Of `zoo.build`.
     """
-    # Keras walks a graph recursively, three frames for a unit that ends in addition, normalisation,
-    # activation.
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 20_000))
     spec = specify(f"{family}20", **options)
-    return assemble(dataclasses.replace(spec, name=f"{family}_of_{units}", stages=(units,)))
+    # A unit that ends in addition, normalisation, activation is three frames of Keras' walk.
+    with room_for(3 * units):
+        return assemble(dataclasses.replace(spec, name=f"{family}_of_{units}", stages=(units,)))
 
 
 def convnet_prelu(**options: Any) -> keras.Model:

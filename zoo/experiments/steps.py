@@ -13,6 +13,7 @@ from keras import ops
 from zoo.experiments.losses import loss_of
 from zoo.experiments.schedule import rate_at
 from zoo.experiments.spec import Recipe
+from zoo.settings import fit_settings
 
 
 class Rate(keras.optimizers.schedules.LearningRateSchedule):
@@ -62,14 +63,16 @@ def _measure(recipe: Recipe, labels: Any, outputs: Any) -> tuple[Any, Any]:
 
 
 class TensorFlowSteps:
-    """Steps as one `tf.function`, without XLA, which is slower on CPUs."""
+    """Steps as one `tf.function` each, compiled with XLA where `zoo.fit_settings` favours it."""
 
     def __init__(self, model: keras.Model, recipe: Recipe, total: int, *, eager: bool = False):
         import tensorflow as tf
 
         self.model, self.optimizer = model, make_optimizer(recipe, total)
         self.optimizer.build(model.trainable_variables)
-        wrap = (lambda function: function) if eager else tf.function(jit_compile=False)
+        wrap = (
+            (lambda function: function) if eager else tf.function(jit_compile=fit_settings(model).jit_compile)
+        )
 
         def train(images, labels):
             with tf.GradientTape() as tape:

@@ -7,7 +7,7 @@ import re
 from html import escape
 from typing import Any
 
-from zoo.site import diagrams, tables
+from zoo.site import diagrams, measured, tables
 from zoo.site.place import DOCS
 
 _COLUMNS = (
@@ -19,7 +19,7 @@ _COLUMNS = (
     ("flops", "GFLOPs"),
     ("foldable", "BNs that fold"),
     ("milliseconds", "ms a picture"),
-    ("accuracy", "accuracy"),
+    ("accuracy", "accuracy with our weights, %"),
 )
 _NUMBERS = {"depth", "parameters", "flops", "foldable", "milliseconds", "accuracy"}
 
@@ -30,7 +30,7 @@ def _read(name: str) -> Any:
 
 def table() -> str:
     """Every model, sortable and filterable where scripts run; below it a card each, which a row links to."""
-    models = _read("zoo_table")
+    models = [model | measured.of(model["name"]) for model in _read("zoo_table")]
     columns = [(key, title) for key, title in _COLUMNS if any(model.get(key) is not None for model in models)]
     heads = "".join(f'<th scope="col"{_number(key)}>{escape(title)}</th>' for key, title in columns)
     body = "".join(_row(model, [key for key, _ in columns]) for model in models)
@@ -39,11 +39,17 @@ def table() -> str:
     return (
         '<div class="zoo-models"><div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="All models">'
         f'<table class="zoo-rows" data-sortable><caption>{len(models)} models. Parameters include moving statistics; FLOPs '
-        "count a multiply-add as two, for one picture of the size on the card.</caption>"
+        f"count a multiply-add as two, for one picture of the size on the card.{_timed()}</caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         f'<svg class="zoo-drawings" data-search-exclude aria-hidden="true">{drawings}</svg>'
         f'<h2 id="cards">Cards</h2><section class="zoo-cards" aria-labelledby="cards" data-search-exclude>{cards}</section></div>'
     )
+
+
+def _timed() -> str:
+    if not measured.milliseconds():
+        return ""
+    return " Milliseconds are those of the machine on the Performance page, in batches; a dash: no weights are shipped."
 
 
 def _symbol(name: str) -> str:
@@ -119,7 +125,7 @@ def _card(model: dict[str, Any]) -> str:
         f"<span>{escape(model['family'])}, {escape(model['ordering'])}</span></summary>"
         f'<div class="zoo-card-body"><div class="zoo-card-facts"><pre><code>{code}</code></pre>'
         f'<dl>{listed}</dl></div><svg class="zoo-card-drawing" role="img" aria-label="{title}">'
-        f'<use href="#drawing-{drawing}"/></svg></div>{layers}</details>'
+        f'<use href="#drawing-{drawing}"/></svg></div>{measured.curve(model["name"])}{layers}</details>'
     )
 
 

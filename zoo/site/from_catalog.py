@@ -40,8 +40,6 @@ _OPTIONS = {
     "padding": ("same", "valid"),
     "rolled": ROLLED,
 }
-#: What a row holds besides what the graph says; measured by other commands.
-MEASURED = ("milliseconds", "accuracy")
 _UNIT = re.compile(r"(stage\d+_unit\d+|conv\d+_block\d+|stage\d+|block\d+|stem|head)")
 
 

@@ -1,9 +1,9 @@
 """Why did deeper nets need residuals, and pre-activation?"""
 
-from zoo.experiments.recipes import RESIDUAL, RESIDUAL_OPTIONS, SMALL_IMAGES
+from zoo.experiments.recipes import RESIDUAL, RESIDUAL_OPTIONS, RESIDUAL_TRAINING, SMALL_IMAGES
 from zoo.experiments.spec import Arm, Comparison, Expectation, Experiment, Figure, Quick
 
-DEPTHS = (8, 20, 56)
+DEPTHS = (8, 20, 56, 110)
 NETS = {
     "plain": ("plain", {}),
     "original": ("resnet", {"ordering": "original"}),
@@ -93,7 +93,7 @@ EXPERIMENT = Experiment(
             colour="net",
             title="Test accuracy over depth",
             x_title="layers",
-            y_title="test accuracy after 3 epochs of 4,000 images",
+            y_title=f"test accuracy after {RESIDUAL_TRAINING}",
             baseline=0.1,
             baseline_label="chance",
             x_scale="log",

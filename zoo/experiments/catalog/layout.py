@@ -36,14 +36,14 @@ EXPERIMENT = Experiment(
         for layout in LAYOUTS
     ),
     options={"classifier_activation": None},
-    data=Dataset(name="fashion_mnist", size=8, train=4000, test=1000),
+    data=Dataset(name="fashion_mnist", size=8, train=8000, test=2000),
     recipe=Recipe(
         learning_rates=(0.05, 0.2),
         schedule="cosine",
         warmup=40,
         decay=1e-4,
         batch=64,
-        epochs=3,
+        epochs=4,
         tuning_epochs=1,
     ),
     comparisons=(
@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
             kind="dots",
             metric="test_accuracy",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 3 epochs of 4,000 images",
+            y_title="test accuracy after 4 epochs of 8,000 images",
         ),
         Figure(
             name="proof",

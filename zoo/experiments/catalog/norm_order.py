@@ -28,7 +28,7 @@ EXPERIMENT = Experiment(
         for ordering in ORDERINGS
     ),
     options={"classifier_activation": None, "width": 4},
-    data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
+    data=Dataset(name="fashion_mnist", size=14, train=6000, test=2000),
     recipe=Recipe(
         learning_rates=(0.02, 0.1),
         schedule="cosine",
@@ -99,7 +99,7 @@ EXPERIMENT = Experiment(
             colour="ordering",
             panel="net",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 5 epochs of 3,000 images",
+            y_title="test accuracy after 5 epochs of 6,000 images",
         ),
         Figure(
             name="training",

@@ -1,6 +1,6 @@
 """What may sit on the shortcut of a residual unit? Table 1 of He et al. 2016."""
 
-from zoo.experiments.recipes import RESIDUAL, RESIDUAL_OPTIONS, SMALL_IMAGES
+from zoo.experiments.recipes import RESIDUAL, RESIDUAL_OPTIONS, RESIDUAL_TRAINING, SMALL_IMAGES
 from zoo.experiments.spec import Arm, Comparison, Expectation, Experiment, Figure, Quick
 
 DEPTHS = (20, 56)
@@ -71,7 +71,7 @@ EXPERIMENT = Experiment(
             colour="shortcut",
             panel="depth",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 3 epochs of 4,000 images",
+            y_title=f"test accuracy after {RESIDUAL_TRAINING}",
         ),
         Figure(
             name="training",

@@ -46,7 +46,7 @@ EXPERIMENT = Experiment(
     question='Which activation function, and does ReLU train "six times faster" than tanh and sigmoid?',
     arms=tuple(_arm(function, norm) for norm in NORMALISATIONS for function in FUNCTIONS),
     options={"classifier_activation": None, "width": 8},
-    data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
+    data=Dataset(name="fashion_mnist", size=14, train=6000, test=2000),
     # A constant rate, as in the figure of 2012: under a falling one the moment a threshold is reached is the
     # schedule's.
     recipe=Recipe(
@@ -106,7 +106,7 @@ EXPERIMENT = Experiment(
             colour="activation",
             panel="normalisation",
             title="Test accuracy of every run after the last epoch",
-            y_title="test accuracy after 10 epochs of 3,000 images",
+            y_title="test accuracy after 10 epochs of 6,000 images",
         ),
         Figure(
             name="training",

@@ -356,7 +356,7 @@ RESIDUAL = (
                 pairs=((f"plain, {depth} layers", "plain, 8 layers"),), sign="higher", metric="train_loss"
             ),
         )
-        for depth in (20, 56)
+        for depth in (20, 56, 110)
     ),
     *(
         Claim(
@@ -369,7 +369,7 @@ RESIDUAL = (
                 metric="train_loss",
             ),
         )
-        for depth in (20, 56)
+        for depth in (20, 56, 110)
     ),
     *(
         Claim(
@@ -384,7 +384,7 @@ RESIDUAL = (
                 sign="higher",
             ),
         )
-        for depth in (20, 56)
+        for depth in (20, 56, 110)
     ),
     *(
         Claim(

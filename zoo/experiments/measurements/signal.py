@@ -8,6 +8,7 @@ import numpy as np
 
 from zoo.experiments.losses import loss_of
 from zoo.experiments.measurements import Context, Row
+from zoo.graph import room_for
 
 RESIDUAL = re.compile(r"stage\d+_unit\d+_add(_norm|_act)?$")
 PLAIN = re.compile(r"(stage\d+_conv\d+|dense\d+)(_norm|_act)?$")
@@ -54,7 +55,8 @@ def shape_of_values(context: Context, images: int = 256) -> Iterable[Row]:
     layers = [layer for layer in context.model.layers if re.fullmatch(r"dense\d+", layer.name)]
     acts = [layer for layer in context.model.layers if re.fullmatch(r"dense\d+_act", layer.name)]
     x = context.images.x_train[:images]
-    probe = keras.Model(context.model.input, [layer.output for layer in (*layers, *acts)])
+    with room_for(len(context.model.layers)):
+        probe = keras.Model(context.model.input, [layer.output for layer in (*layers, *acts)])
     values = [np.asarray(v, np.float64) for v in probe.predict_on_batch(x)]
     before, after = values[: len(layers)], values[len(layers) :]
     squares = [float(np.square(v).mean()) for v in before]
@@ -87,7 +89,8 @@ def _run(context: Context, images: int) -> tuple[list[np.ndarray], list[np.ndarr
     import tensorflow as tf
 
     model = context.model
-    probe = keras.Model(model.input, [*_units(model), model.outputs[0]])
+    with room_for(len(model.layers)):
+        probe = keras.Model(model.input, [*_units(model), model.outputs[0]])
     x, y = context.images.x_train[:images], context.images.y_train[:images]
     # Batch statistics are what training sees; the moving ones have to be as before when training goes on.
     kept = [(variable, variable.numpy()) for variable in model.non_trainable_variables]

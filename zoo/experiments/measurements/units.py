@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from zoo.experiments.measurements import Context, Row
+from zoo.graph import room_for
 
 
 def dead(context: Context, images: int = 500) -> Iterable[Row]:
@@ -17,7 +18,8 @@ def dead(context: Context, images: int = 500) -> Iterable[Row]:
     (image, unit) pairs in which the unit is zero everywhere. All are NaN in a net that diverged.
     """
     sites = [layer.output for layer in context.model.layers if _is_site(layer)]
-    probe = keras.Model(context.model.input, sites)
+    with room_for(len(context.model.layers)):
+        probe = keras.Model(context.model.input, sites)
     values = keras.tree.flatten(probe(context.images.x_test[:images], training=False))
     values = [np.asarray(v) for v in values]
     if not all(np.isfinite(v).all() for v in values):

@@ -1,0 +1,116 @@
+"""Every transform on eight models of keras.applications, with random weights and statistics."""
+
+import keras
+import pytest
+from keras import layers
+from transform_nets import APPLICATIONS, application, batch, error, gradients, outputs, same
+
+from zoo.sites import sites
+from zoo.transforms import (
+    collapse_linear,
+    fold_batchnorm,
+    fuse_activations,
+    split_activations,
+    swap_activation,
+)
+
+# How many BatchNormalization layers fold, of how many.
+FOLDS = {
+    "VGG16": (0, 0),
+    "ResNet50": (53, 53),
+    "ResNet50V2": (32, 49),
+    "MobileNetV2": (52, 52),
+    "EfficientNetB0": (49, 49),
+    "DenseNet121": (59, 121),
+    "InceptionV3": (94, 94),
+    "Xception": (40, 40),
+}
+# VGG16 activates every convolution; InceptionV3 averages padded images in front of a convolution.
+NOT_COLLAPSED = {"VGG16": "nothing to collapse", "InceptionV3": "averages fewer pixels at the border"}
+# What most of the activations of a model are.
+USUAL = {"MobileNetV2": "relu6", "EfficientNetB0": "silu"}
+
+
+@pytest.fixture(scope="module", params=APPLICATIONS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(name):
+    yield application(name)
+    keras.backend.clear_session(free_memory=False)
+
+
+def norms(model):
+    return [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+
+
+def built_in(model):
+    return [site.name for site in sites(model) if site.built_in]
+
+
+def test_splitting_and_fusing_change_no_bit(model):
+    x = batch(model)
+    split = split_activations(model)
+    again = fuse_activations(split)
+    assert not built_in(split)
+    assert built_in(again)
+    expected = outputs(model, x)
+    assert same(expected, outputs(split, x))
+    assert same(expected, outputs(again, x))
+
+
+def test_gradients_of_the_split_model_are_the_same_bits(model):
+    x = batch(model)
+    assert same(gradients(model, x), gradients(split_activations(model), x))
+
+
+def test_as_many_fold_as_can_be(name, model):
+    result = fold_batchnorm(model)
+    folded, total = FOLDS[name]
+    assert (len(result.folded), len(result.folded) + len(result.kept)) == (folded, total)
+    assert len(norms(result.model)) == total - folded
+    x = batch(model)
+    assert error(outputs(model, x), outputs(result.model, x)) < 1e-5
+    assert result.max_error < 1e-5
+
+
+def swapped_by_hand(model, old, new):
+    """A clone with `new` in place of `old` in every configuration that names it."""
+    count = 0
+
+    def change(layer):
+        nonlocal count
+        config = layer.get_config()
+        if config.get("activation") == old:
+            count += 1
+            config["activation"] = new
+        elif isinstance(layer, layers.ReLU) and old == ("relu6" if config["max_value"] == 6 else "relu"):
+            count += 1
+            return layers.Activation(new, name=layer.name)
+        return type(layer).from_config(config)
+
+    clone = keras.models.clone_model(model, clone_function=change)
+    clone.set_weights(model.get_weights())
+    return clone, count
+
+
+def test_swapping_changes_every_site(name, model):
+    old = USUAL.get(name, "relu")
+    expected, count = swapped_by_hand(model, old, "tanh")
+    result = swap_activation(model, old, "tanh")
+    assert len(result.sites) == count > 10
+    x = batch(model)
+    assert same(outputs(expected, x), outputs(result.model, x))
+
+
+def test_linear_runs_collapse_or_are_refused(name, model):
+    if name in NOT_COLLAPSED:
+        with pytest.raises(ValueError, match=NOT_COLLAPSED[name]):
+            collapse_linear(model)
+        return
+    x = batch(model)
+    collapsed = collapse_linear(model)
+    assert len(collapsed.layers) < len(model.layers)
+    assert error(outputs(model, x), outputs(collapsed, x)) < 1e-5
