@@ -14,6 +14,12 @@ from zoo.normalization import BatchNormalization
 
 STOCK = keras.layers.BatchNormalization
 RNG = np.random.default_rng(7)
+START = RNG.bit_generator.state
+
+
+@pytest.fixture(autouse=True)
+def same_numbers_whatever_ran_before():
+    RNG.bit_generator.state = START
 
 
 def twins(shape, **options):

@@ -13,8 +13,7 @@ from zoo.sites import sites
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
 from zoo.transforms.fold import plan
 
-# Nets of more than this many layers are not computed here: their units are those of the shallower ones, so what can
-# be folded is counted on their graph. Building the thousand-layer ones takes as long as this whole file.
+# Nets of more than this many layers take as long as all the others together: `scripts/test -m deep`, as CI does.
 DEEPEST = 60
 
 
@@ -23,7 +22,9 @@ def depth(name):
     return int(digits or 0)
 
 
-SHALLOW = [name for name in zoo.list_models() if depth(name) <= DEEPEST]
+MODELS = [
+    pytest.param(name, marks=[pytest.mark.deep] if depth(name) > DEEPEST else []) for name in zoo.list_models()
+]
 # Full pre-activation folds what follows a convolution: 3n + 1 in basic units, 2 (3n) + 1 in bottleneck ones.
 DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (109, 54), "plain110": (109, 0)}
 
@@ -35,7 +36,7 @@ def small(name, **options):
     return zoo.build(name, input_shape=shape, classes=4, **options)
 
 
-@pytest.mark.parametrize("name", SHALLOW)
+@pytest.mark.parametrize("name", MODELS)
 def test_every_transform_on_every_model(name):
     model = randomised(small(name))
     x = batch(model)

@@ -19,8 +19,42 @@ def write(data: Path) -> None:
         rows = [[_cell(row.get(c, "")) for c in columns] for row in found.get(part, [])]
         table = _table(list(columns.values()), rows) if rows else f"{MISSING.capitalize()}.\n"
         (snippets / f"performance_{part}.md").write_text(table)
+    (snippets / "performance_folding.md").write_text(_folding(found.get("inference", [])))
     for name, spec in charts(found).items():
         _draw(spec, figures / f"performance_{name}")
+
+
+def _folding(rows: list[dict]) -> str:
+    """What folds in each ordering, and what a prediction costs before and after."""
+    found = {(row["net"], row["contender"]): row for row in rows}
+    table = []
+    for net, contender in found:
+        plain = contender.removesuffix(", folded")
+        if plain == contender or contender.startswith("ONNX") or (net, plain) not in found:
+            continue
+        before, after = found[net, plain], found[net, contender]
+        folded, kept = int(after["folded"]), int(after["kept"])
+        table.append(
+            [
+                net,
+                plain,
+                f"{folded} of {folded + kept}",
+                f"{before['layers']} to {after['layers']}",
+                *(_cell(str(1000 * float(r["batch_s"]) / float(r["batch"]))) for r in (before, after)),
+                _cell(str(float(before["batch_s"]) / float(after["batch_s"]))),
+                f"{_cell(before['peak_gb'])} to {_cell(after['peak_gb'])}",
+            ]
+        )
+    head = [
+        "net",
+        "built by",
+        "normalisations that fold",
+        "Keras layers",
+        "ms a picture",
+        "folded, ms a picture",
+    ]
+    head += ["times faster", "peak memory, GB"]
+    return _table(head, table) if table else f"{MISSING.capitalize()}.\n"
 
 
 TABLES = {
@@ -118,6 +152,9 @@ def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
     def training(column, contender):
         return one("training", column, net="resnet20v2", contender=contender)
 
+    def epoch(net, contender):
+        return one("engine", "ratio", what=f"{net}, an epoch of 50 steps on Fashion-MNIST: {contender}")
+
     def overhead(net):
         total, step = (depth(c, "zoo, rolled", 8, net) for c in ("until_first_step_s", "step_s"))
         return total - step if total is not None and step is not None else None
@@ -159,6 +196,18 @@ def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
          one("peak", "share_of_peak", operation="training step")),
         ("building resnet50v2: zoo over keras.applications", 1.0, "<=",
          one("build", "over_reference", net="ResNet50V2", source="zoo")),
+        ("predicting with ResNet50, batch 8: folded over not folded", 1.15, ">=",
+         one("inference", "over_stock", net="ResNet50", contender="stock Keras, folded")),
+        ("the slowest transform of ResNet152V2, over building it", 2, "<=",
+         max((float(r["over_build"]) for r in found.get("transforms", []) if r.get("over_build")), default=None)),
+        *(row for net in ("convnet", "resnet20v2") for row in (
+            (f"an epoch of {net}, Keras' `fit` over the engine", 1.3, ">=",
+             over(1, epoch(net, "stock fit, Keras' defaults"))),
+            (f"an epoch of {net}, the engine over a loop of one's own", 1.03, "<=",
+             epoch(net, "a loop of one's own, nothing written")),
+        )),
+        ("runs of an experiment, two workers over one", 1.2, ">=",
+         one("engine", "ratio", what="an experiment of equal runs, 2 workers")),
     ]  # fmt: skip
     head = ["figure", "to reach", "measured", "reached"]
     return head, [_verdict(*row) for row in rows]

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.experiments import cluster
 from zoo.experiments import catalog
 from zoo.experiments.command import main
 from zoo.experiments.durations import minutes
@@ -66,6 +67,31 @@ def test_a_quick_run_on_another_data_set_answers_and_publishes_nothing(tmp_path)
     assert "form: 6 runs, about" in done.stdout
     assert "equal to the bit in 1 of 1" in " ".join(done.stdout.split())
     assert not (tmp_path / "docs").exists() and (tmp_path / "runs").is_dir()
+
+
+def test_a_dask_cluster_does_the_runs_of_a_whole_command(tmp_path):
+    pytest.importorskip("distributed")
+    port = cluster.free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    command = [sys.executable, ROOT / "scripts/reproduce.py", "run", "form", "--quick", "--dataset", "digits"]
+    scheduler = cluster.dask(
+        tmp_path, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"
+    )
+    with (
+        scheduler,
+        cluster.dask_worker(tmp_path, address) as one,
+        cluster.dask_worker(tmp_path, address) as two,
+    ):
+        cluster.wait_for(port)
+        done = subprocess.run(
+            [*command, "--seeds", "1", "--scheduler", address], cwd=tmp_path, capture_output=True, text=True
+        )
+    assert done.returncode == 0, done.stderr
+    assert "equal to the bit in 1 of 1" in " ".join(done.stdout.split())
+    runs = [RunFolder(tmp_path / "runs", folder.name) for folder in (tmp_path / "runs").iterdir()]
+    results = [run for run in runs if run.result() is not None]
+    assert len(results) == 6
+    assert {line["process"] for run in results for line in run.lines()} == {one.pid, two.pid}
 
 
 def test_times_in_words():

@@ -1,10 +1,8 @@
 """Many runs: workers die, commands share a folder, a cluster loses a worker; nothing is lost."""
 
-import contextlib
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.experiments import toys
+from tests.experiments.cluster import dask, dask_worker, free_port, wait_for
 from zoo.experiments.execution import ExecutionError, Job, execute, pool
 from zoo.experiments.plan import run_of
 from zoo.experiments.results import RunFolder
@@ -114,39 +113,6 @@ def test_no_worker_outlives_a_killed_command(tmp_path):
         time.sleep(0.05)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@contextlib.contextmanager
-def dask(tmp_path, *arguments):
-    """A Dask scheduler or worker as a process of its own, on loopback."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "10s",
-        "DASK_TEMPORARY_DIRECTORY": str(tmp_path / "dask"),
-    }
-    log = (tmp_path / f"dask-{arguments[0]}-{time.monotonic_ns()}.log").open("w")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dask", *arguments], env=environment, stdout=log, stderr=log, cwd=tmp_path
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        log.close()
-
-
-def dask_worker(tmp_path, address):
-    return dask(
-        tmp_path, "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--host", "127.0.0.1"
-    )
-
-
 def test_a_dask_worker_killed_midway_loses_nothing_and_doubles_nothing(tmp_path):
     pytest.importorskip("distributed")
     port = free_port()
@@ -165,12 +131,7 @@ def test_a_dask_worker_killed_midway_loses_nothing_and_doubles_nothing(tmp_path)
                     first.send_signal(signal.SIGKILL)
                     killed.append(job)
 
-        deadline = time.monotonic() + 120
-        while True:  # the scheduler takes a moment to listen
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        wait_for(port)
         with pool(scheduler=address) as workers:
             execute(todo, runs=tmp_path / "runs", workers=workers, watch=kill_the_first_at_work)
     assert killed
