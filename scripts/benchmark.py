@@ -75,7 +75,7 @@ def main() -> None:
         if rows:
             about = {
                 "question": module.QUESTION,
-                "command": " ".join(["python", "scripts/benchmark.py", *sys.argv[1:]]),
+                "command": _command(arguments),
                 "date": time.strftime("%Y-%m-%d", time.gmtime(began)),
                 "seconds": round(time.time() - began),
                 "load_before": round(load, 2),
@@ -84,6 +84,14 @@ def main() -> None:
                 **machine(),
             }
             _write(arguments.output, part, rows, about, merge=bool(arguments.only))
+
+
+def _command(arguments) -> str:
+    """What to type for the same measurement; where it was written to is nobody's business."""
+    given = [*arguments.parts, *(["--quick"] if arguments.quick else [])]
+    if arguments.only:
+        given += ["--only", *(f'"{name}"' if " " in name else name for name in arguments.only)]
+    return " ".join(["python scripts/benchmark.py", *given])
 
 
 def machine() -> dict:

@@ -393,3 +393,11 @@ def test_an_interrupted_compile_leaves_nothing_behind():
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
     model.train_on_batch(IMAGES, IMAGES)
     assert all(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_the_second_net_of_a_process_has_the_same_configuration():
+    # Automatic names count up through a process; a saved net, and the hash of its graph, must not depend on them.
+    first, second = (small(rolled=True).get_config() for _ in range(2))
+    assert first == second
+    rolled_once, rolled_again = (roll(small()).get_config() for _ in range(2))
+    assert rolled_once == rolled_again

@@ -23,7 +23,8 @@ def depth(name):
 
 
 MODELS = [
-    pytest.param(name, marks=[pytest.mark.deep] if depth(name) > DEEPEST else []) for name in zoo.list_models()
+    pytest.param(name, marks=[pytest.mark.deep] if depth(name) > DEEPEST else [])
+    for name in zoo.list_models()
 ]
 # Full pre-activation folds what follows a convolution: 3n + 1 in basic units, 2 (3n) + 1 in bottleneck ones.
 DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (109, 54), "plain110": (109, 0)}

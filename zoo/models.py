@@ -255,9 +255,10 @@ def _roll(x, run: list[Unit], parts: Parts):
     """Identical units as one layer; the first, built as a model of its own, is the pattern."""
     from zoo.rolled import RolledUnits
 
-    inputs = keras.Input(x.shape[1:], dtype=x.dtype)
-    pattern = keras.Model(inputs, residual_unit(inputs, run[0], parts))
     units = [parts.names.unit(unit.stage, unit.index) for unit in run]
+    # Names of our own: automatic ones count up through a process, and would be saved with the net.
+    inputs = keras.Input(x.shape[1:], dtype=x.dtype, name=f"{units[0]}_input")
+    pattern = keras.Model(inputs, residual_unit(inputs, run[0], parts), name=f"{units[0]}_pattern")
     return RolledUnits(
         pattern, units, remat=parts.spec.rolled == "remat", name=f"{units[0]}_to_{run[-1].index}"
     )(x)

@@ -1,12 +1,14 @@
 """What the fences of the pages render, and that a misspelt name is an error."""
 
 import json
+import re
 
 import markdown
 import pytest
 from pymdownx.superfences import SuperFencesException
 
-from zoo.site import charts, diagrams, docstrings, fences, maths, svg, tables
+from zoo.site import cards, charts, diagrams, docstrings, fences, maths, measured, svg, tables
+from zoo.site.place import DOCS
 
 DATA = {
     "name": "why",
@@ -162,3 +164,17 @@ def test_example_becomes_a_section():
         docstrings.ExampleSections().on_object(obj=module)
         sections = griffe.Docstring(module.docstring.value, parser="google").parse()
     assert [section.kind.value for section in sections] == ["text", "examples"]
+
+
+def test_the_zoo_table_shows_what_was_measured():
+    times = measured.milliseconds()
+    assert set(times) == {model["name"] for model in json.loads((DOCS / "data/zoo_table.json").read_text())}
+    html = cards.table()
+    for name in ("convnet", "resnet50v2", "resnet1202"):
+        row = re.search(rf'<tr><th scope="row" data-value="{name}">.*?</tr>', html)[0]
+        assert f'data-value="{float(f"{times[name]:.3g}")}"' in row
+    assert html.count('<figure class="zoo-card-curve">') == len(measured.trained())
+    for name, about in measured.trained().items():
+        tested = [row for row in about["curve"] if row[0] == "test_accuracy"]
+        assert measured.curve(name).count("<circle") == len(tested) > 1
+        assert f"{100 * about['test_accuracy']:.1f} % at the end" in measured.curve(name)

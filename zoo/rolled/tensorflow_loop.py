@@ -116,7 +116,9 @@ def _backpropagate(unit, segment, inputs, outputs, tensors, weights, states, ups
 
 
 def _loop(condition, body, start, turns):
-    return tf.while_loop(condition, body, start, maximum_iterations=turns)
+    # One turn at a time: by default ten run ahead as far as they can, and what a turn of the backward loop computes
+    # again depends on its number alone, so ten turns' tensors would be in memory at once.
+    return tf.while_loop(condition, body, start, maximum_iterations=turns, parallel_iterations=1)
 
 
 def _slices(stacks, i, size):

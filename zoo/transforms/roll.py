@@ -190,13 +190,13 @@ class _Run:
     def layer(self, remat: bool) -> RolledUnits:
         """The rolled layer, not built."""
         first = self.nodes[0]
-        x = keras.Input(batch_shape=self.entry.shape, dtype=self.entry.dtype)
+        start = first[0].operation.name
+        x = keras.Input(batch_shape=self.entry.shape, dtype=self.entry.dtype, name=f"{start}_input")
         tensors = {id(self.entry): x}
         for node in first:
             args, kwargs = node.arguments.fill_in(tensors)
             tensors[id(node.outputs[0])] = copy_layer(node.operation)(*args, **kwargs)
-        pattern = keras.Model(x, tensors[id(self.first_exit)])
-        start = first[0].operation.name
+        pattern = keras.Model(x, tensors[id(self.first_exit)], name=f"{start}_pattern")
         units = self.prefixes or [f"{start}_run{i}_" for i in range(1, len(self.nodes) + 1)]
         number = re.search(r"\d+$", units[-1])
         end = number[0] if self.prefixes and number else f"{len(units)}"
