@@ -151,12 +151,13 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         whole = whole.facet(column=alt.Column("p:N", title=None, sort=panels, header=header))
     words = f"{figure.title}. {_reading(figure, published)}".strip()
     whole = whole.properties(title=figure.title or experiment.question, description=words)
-    specification = _themed(alt, whole).to_dict()
+    specification = themed(whole).to_dict()
     specification["usermeta"] = {"experiment": experiment.name, "checksum": published.about["checksum"]}
     return specification
 
 
-def _themed(alt: Any, whole: Any) -> Any:
+def themed(whole: Any) -> Any:
+    """An Altair chart in colours that stand on light and on dark, and a font that widths are known of."""
     text = {"labelColor": INK, "titleColor": INK, "labelFont": FONT, "titleFont": FONT}
     return (
         whole.configure(background="transparent", font=FONT, padding=6)

@@ -224,10 +224,8 @@ HELD: dict[str, dict[str, Held]] = {
             measured=lambda n: _spread(
                 n, ["he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10"]
             ),
-            why="What differs most is not the graph but the momentum of the moving statistics: 0.9 in some, "
-            "Keras's default 0.99 in others. A few hundred steps are too few for 0.99, so those nets are "
-            "tested "
-            "with statistics that lag behind their weights; a long run would not show it.",
+            why="The graphs differ in a handful of layers. Early in training the momentum of the moving statistics "
+            "counts more: 0.9 in some layouts, Keras's default 0.99 in others, whose statistics lag at first.",
         ),
     },
     "depth": {
