@@ -167,6 +167,10 @@ REFUSED = {
     "nothing to collapse.*'a' applies relu": [conv(activation="relu", name="a"), conv()],
     "nothing to collapse.*Conv2DTranspose": [conv(), layers.Conv2DTranspose(2, 3)],
     "no convolution, dense layer": [layers.ReLU()],
+    "nothing to collapse.*'rows' normalises axis 1": [
+        layers.BatchNormalization(1, name="rows"),
+        layers.BatchNormalization(1),
+    ],
 }
 
 

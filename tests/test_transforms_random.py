@@ -95,6 +95,11 @@ def apply(s, x, tensors, name):
     return layers.Add(name=name)([x, alike[s["other"] % len(alike)]])
 
 
+def computing(model):
+    """Layers, without the one that a collapsed run may pad its input with."""
+    return sum(not isinstance(layer, layers.ZeroPadding2D) for layer in model.layers)
+
+
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(graph)
 def test_every_transform_is_exact_or_refuses(description):
@@ -120,7 +125,7 @@ def test_every_transform_is_exact_or_refuses(description):
     except ValueError as refusal:
         assert str(refusal).startswith(("cannot collapse", "nothing to collapse"))
     else:
-        assert len(collapsed.layers) < len(model.layers)
+        assert computing(collapsed) < computing(model)
         assert error(expected, outputs(collapsed, x)) < 1e-5
 
     try:

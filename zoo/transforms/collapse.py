@@ -145,9 +145,18 @@ class _Finder:
                 nodes.pop()
             used.update(map(id, nodes))
             members = [node for node in nodes if self._is_member(node)]
-            if len(members) > 1:
+            if len(members) > 1 and not self._normalises_rows(members):
                 runs.append(_Run(nodes, members))
         return runs
+
+    def _normalises_rows(self, members: list[Any]) -> bool:
+        """Whether the members are normalisations of axis 1 alone, which no convolution says are channels."""
+        if any(not is_batchnorm(node.operation) or _channels(node) != "first" for node in members):
+            return False
+        self._end(
+            f"{members[0].operation.name!r} normalises axis 1, and no layer here has its channels there"
+        )
+        return True
 
     def _next(self, graph: Graph, nodes: list[Any]) -> Any:
         last = nodes[-1]
