@@ -7,6 +7,7 @@ there the outputs agree to 1e-5 of the largest.
 import gc
 import re
 
+import deep
 import h5py
 import keras
 import numpy as np
@@ -68,7 +69,7 @@ def same(ours, theirs, x=None):
     np.testing.assert_allclose(outputs(ours, x), expected, rtol=0, atol=tolerance)
 
 
-@pytest.fixture(scope="module", params=TWINS)
+@pytest.fixture(scope="module", params=deep.marked(TWINS))
 def twin(request, tmp_path_factory):
     """A net of keras.applications and the file its weights were saved to."""
     model = getattr(keras.applications, TWINS[request.param])(weights=None, **OPTIONS)

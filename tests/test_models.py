@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import deep
 import keras
 import numpy as np
 import pytest
@@ -104,7 +105,7 @@ COMMON = r"image|predictions(_act)?"
 
 
 @pytest.mark.tensorflow  # JAX compiles each operation of a thousand layers for minutes; the nets below are the same units
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", deep.marked(NAMES))
 def test_net_at_full_depth(name):
     """Shape, counts, finite outputs and names; 1,202 layers build and run here."""
     size = 32 if lookup(name).family in ("vgg", "mlp") else least(name)

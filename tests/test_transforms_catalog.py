@@ -1,5 +1,6 @@
 """The transforms on every model of the catalog, and how many BatchNormalization layers each ordering can lose."""
 
+import deep
 import keras
 import numpy as np
 import pytest
@@ -13,19 +14,6 @@ from zoo.sites import sites
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
 from zoo.transforms.fold import plan
 
-# Nets of more than this many layers take as long as all the others together: `scripts/test -m deep`, as CI does.
-DEEPEST = 60
-
-
-def depth(name):
-    digits = "".join(filter(str.isdigit, name.removesuffix("v2")))
-    return int(digits or 0)
-
-
-MODELS = [
-    pytest.param(name, marks=[pytest.mark.deep] if depth(name) > DEEPEST else [])
-    for name in zoo.list_models()
-]
 # Full pre-activation folds what follows a convolution: 3n + 1 in basic units, 2 (3n) + 1 in bottleneck ones.
 DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (109, 54), "plain110": (109, 0)}
 
@@ -37,7 +25,7 @@ def small(name, **options):
     return zoo.build(name, input_shape=shape, classes=4, **options)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", deep.marked(zoo.list_models()))
 def test_every_transform_on_every_model(name):
     model = randomised(small(name))
     x = batch(model)
