@@ -120,7 +120,7 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
     else:
         discrete = figure.kind == "factor"
         whole_numbers = figure.kind != "series" and figure.x_scale == "linear"
-        axis = alt.Axis(tickMinStep=1, format="~g") if whole_numbers else alt.Axis()
+        axis = alt.Axis(tickMinStep=1, format="~f") if whole_numbers else alt.Axis()
         nice = not discrete and figure.x_scale == "linear"
         x_scale = alt.Scale(type=figure.x_scale, zero=False, nice=nice, padding=8 if discrete else 0)
         x_title = figure.x_title or figure.x or "epoch"
@@ -171,7 +171,7 @@ def themed(whole: Any) -> Any:
 
 
 def _tooltip(alt: Any, figure: Figure, y_title: str) -> list[Any]:
-    place = [] if figure.kind == "dots" else [alt.Tooltip("x:Q", title=figure.x_title or "x", format="~g")]
+    place = [] if figure.kind == "dots" else [alt.Tooltip("x:Q", title=figure.x_title or "x", format="~f")]
     return [
         alt.Tooltip("arm:N", title="arm"),
         *place,

@@ -56,6 +56,7 @@ EXPERIMENT = Experiment(
             title="Training loss in the first 200 steps",
             x_title="step",
             y_title="training cross-entropy (nats, mean of 10 steps)",
+            y_scale="log",
             baseline=2.302585,
             baseline_label="ln 10: a net that ignores its input",
         ),
