@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from tests.experiments import toys
+from zoo.experiments import steps
 from zoo.experiments.plan import run_of
 from zoo.experiments.schedule import rate_number
 from zoo.experiments.spec import Dataset, Recipe
 from zoo.experiments.steps import Rate
 from zoo.experiments.training import Training, shift_flip
+from zoo.settings import fit_settings
 
 
 def training(experiment=None, seed=0, **changes):
@@ -46,6 +48,22 @@ def test_steps_equal_those_of_stock_keras():
     finish(ours)
     for a, b in zip(ours.model.get_weights(), stock.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_fit_settings_decide_on_xla(monkeypatch):
+    run = training()
+    asked = []
+
+    def favoured(model):
+        asked.append(model)
+        return dataclasses.replace(fit_settings(model), jit_compile=True)
+
+    monkeypatch.setattr(steps, "fit_settings", favoured)
+    assert asked == []
+    compiled = run.steps.train
+    assert asked == [run.model]
+    assert compiled._jit_compile is True
+    assert not fit_settings(run.model).jit_compile  # on a CPU
 
 
 def test_every_interval_resumes_to_the_bit():

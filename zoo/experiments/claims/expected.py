@@ -144,7 +144,7 @@ HELD: dict[str, dict[str, Held]] = {
                 measured=_by_depth(ordering, "original", depths=(20, 56, 110))
                 if ordering != "original"
                 else lambda n: _list(n, [f"original, {depth} layers" for depth in (20, 56, 110)]),
-                why=f"{SCALE} {NOISE}",
+                why=f"{SCALE} A short run shows the start, where deep nets differ by far more than at the end.",
             )
             for ordering in (
                 "original",
