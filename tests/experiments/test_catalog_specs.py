@@ -131,7 +131,7 @@ def test_depth_ordering_and_shortcut_share_their_runs():
             for seed in seeds_of(experiment, arm)
         }
 
-    assert len(runs("depth") & runs("ordering")) == 2 * 2 * 5
+    assert len(runs("depth") & runs("ordering")) == 2 * 3 * 5
     assert len(runs("ordering") & runs("shortcut")) == 2 * 5
 
 
