@@ -185,3 +185,16 @@ def test_saved_file_loads_in_a_process_without_zoo(small_net, tmp_path):
 def test_clone_keeps_the_fused_layer(small_net):
     model, _ = small_net
     assert type(keras.models.clone_model(model).get_layer("norm")) is BatchNormalization
+
+
+@pytest.mark.parametrize(
+    "activation", ["relu", "relu6", "elu", "tanh", "sigmoid", "mish", "silu", "leaky_relu"]
+)
+def test_every_activation_behind_a_convolution_and_a_normalisation_predicts(activation):
+    """In one compiled function, where TensorFlow joins operations: with tanh into one that it cannot run."""
+    image = keras.Input((14, 14, 1))
+    x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    x = keras.layers.Activation(activation)(BatchNormalization()(x))
+    model = keras.Model(image, x)
+    x = RNG.normal(size=(4, 14, 14, 1)).astype("float32")
+    np.testing.assert_allclose(model.predict_on_batch(x), model(x), rtol=1e-5, atol=1e-5)

@@ -58,8 +58,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
         gamma = tf.ones(channels) if self.gamma is None else tf.convert_to_tensor(self.gamma)
         beta = tf.zeros(channels) if self.beta is None else tf.convert_to_tensor(self.beta)
         if not (training and self.trainable):
+            # TensorFlow's optimiser joins convolution, fused normalisation and tanh into one operation that it has no
+            # kernel for on a CPU, and fails. The shape asserted between the first two keeps them apart.
             outputs = tf.raw_ops.FusedBatchNormV3(
-                x=inputs,
+                x=tf.ensure_shape(inputs, inputs.shape),
                 scale=gamma,
                 offset=beta,
                 mean=tf.convert_to_tensor(self.moving_mean),
