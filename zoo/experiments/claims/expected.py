@@ -207,7 +207,7 @@ HELD: dict[str, dict[str, Held]] = {
                 ),
                 "shortcut-only gate, bias 0": "At a bias of 0 the shortcut starts halved.",
                 "shortcut-only gate, bias -6": "At a bias of -6 the shortcut starts as the identity.",
-                "1x1 convolution": "It is one more weight layer on every shortcut; few units do not notice.",
+                "1x1 convolution": "It is one more weight layer on every shortcut: the way through the net is a product of matrices.",
                 "dropout 0.5": "Halves the shortcut at random: in the mean over units as scaling does.",
             }.items()
         },
