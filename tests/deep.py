@@ -1,4 +1,4 @@
-"""Which tests are left to CI: those of nets so deep that a few of them take as long as all the others."""
+"""Which tests stand apart: those of nets so deep that a few of them take as long as all the others."""
 
 import pytest
 
