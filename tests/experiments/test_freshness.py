@@ -5,10 +5,11 @@ import keras
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import check, freshness, publication, run
+from zoo.experiments import check, environment, freshness, plan, publication, run
 from zoo.experiments.data import load
-from zoo.experiments.freshness import FRESH, MISSING, STALE, status
-from zoo.experiments.spec import Comparison, Figure
+from zoo.experiments.freshness import FRESH, MISSING, STALE, status, statuses
+from zoo.experiments.spec import Comparison, Figure, canonical
+from zoo.experiments.training import Training
 
 MEASURED = toys.arm("measured", trains=False, hooks=(toys.hook("weight_norm", when="start"),))
 EXPERIMENT = toys.experiment(
@@ -180,3 +181,68 @@ def test_inside_is_where_one_more_run_would_fall(now, inside):
 
 def test_retracing_sees_momentum():
     assert freshness.RETRACED >= 3
+
+
+@pytest.fixture
+def rounding(monkeypatch):
+    """Operation by operation, every loss comes out a hundredth larger, as it does in a deep net at a large rate."""
+    original = Training.losses
+    monkeypatch.setattr(
+        Training,
+        "losses",
+        lambda self, count: [loss * (1.01 if self.eager else 1) for loss in original(self, count)],
+    )
+
+
+def test_what_rounding_moves_is_retraced_compiled_as_it_was_recorded(folder, rounding):
+    assert status(EXPERIMENT, folder).word == FRESH
+
+
+def test_elsewhere_what_rounding_moves_cannot_be_compared_and_is_named(
+    folder, tmp_path, rounding, monkeypatch
+):
+    elsewhere = republished(folder, tmp_path, processor="another")
+    state = status(EXPERIMENT, elsewhere)
+    assert state.word == FRESH and "rounding alone" not in state.why  # compiled, the losses agree
+    original = toys.net
+
+    def scaled(*arguments, **options):
+        model = original(*arguments, **options)
+        model.set_weights([weight * 1.01 for weight in model.get_weights()])
+        return model
+
+    monkeypatch.setattr(toys, "net", scaled)
+    arm = EXPERIMENT.arm("trained")
+    about = next(
+        each for each in publication.load("toy", elsewhere).about["arms"] if each["label"] == "trained"
+    )
+    verdict = freshness.acts_otherwise(
+        EXPERIMENT, arm, about, publication.load("toy", elsewhere), environment.describe()
+    )
+    assert verdict == freshness.Verdict(undecided=True)
+    told = freshness._state_of(EXPERIMENT, elsewhere, {"trained": verdict})
+    assert told.word == FRESH and told.why.split("retrace them: ")[1].startswith("trained (elsewhere")
+
+
+def test_what_two_experiments_publish_alike_is_retraced_once(folder, tmp_path, monkeypatch):
+    other = dataclasses.replace(EXPERIMENT, name="twin")
+    toys.published(tmp_path, EXPERIMENT)
+    toys.published(tmp_path, other)
+    retraced = []
+
+    def each(judge, work):
+        for job in work:
+            retraced.append((job[0].name, job[2]))
+            yield judge(job)
+
+    states = list(statuses([EXPERIMENT, other], tmp_path, each=each))
+    assert [state.word for state in states] == [FRESH, FRESH]
+    assert retraced == [("toy", "trained"), ("toy", "measured"), ("twin", "measured")]
+
+
+def test_a_graph_has_the_same_fingerprint_without_its_weights():
+    arm = EXPERIMENT.arm("trained")
+    planned = plan.run_of(EXPERIMENT, arm, 0, backend="tensorflow")
+    graph, data = run.fingerprints(planned.model, canonical(planned.options), planned.data)
+    training = Training(planned)
+    assert (graph, data) == (training.graph, training.images.sha256)

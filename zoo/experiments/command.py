@@ -230,15 +230,14 @@ def _number(value: float | None) -> str:
 def _status(options: argparse.Namespace) -> int:
     import multiprocessing
 
-    from zoo.experiments.freshness import FRESH, status
+    from zoo.experiments.freshness import FRESH, statuses
 
     chosen = _chosen(options.names)
     if options.published:
         chosen = [experiment for experiment in chosen if experiment.name in publication.names()]
     fresh = True
     with multiprocessing.get_context("spawn").Pool(cores()) as workers:
-        for experiment in chosen:
-            state = status(experiment, each=workers.map)
+        for state in statuses(chosen, each=workers.imap):
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
             fresh = fresh and state.word == FRESH
     return 0 if fresh else 1

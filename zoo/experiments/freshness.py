@@ -5,18 +5,21 @@ recorded losses of one seed of each arm (an arm that only measures, and quickly,
 rewriting a file costs nothing, and a changed default cannot hide.
 """
 
-import functools
+import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo.experiments import environment, publication
 from zoo.experiments.plan import run_of
 from zoo.experiments.publication import FOLDER, PublicationError, Published, published_number
 from zoo.experiments.spec import Arm, Experiment, canonical, plain
+
+if TYPE_CHECKING:
+    from zoo.experiments.training import Training
 
 FRESH, STALE, MISSING = "fresh", "stale", "missing"
 # Losses: the first tests the forward pass, the second gradient and optimiser, the third momentum.
@@ -51,41 +54,117 @@ class State:
     why: str
 
 
-def status(experiment: Experiment, folder: Path = FOLDER, *, each: Callable[..., Iterable] = map) -> State:
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What came of retracing an arm.
+
+    Attributes:
+        stale: What today's code does differently, in words; `None` where nothing shows.
+        undecided: Whether rounding moves the first losses so much that another machine cannot compare them.
+    """
+
+    stale: str | None = None
+    undecided: bool = False
+
+
+def status(experiment: Experiment, folder: Path = FOLDER) -> State:
     """Compare an experiment's published data with what today's code does.
 
     Args:
         experiment: As the catalog has it.
         folder: Of published data.
-        each: Applies a function to every arm, as `map` does; a process pool's `map` does so on all cores.
     """
-    try:
-        published = publication.load(experiment.name, folder)
-    except PublicationError as error:
-        missing = not (folder / f"{experiment.name}.json").exists()
-        return State(name=experiment.name, word=MISSING if missing else STALE, why=str(error))
-    reasons = asks_otherwise(experiment, published.about)
-    if not reasons:
-        labels = [arm.label for arm in experiment.arms]
-        judged = zip(labels, each(functools.partial(_judge, experiment, folder), labels), strict=True)
-        reasons = [f"arm {label!r}: {reason}" for label, reason in judged if reason]
-    if reasons:
-        more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-        return State(name=experiment.name, word=STALE, why="; ".join(reasons[:3]) + more)
-    other = environment.differences(published.about["environment"], environment.describe())
-    where = f" (elsewhere: {'; '.join(other)})" if other else ""
-    return State(
-        name=experiment.name,
-        word=FRESH,
-        why=f"{len(experiment.arms)} arms build the same graphs, read the same data and retrace their first "
-        f"losses{where}",
+    return next(statuses([experiment], folder))
+
+
+def statuses(
+    experiments: Iterable[Experiment], folder: Path = FOLDER, *, each: Callable[..., Iterable] = map
+) -> Iterator[State]:
+    """Compare experiments with what today's code does; what several publish alike is retraced once.
+
+    Args:
+        experiments: As the catalog has them.
+        folder: Of published data.
+        each: Applies a function to everything to retrace and gives the results in order, as `map` does; a
+            process pool's `imap` does so on all cores.
+    """
+    experiments = list(experiments)
+    spoken: dict[str, State] = {}
+    asked: dict[str, dict[str, str]] = {}  # experiment -> arm -> key of the work that judges it
+    work: dict[str, tuple[Experiment, Path, str]] = {}
+    for experiment in experiments:
+        try:
+            published = publication.load(experiment.name, folder)
+        except PublicationError as error:
+            missing = not (folder / f"{experiment.name}.json").exists()
+            word = MISSING if missing else STALE
+            spoken[experiment.name] = State(name=experiment.name, word=word, why=str(error))
+            continue
+        if reasons := asks_otherwise(experiment, published.about):
+            spoken[experiment.name] = _state(experiment, reasons)
+            continue
+        asked[experiment.name] = keys = {}
+        for arm in experiment.arms:
+            keys[arm.label] = _work_of(experiment, arm, published.about)
+            work.setdefault(keys[arm.label], (experiment, folder, arm.label))
+    results = zip(work, each(_judge, work.values()), strict=True)
+    verdicts: dict[str, Verdict] = {}
+    for experiment in experiments:
+        if experiment.name in spoken:
+            yield spoken[experiment.name]
+            continue
+        keys = asked[experiment.name]
+        while not set(keys.values()) <= set(verdicts):
+            key, verdict = next(results)
+            verdicts[key] = verdict
+        yield _state_of(experiment, folder, {label: verdicts[key] for label, key in keys.items()})
+
+
+def _work_of(experiment: Experiment, arm: Arm, about: Mapping[str, Any]) -> str:
+    """The same for two arms whose retracing would be the same."""
+    (mine,) = (each for each in about["arms"] if each["label"] == arm.label)
+    if not arm.trains:
+        return canonical([experiment.name, arm.label])
+    run = run_of(
+        experiment,
+        arm,
+        mine["trace"]["seed"],
+        backend=about["environment"]["backend"],
+        rate=mine["learning_rate"],
+    )
+    published = {key: mine[key] for key in ("graph", "data", "trace")}
+    return canonical(
+        {"run": plain(dataclasses.replace(run, hooks=())), "was": published, "where": about["environment"]}
     )
 
 
-def _judge(experiment: Experiment, folder: Path, label: str) -> str | None:
+def _judge(work: tuple[Experiment, Path, str]) -> Verdict:
+    experiment, folder, label = work
     published = publication.load(experiment.name, folder)
     about = next(arm for arm in published.about["arms"] if arm["label"] == label)
     return acts_otherwise(experiment, experiment.arm(label), about, published, environment.describe())
+
+
+def _state(experiment: Experiment, reasons: Sequence[str]) -> State:
+    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return State(name=experiment.name, word=STALE, why="; ".join(reasons[:3]) + more)
+
+
+def _state_of(experiment: Experiment, folder: Path, verdicts: Mapping[str, Verdict]) -> State:
+    reasons = [f"arm {label!r}: {verdict.stale}" for label, verdict in verdicts.items() if verdict.stale]
+    if reasons:
+        return _state(experiment, reasons)
+    published = publication.load(experiment.name, folder)
+    why = f"{len(verdicts)} arms build the same graphs, read the same data and retrace their first losses"
+    if undecided := [label for label, verdict in verdicts.items() if verdict.undecided]:
+        why += (
+            f", but for {len(undecided)} whose first losses rounding alone moves by more than "
+            f"{OTHER_ENVIRONMENT:g}, so that only the environment they were recorded in can retrace them: "
+            + ", ".join(undecided)
+        )
+    if other := environment.differences(published.about["environment"], environment.describe()):
+        why += f" (elsewhere: {'; '.join(other)})"
+    return State(name=experiment.name, word=FRESH, why=why)
 
 
 def asks_otherwise(experiment: Experiment, about: Mapping[str, Any]) -> list[str]:
@@ -127,8 +206,8 @@ def _arms_differ(now: list[dict], then: list[dict]) -> list[str]:
 
 def acts_otherwise(
     experiment: Experiment, arm: Arm, about: Mapping[str, Any], published: Published, here: Mapping
-) -> str | None:
-    """What today's code does differently for an arm; `None` where nothing shows.
+) -> Verdict:
+    """What today's code does differently for an arm.
 
     Args:
         experiment: Of the catalog.
@@ -137,6 +216,7 @@ def acts_otherwise(
         published: Everything published.
         here: Environment now.
     """
+    from zoo.experiments.run import fingerprints
     from zoo.experiments.training import Training, forget_graphs
 
     then = published.about["environment"]
@@ -144,30 +224,61 @@ def acts_otherwise(
     run = run_of(
         experiment, arm, about["trace"]["seed"], backend=then["backend"], rate=about["learning_rate"]
     )
-    training = Training(run, eager=True)
-    if training.graph != about["graph"]:
+    quick = about["runs"][0]["cpu_seconds"] <= QUICK_SECONDS
+    training = Training(run, eager=True) if arm.trains or quick else None
+    graph, images = (
+        (training.graph, training.images and training.images.sha256)
+        if training
+        else fingerprints(run.model, canonical(run.options), run.data)
+    )
+    if graph != about["graph"]:
         versions = f" (built with Keras {then['keras']}, now {here['keras']})"
-        return "the code builds another graph" + (versions if then["keras"] != here["keras"] else "")
-    if (training.images.sha256 if training.images else None) != about["data"]:
-        return "the images are others"
-    if then["backend"] != here["backend"]:
-        return None
+        return Verdict(
+            stale="the code builds another graph" + (versions if then["keras"] != here["keras"] else "")
+        )
+    if images != about["data"]:
+        return Verdict(stale="the images are others")
+    if then["backend"] != here["backend"] or training is None:
+        return Verdict()
     tolerance = OTHER_ENVIRONMENT if environment.differences(then, here) else SAME_ENVIRONMENT
     if not arm.trains:
-        quick = about["runs"][0]["cpu_seconds"] <= QUICK_SECONDS
-        return _measures_otherwise(training, arm, published, tolerance) if quick else None
-    for step, recorded in enumerate(about["trace"]["losses"][:RETRACED]):
-        before = math.nan if recorded is None else recorded
-        now = float(training.steps.train(*training.batch(step))[0])
-        if not _close(before, now, tolerance):
-            return (
-                f"the loss of step {step + 1} of seed {run.seed} was {before:.7g} and is {now:.7g}, "
-                f"more than {tolerance:g} apart"
-            )
-    return None
+        return Verdict(stale=_measures_otherwise(training, arm, published, tolerance))
+    recorded = [math.nan if loss is None else loss for loss in about["trace"]["losses"][:RETRACED]]
+    return _retraces_otherwise(training, recorded, tolerance)
 
 
-def _measures_otherwise(training: Any, arm: Arm, published: Published, tolerance: float) -> str | None:
+def _retraces_otherwise(training: "Training", recorded: Sequence[float], tolerance: float) -> Verdict:
+    """Retrace the first losses: operation by operation, which is quick, and where that will not do, compiled as then.
+
+    Operation by operation, sums are rounded otherwise than in the compiled step that was recorded, and a deep net at
+    a large rate turns another eighth digit into another third one within a step. So where the two part on this
+    machine, only the machine the losses were recorded on can tell rounding from another computation.
+    """
+    start, eager = training.state(), None
+    # A loop over rolled units compiles in no time and runs slowly by itself.
+    if not training.run.options.get("rolled"):
+        eager = training.losses(len(recorded))
+        if all(_close(before, now, tolerance) for before, now in zip(recorded, eager, strict=True)):
+            return Verdict()
+    training.restart(start, eager=False)
+    compiled = training.losses(len(recorded))
+    for step, (before, now) in enumerate(zip(recorded, compiled, strict=True)):
+        if _close(before, now, tolerance):
+            continue
+        if tolerance > SAME_ENVIRONMENT:
+            if eager is None:
+                training.restart(start, eager=True)
+                eager = training.losses(len(recorded))
+            if not _close(now, eager[step], tolerance):
+                return Verdict(undecided=True)
+        return Verdict(
+            stale=f"the loss of step {step + 1} of seed {training.run.seed} was {before:.7g} and is {now:.7g}, "
+            f"more than {tolerance:g} apart"
+        )
+    return Verdict()
+
+
+def _measures_otherwise(training: "Training", arm: Arm, published: Published, tolerance: float) -> str | None:
     before = {
         (row.metric, row.x): row.value
         for row in published.rows

@@ -150,8 +150,12 @@ def fingerprints(model: str | None, options: str, data: Dataset | None) -> tuple
     images = load(data) if data is not None else None
     if model is None:
         return None, images and images.sha256
+    import keras
+
     from zoo.experiments.fingerprint import graph_fingerprint
     from zoo.experiments.training import build_model
 
-    built = build_model(model, images=images, seed=0, **json.loads(options))
+    # A graph needs no weights, and to draw them is most of the time that a deep net takes to build.
+    with keras.StatelessScope(initialize_variables=False):
+        built = build_model(model, images=images, seed=0, **json.loads(options))
     return graph_fingerprint(built), images.sha256

@@ -1,5 +1,7 @@
 """A run in memory: built from its description, advanced an interval at a time, saved and restored whole."""
 
+import functools
+import gc
 import hashlib
 import math
 import time
@@ -32,8 +34,6 @@ def build_model(name: str, *, images: Images, seed: int, **options: Any) -> kera
     if ":" in name:
         make = measurements.resolve(name)
     else:
-        import functools
-
         import zoo
 
         make = functools.partial(zoo.build, name)
@@ -47,7 +47,15 @@ def forget_graphs() -> None:
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # it warns of retracing; each run traces its own steps, once
+    _keep_modules()
     keras.backend.clear_session()
+
+
+@functools.cache
+def _keep_modules() -> None:
+    """Take what is there for good, the modules, out of every later collection of garbage: it was most of its time."""
+    gc.collect()
+    gc.freeze()
 
 
 class Training:
@@ -89,6 +97,15 @@ class Training:
         if self._steps is None:
             self._steps = make_steps(self.model, self.run.recipe, self.total, eager=self.eager)
         return self._steps
+
+    def restart(self, state: dict[str, np.ndarray], *, eager: bool) -> None:
+        """Go back to a saved state, with steps made anew."""
+        self.eager, self._steps = eager, None
+        self.restore(state)
+
+    def losses(self, count: int) -> list[float]:
+        """The losses of the first steps, taken one by one and recorded nowhere."""
+        return [float(self.steps.train(*self.batch(step))[0]) for step in range(count)]
 
     @property
     def epoch(self) -> float:
