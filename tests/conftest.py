@@ -1,5 +1,6 @@
 """One setting for all tests: backend, threads, seeds; and what is left out on another backend."""
 
+import gc
 import os
 import random
 import sys
@@ -67,6 +68,12 @@ def pytest_collection_modifyitems(config, items):
         left_out = [item for item in items if item.get_closest_marker("tensorflow")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_collection_finish():
+    """What is imported by now stays: looking through it at every collection of garbage takes longer than many a test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

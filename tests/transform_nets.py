@@ -26,6 +26,10 @@ def application(name):
 def randomised(model, seed=0):
     """Give every variable of `model` a value that no default has, at a scale that keeps deep nets finite."""
     rng = np.random.default_rng(seed)
+    # Each addition multiplies the variance by one plus that of its branch, which goes with the fourth power of the
+    # scale of two kernels: more than a hundred additions grow as much as a hundred do.
+    additions = sum(isinstance(layer, layers.Add) for layer in model.layers)
+    scale = (100 / max(100, additions)) ** 0.25
     for variable in model.weights:
         name, shape = variable.path.rsplit("/", 1)[-1], tuple(variable.shape)
         if not keras.backend.is_float_dtype(variable.dtype):
@@ -34,7 +38,7 @@ def randomised(model, seed=0):
             value = rng.uniform(0.5, 1.5, shape)
         elif len(shape) > 1:
             fan_in = np.prod(shape[:-1]) if "depthwise" not in name else np.prod(shape[:-2])
-            value = rng.normal(0, np.sqrt(1 / fan_in), shape)
+            value = rng.normal(0, scale * np.sqrt(1 / fan_in), shape)
         else:
             value = rng.normal(0, 0.2, shape)
         variable.assign(value.astype("float32"))
