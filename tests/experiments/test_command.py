@@ -1,5 +1,4 @@
 import io
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -52,24 +51,10 @@ def test_an_unreachable_scheduler_is_said(capsys, monkeypatch):
     assert "no Dask scheduler answers at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
 
 
-def test_a_quick_run_on_another_data_set_answers_and_publishes_nothing(tmp_path):
-    """Through the script itself, as a reader gives it, in a folder that is not the repository."""
-    command = [sys.executable, ROOT / "scripts/reproduce.py", "run", "form", "--quick", "--dataset", "digits"]
-    environment = {**os.environ, "PYTHONWARNINGS": "default"}
-    done = subprocess.run(
-        [*command, "--seeds", "1", "--workers", "1"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=environment,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "form: 6 runs, about" in done.stdout
-    assert "equal to the bit in 1 of 1" in " ".join(done.stdout.split())
-    assert not (tmp_path / "docs").exists() and (tmp_path / "runs").is_dir()
-
-
 def test_a_dask_cluster_does_the_runs_of_a_whole_command(tmp_path):
+    """Through the script itself, as a reader gives it, in a folder that is not the repository; a quick run on
+    another data set answers and publishes nothing.
+    """
     pytest.importorskip("distributed")
     port = cluster.free_port()
     address = f"tcp://127.0.0.1:{port}"
@@ -87,7 +72,9 @@ def test_a_dask_cluster_does_the_runs_of_a_whole_command(tmp_path):
             [*command, "--seeds", "1", "--scheduler", address], cwd=tmp_path, capture_output=True, text=True
         )
     assert done.returncode == 0, done.stderr
+    assert "form: 6 runs, about" in done.stdout
     assert "equal to the bit in 1 of 1" in " ".join(done.stdout.split())
+    assert not (tmp_path / "docs").exists()
     runs = [RunFolder(tmp_path / "runs", folder.name) for folder in (tmp_path / "runs").iterdir()]
     results = [run for run in runs if run.result() is not None]
     assert len(results) == 6

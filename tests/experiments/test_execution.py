@@ -12,6 +12,7 @@ import pytest
 
 from tests.experiments import toys
 from tests.experiments.cluster import dask, dask_worker, free_port, wait_for
+from zoo.experiments import execution
 from zoo.experiments.execution import ExecutionError, Job, execute, pool
 from zoo.experiments.plan import run_of
 from zoo.experiments.results import RunFolder
@@ -46,8 +47,9 @@ def test_a_worker_that_dies_is_replaced_and_its_run_goes_on(tmp_path):
     assert set(begun(tmp_path / "marks")) == {0, 1}
 
 
-def test_runs_that_fail_are_named_and_the_others_are_done(tmp_path):
+def test_runs_that_fail_are_named_and_the_others_are_done(tmp_path, monkeypatch):
     """One raises an error, one kills every worker that tries it, whatever else is at work then."""
+    monkeypatch.setattr(execution, "ATTEMPTS", 2)  # a new worker takes seconds to start
     (good,) = jobs(tmp_path / "marks", seeds=(0,))
     (bad,) = jobs(tmp_path / "marks", seeds=(1,), hooks=(toys.hook("fails"),))
     (deadly,) = jobs(tmp_path / "marks", seeds=(2,), hooks=(toys.hook("die", when="interval"),))
