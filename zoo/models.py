@@ -41,8 +41,8 @@ def build(model: str, /, *, name: str | None = None, **options: Any) -> keras.Mo
             of the net. `activation` and `classifier_activation` take None as no activation (linear).
 
     Returns:
-        A Functional model: images (batch, height, width, channels) to (batch, classes), or to the last feature map
-        with `include_top=False`. Stock layers only, so a saved file loads without zoo (`rolled` models excepted).
+        A Functional model from images (batch, height, width, channels) to (batch, classes), or to the last feature
+        map with `include_top=False`. Stock layers only, so a saved file loads without zoo (`rolled` models excepted).
 
     Raises:
         TypeError: An unknown option, or an argument of a wrong type.

@@ -33,15 +33,14 @@ def activation_stats(model: keras.Model, x: Any, *, batch_size: int = 32) -> lis
     With $a$ the values behind the activation, over samples, pixels and channels, and $\bar a_c$ the mean of
     channel $c$ over samples and pixels, each row has
 
-    | key | value |
-    |---|---|
-    | `site` | name of the layer, behind the names of the models it is nested in; `name:2` for its second call
-    | | `activation`, `built_in` | name of the function; whether it is the `activation=` of another layer | |
-    `mean`, `std` | mean and standard deviation of $a$ | | `squared_mean` | mean over channels of $\bar a_c^2$
-    | | `zero_fraction` | fraction of $a$ that is exactly zero | | `saturated_fraction` | fraction where the
-    slope of the activation is below 0.01 in absolute value | | `dead_units`, `units` | channels (of a dense
-    layer: neurons) that are zero for all of `x`; all channels | | `before_mean`, `before_std`,
-    `before_squared_mean` | the same of the values in front of the activation |
+    - `site`: name of the layer, behind the names of the models it is nested in; `name:2` for its second call
+    - `activation`, `built_in`: name of the function; whether it is the `activation=` of another layer
+    - `mean`, `std`: mean and standard deviation of $a$
+    - `squared_mean`: mean over channels of $\bar a_c^2$
+    - `zero_fraction`: fraction of $a$ that is exactly zero
+    - `saturated_fraction`: fraction where the slope of the activation is below 0.01 in absolute value
+    - `dead_units`, `units`: channels (of a dense layer: neurons) that are zero for all of `x`; all channels
+    - `before_mean`, `before_std`, `before_squared_mean`: the same of the values in front of the activation
 
     All are numbers without unit. The slope is measured by a central difference; of softmax it is $a (1 - a)$,
     of log_softmax $1 - e^a$, and nan for other activations that mix channels.
@@ -52,8 +51,8 @@ def activation_stats(model: keras.Model, x: Any, *, batch_size: int = 32) -> lis
         batch_size: Samples computed at a time; bounds the memory.
 
     Returns:
-        One row per site, in the order of the computation. Sites are those of `zoo.sites`: built-in arguments,
-        activation layers and bare operations, in nested models too.
+        One row per site, in the order of the computation. Sites are built-in arguments, activation layers and bare
+        operations, in nested models too, as `zoo.sites` finds them.
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
@@ -107,7 +106,7 @@ def gradient_stats(model: keras.Model, x: Any, y: Any, loss: Any) -> list[dict[s
         loss: Name, function or `keras.losses.Loss`.
 
     Returns:
-        Rows in the order of the computation, the weights of a layer in front of the site behind it. Keys:
+        Rows in the order of the computation, the weights of a layer in front of the site behind it, with the keys
         `kind` ("site" or "weight"), `name` (of the site, or the path of the weight), `norm`, `rms`, `size`
         (number of entries).
 
@@ -193,7 +192,7 @@ def signal_propagation(model: keras.Model, x: Any, *, training: bool = True) -> 
             the moving statistics are still 0 and 1, so inference would show a net without normalisation.
 
     Returns:
-        One row per unit. Keys: `unit` (1 for the first), `name` (of the addition), `variance`,
+        One row per unit, with the keys `unit` (1 for the first), `name` (of the addition), `variance`,
         `squared_mean`, `branch_variance`, `branch_squared_mean`.
 
     Raises:

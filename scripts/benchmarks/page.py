@@ -131,7 +131,7 @@ TABLES = {
         "fastest": "fastest, ms",
         "slowest": "slowest, ms",
     },
-    "engine": {"what": "what", "seconds": "s", "ratio": "ratio"},
+    "engine": {"what": "what", "seconds": "s", "ratio": "speed, the reference = 1"},
     "imports": {"statement": "statement", "seconds": "s", "beyond_python_s": "s beyond starting Python"},
 }
 
@@ -169,7 +169,7 @@ def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
          over(depth(first, stock, 8), depth(first, rolled, 8))),
         ("the same at depth 110, stock Keras with XLA over rolled", None, "",
          over(depth(first, xla, 8, 110), depth(first, rolled, 8, 110))),
-        ("rolled, until the first step is done, less a step: depth 1001 over 164", 2, "<=",
+        ("rolled, building and compiling (first step less a later one): depth 1001 over 164", 2, "<=",
          over(overhead(1001), overhead(164))),
         ("peak memory at batch 32, resnet1001v2: rolled over separate layers", 0.5, "<=",
          over(depth("peak_gb", rolled, 32), depth("peak_gb", separate, 32))),
@@ -242,10 +242,19 @@ def _lines(rows: list[dict]) -> dict:
         {"arm": r["contender"], "x": float(r["depth"]), "y": float(r["until_first_step_s"])} for r in rows
     ]
     order = list(dict.fromkeys(value["arm"] for value in values))
-    legend = alt.Legend(title=None, orient="bottom", columns=3, labelLimit=260, symbolSize=500)
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        columns=3,
+        labelLimit=260,
+        symbolType="stroke",
+        symbolSize=500,
+        symbolStrokeWidth=2.5,
+        symbolOpacity=1,
+    )
     drawn = alt.Chart(
         alt.Data(values=values),
-        title="From building to the end of the first training step",
+        title="From building to the end of the first training step, batch 8",
         description="Seconds until the first training step of a pre-activation ResNet is done, batch 8, by depth.",
         width=520,
         height=300,
@@ -254,10 +263,10 @@ def _lines(rows: list[dict]) -> dict:
         x=alt.X(
             "x:Q",
             title="depth",
-            scale=alt.Scale(type="log"),
+            scale=alt.Scale(type="log", nice=False, padding=8),
             axis=alt.Axis(values=sorted({v["x"] for v in values})),
         ),
-        y=alt.Y("y:Q", title="seconds", scale=alt.Scale(type="log")),
+        y=alt.Y("y:Q", title="seconds", scale=alt.Scale(type="log", nice=False, padding=8)),
         color=alt.Color(
             "arm:N", sort=order, legend=legend, scale=alt.Scale(domain=order, range=PALETTE[: len(order)])
         ),

@@ -1,12 +1,16 @@
 """LaTeX to MathML at build time, so that a formula needs no script and no font from elsewhere.
 
-As a Markdown extension it also reads `$formula$`, which docstrings use.
+As a Markdown extension it also reads `$formula$` and, in a paragraph of its own, `$$formula$$`, which docstrings use.
 """
 
 from __future__ import annotations
 
+import re
+import xml.etree.ElementTree as etree
+
 from latex2mathml.converter import convert
 from markdown import Markdown
+from markdown.blockprocessors import BlockProcessor
 from markdown.extensions import Extension
 from markdown.inlinepatterns import InlineProcessor
 
@@ -36,11 +40,23 @@ class _Dollars(InlineProcessor):
         return placeholder, m.start(0), m.end(0)
 
 
+class _DoubleDollars(BlockProcessor):
+    PATTERN = re.compile(r"\s*\$\$(.+?)\$\$\s*", re.DOTALL)
+
+    def test(self, parent, block):
+        return self.PATTERN.fullmatch(block) is not None
+
+    def run(self, parent, blocks):
+        html = block(self.PATTERN.fullmatch(blocks.pop(0)).group(1))
+        etree.SubElement(parent, "p").text = self.parser.md.htmlStash.store(html)
+
+
 class Dollars(Extension):
-    """`$formula$` within a sentence."""
+    """`$formula$` within a sentence and `$$formula$$` by itself."""
 
     def extendMarkdown(self, md: Markdown) -> None:
-        """Register the pattern, before emphasis would read the underscores."""
+        """Register the patterns, before emphasis would read the underscores."""
+        md.parser.blockprocessors.register(_DoubleDollars(md.parser), "zoo-double-dollars", 95)
         md.inlinePatterns.register(_Dollars(_DOLLARS, md), "zoo-dollars", 185)
 
 

@@ -32,6 +32,9 @@ _REPRODUCE = {
 }
 
 
+WIDEST = 7  # columns that a page holds without scrolling
+
+
 def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: set[int] = frozenset()) -> str:
     """A captioned, headed table that scrolls by itself where the screen is narrower than it."""
     head = "".join(
@@ -178,7 +181,9 @@ def number(value: Any) -> str:
     """Four digits of a number; a dash where there is none."""
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+    return str(value)
 
 
 def proof(name: str, md: Markdown) -> str:
@@ -203,11 +208,20 @@ def proof(name: str, md: Markdown) -> str:
         numeric={1, 2, 3},
     )
     own = [figure for figure in data["spec"]["figures"] if figure["kind"] == "table"]
-    return "".join(_own(data[figure["name"] or "table_figure"], figure["title"]) for figure in own) + arms
+    tables = "".join(_own(data[figure["name"] or "table_figure"], figure["title"]) for figure in own)
+    return tables + (arms if any(arm["graph"] for arm in data["arms"]) else "")
 
 
 def _own(rows: list[dict[str, Any]], title: str) -> str:
     columns = list(dict.fromkeys(key for row in rows for key in row))
+    if len(columns) > WIDEST and len(rows) < len(columns):
+        first, *quantities = columns  # upright: a quantity a row
+        return table(
+            [first, *(str(row.get(first)) for row in rows)],
+            [[key, *(number(row.get(key)) for row in rows)] for key in quantities],
+            title,
+            numeric=set(range(1, len(rows) + 1)),
+        )
     numeric = {i for i, key in enumerate(columns) if isinstance(rows[0].get(key), (int, float))}
     return table(columns, [[number(row.get(key)) for key in columns] for row in rows], title, numeric=numeric)
 
@@ -243,7 +257,7 @@ def reproduce(name: str, md: Markdown) -> str:
         data["dataset"] = planned.data.name
     items = [
         ("Command", f"<code>{escape(str(command))}</code>"),
-        ("A smaller answer in two minutes", f"<code>{escape(str(command))} --quick</code>"),
+        ("A smaller answer", f"<code>{escape(str(command))} --quick</code>"),
     ]
     for key, heading in _REPRODUCE.items():
         if key in data:

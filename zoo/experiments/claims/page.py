@@ -27,7 +27,8 @@ seeds.
 | proven | follows from the definition, and the numbers agree for every seed |
 | holds here | the measured effect has the claimed sign, its interval excludes zero |
 | does not hold here | the measured effect has the other sign, or the claimed one is refuted |
-| no difference detected | the interval of at least one difference contains zero: at this scale |
+| holds in part | some of the differences have the claimed sign, the intervals of the others contain zero |
+| no difference detected | the intervals contain zero: at this scale |
 | not measurable at this scale | the runs do not get far enough to tell |
 | not yet measured here | no published run; the command makes one |
 """

@@ -17,10 +17,11 @@ from zoo.experiments.statistics import bootstrap_interval
 PROVEN = "proven"
 HOLDS = "holds here"
 FAILS = "does not hold here"
+IN_PART = "holds in part"
 NO_DIFFERENCE = "no difference detected"
 UNMEASURABLE = "not measurable at this scale"
 MISSING = "not yet measured here"
-VERDICTS = (PROVEN, HOLDS, FAILS, NO_DIFFERENCE, UNMEASURABLE, MISSING)
+VERDICTS = (PROVEN, HOLDS, IN_PART, FAILS, NO_DIFFERENCE, UNMEASURABLE, MISSING)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ class Pairs:
         metric: In which.
 
     The claim holds where every difference has the sign, fails where one has the other sign (or, for `not
-    lower`, where one is lower), and else no difference was detected, at least for some pair. Where a run
+    lower`, where one is lower), holds in part where some have the sign and for the others no difference was
+    detected, and else none was detected. Where a run
     diverged it is learning rates that were compared, and the claim is not measurable.
     """
 
@@ -130,6 +132,8 @@ class Pairs:
             verdict = HOLDS
         elif words == {"equal"}:
             verdict = FAILS
+        elif self.sign in words:
+            verdict = IN_PART
         else:
             verdict = NO_DIFFERENCE
         lost = {arm: numbers.diverged(arm) for pair in self.pairs for arm in pair}
