@@ -78,6 +78,7 @@
   for (let t = -TOP; t <= TOP; t += 3) {
     plot.append(svg("path", { class: "axis", d: `M0 ${sy(t)}H${WIDTH}` }), svg("text", { x: -5, y: sy(t) + 4, "text-anchor": "end" }, String(t).replace("-", "−")));
   }
+  plot.append(svg("text", { x: WIDTH - 4, y: sy(0) - 5, "text-anchor": "end" }, "x"), svg("text", { x: sx(0) + 5, y: 10 }, "output"));
   const clip = svg("clipPath", { id: "collapse-clip" }, svg("rect", { x: 0, y: 0, width: WIDTH, height: HEIGHT }));
   plot.append(clip, svg("g", { "clip-path": "url(#collapse-clip)" }, net, one, folds));
   const formula = h("p", { id: "collapse-formula" }), verdict = h("p", { class: "zoo-try-status", role: "status", id: "collapse-verdict" });

@@ -72,6 +72,7 @@
     for (const x of state.axis === "log" ? [1, 3, 10, 30, 100, last] : [1, 100, 200, last]) {
       plot.append(svg("path", { class: "axis", d: `M${sx(x)} 0V${HEIGHT}` }), svg("text", { x: sx(x), y: HEIGHT + 16, "text-anchor": "middle" }, x));
     }
+    plot.append(svg("text", { x: 4, y: 12 }, METRICS[state.metric]));
     plot.append(svg("text", { x: WIDTH / 2, y: HEIGHT + 32, "text-anchor": "middle" }, "residual unit (plain nets: layer), from the input"));
     const group = svg("g", { "clip-path": "url(#depth-clip)" });
     for (const [arm, points] of curves) {
@@ -96,7 +97,7 @@
       box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](arm); draw(); });
       const key = h("span", { class: "zoo-try-key" });
       key.style.borderTopColor = STYLE[arm][0];
-      key.style.borderTopStyle = STYLE[arm][1] ? "dashed" : "solid";
+      key.style.borderTopStyle = { "": "solid", "2 3": "dotted", "7 3": "dashed" }[STYLE[arm][1]];
       const cells = Object.keys(METRICS).map((metric) => at(metrics[metric], state.depth));
       const value = cells[Object.keys(METRICS).indexOf(state.metric)];
       if (value !== null && !state.hidden.has(arm)) found.push([value, arm]);

@@ -376,7 +376,7 @@
             h("button", { type: "button", class: "zoo-try-button", id: "lab-clear", onclick: clear }, "Clear"), " ",
             h("label", {}, eraser, " erase")))),
       h("div", {}, h("h3", {}, "2. The placement"), controls),
-      h("div", {}, h("h3", {}, "3. What the net says"), status, scores)),
+      h("div", { class: "zoo-lab-says" }, h("h3", {}, "3. What the net says"), status, scores)),
     h("h3", {}, "4. One pixel, followed"),
     h("p", { class: "zoo-try-note" }, "Click a pixel of a map below, or move with the arrow keys. Page up and page down change the map."),
     trace,

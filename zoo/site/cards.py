@@ -49,7 +49,10 @@ def table() -> str:
 def _timed() -> str:
     if not measured.milliseconds():
         return ""
-    return " Milliseconds are those of the machine on the Performance page, in batches; a dash: no weights are shipped."
+    return (
+        " Milliseconds are those of the machine on the Performance page, in batches. "
+        "A dash: no BatchNormalization in the net, or no weights shipped."
+    )
 
 
 def _symbol(name: str) -> str:

@@ -24,12 +24,7 @@ class Held:
     why: str
 
 
-SCALE = (
-    "Here: Fashion-MNIST at 8 x 8 or 14 x 14 pixels, a few thousand images, nets of a quarter of the width, "
-    "some "
-    "hundred "
-    "steps; there: CIFAR-10 or ImageNet, trained to the end."
-)
+SCALE = "A smaller task, and only the start of it."
 NOISE = "Five seeds of short runs cannot resolve the half point that separates the better variants there."
 
 
