@@ -178,3 +178,28 @@ def test_the_zoo_table_shows_what_was_measured():
         tested = [row for row in about["curve"] if row[0] == "test_accuracy"]
         assert measured.curve(name).count("<circle") == len(tested) > 1
         assert f"{100 * about['test_accuracy']:.1f} % at the end" in measured.curve(name)
+
+
+def test_long_tables_are_closed_and_short_ones_open(docs, md):
+    many = dict(DATA, comparisons=DATA["comparisons"] * (tables.LONGEST + 1))
+    many["comparisons"] = [dict(pair, runs=number) for number, pair in enumerate(many["comparisons"])]
+    (docs / "data/why.json").write_text(json.dumps(many))
+    shown = render(fences.results, "why", md)
+    assert f"<summary>The {tables.LONGEST + 1} paired differences</summary>" in shown
+    (docs / "data/why.json").write_text(json.dumps(DATA))
+    assert "paired differences</summary>" not in render(fences.results, "why", md)
+
+
+def test_a_wide_table_stands_upright(docs, md):
+    wide = {"arm": "a convolution", **{f"quantity {i}": float(i) for i in range(tables.WIDEST)}}
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, sums=[wide])))
+    shown = render(fences.proof, "why", md)
+    assert '<th scope="row">quantity 3</th><td class="zoo-number">3</td>' in shown
+
+
+def test_a_formula_of_its_own_is_read_in_docstrings():
+    html = markdown.markdown(
+        "Text\n\n$$a = b_1, \\qquad\n  c = b_2$$\n\nmore $x$", extensions=[maths.Dollars()]
+    )
+    assert "$" not in html
+    assert html.count("<math") == 2 and 'class="zoo-math"' in html

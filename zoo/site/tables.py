@@ -32,6 +32,7 @@ _REPRODUCE = {
 }
 
 
+LONGEST = 16  # rows of a table that is open when the page is
 WIDEST = 7  # columns that a page holds without scrolling
 
 
@@ -115,15 +116,27 @@ def results(name: str, md: Markdown) -> str:
     metrics = list(dict.fromkeys(arm["metric"] for arm in data["table"]))
     main = _MAIN_METRIC if _MAIN_METRIC in metrics else metrics[0]
     others = "".join(_arms(data, metric) for metric in metrics if metric != main)
+    pairs = data.get("comparisons", [])
+    compared = pairs if len(pairs) <= LONGEST else [pair for pair in pairs if pair["metric"] == main]
     parts = [_arms(data, main)]
-    parts += [_differences(data["comparisons"])] if data.get("comparisons") else []
+    if compared:
+        parts.append(_folded(f"The {len(compared)} paired differences", _differences(compared), len(compared)))
+    if rest := [pair for pair in pairs if pair not in compared]:
+        others += _differences(rest)
     if others:
-        parts.append(
-            f'<details class="zoo-more" data-search-exclude><summary>The other metrics</summary>{others}</details>'
-        )
+        parts.append(_more("The other metrics", others))
     parts += [_expectations(data["expectations"])] if data.get("expectations") else []
     parts.append(_grid(data["arms"]))
     return "".join(parts) + paper(name, md)
+
+
+def _more(summary: str, shown: str) -> str:
+    return f'<details class="zoo-more" data-search-exclude><summary>{summary}</summary>{shown}</details>'
+
+
+def _folded(summary: str, shown: str, rows: int) -> str:
+    """A table, closed where it is longer than a screen."""
+    return shown if rows <= LONGEST else _more(summary, shown)
 
 
 def _arms(data: dict[str, Any], metric: str) -> str:
@@ -209,7 +222,9 @@ def proof(name: str, md: Markdown) -> str:
     )
     own = [figure for figure in data["spec"]["figures"] if figure["kind"] == "table"]
     tables = "".join(_own(data[figure["name"] or "table_figure"], figure["title"]) for figure in own)
-    return tables + (arms if any(arm["graph"] for arm in data["arms"]) else "")
+    if not any(arm["graph"] for arm in data["arms"]):
+        return tables
+    return tables + _folded(f"What each of the {len(data['arms'])} arms is", arms, len(data["arms"]))
 
 
 def _own(rows: list[dict[str, Any]], title: str) -> str:
@@ -243,7 +258,7 @@ def _grid(arms: list[dict[str, Any]]) -> str:
     columns = ["arm", "rate tried", "seed", "training loss at the end", "rate chosen"]
     caption = "The grid of learning rates: short runs with seeds of their own; the lowest mean loss is taken"
     shown = table(columns, tried, caption, numeric={1, 2, 3, 4})
-    return f'<details class="zoo-more" data-search-exclude><summary>How each arm got its learning rate</summary>{shown}</details>'
+    return _more("How each arm got its learning rate", shown)
 
 
 def reproduce(name: str, md: Markdown) -> str:
