@@ -53,10 +53,11 @@ def test_verdicts():
             ("zoo", "32", "", "", "10"),
         )
     ]
-    _, table = page.targets({"depth": rows})
+    steps = [{"contender": "zoo, rolled", "depth": "1001", "batch": "32", "over_separate": "1.25"}]
+    _, table = page.targets({"depth": rows, "steps": steps})
     verdicts = {figure: (measured, reached) for figure, _, measured, reached in table}
     assert verdicts["peak memory at batch 32, resnet1001v2: rolled over separate layers"] == ("0.40", "yes")
-    assert verdicts["a later step of resnet1001v2, batch 8: rolled over separate layers"] == (
+    assert verdicts["a later step of resnet1001v2, batch 32, taken in turn: rolled over separate layers"] == (
         "1.25",
         "**no**",
     )

@@ -22,10 +22,26 @@
   const fitted = (spec, room) => {
     const panels = spec.facet?.column?.sort?.length ?? 1;
     if (spec.facet?.column) {
-      const columns = Math.max(1, Math.min(panels, Math.floor((room - 60) / 170)));
+      const most = Math.max(1, Math.min(panels, Math.floor((room - 60) / 170)));
+      const columns = panels === 4 && most === 3 ? 2 : most; // no row with one panel and two empty axes
       return { ...spec, facet: { ...spec.facet.column, header: { ...spec.facet.column.header } }, columns, spec: { ...spec.spec, width: Math.min(300, (room - 70) / columns - 22) } };
     }
     return typeof spec.width === "number" ? { ...spec, width: Math.max(160, Math.min(spec.width * 1.25, room - 90)) } : spec;
+  };
+
+  // A legend wider than the plot would shrink the whole picture: on a narrow screen it has fewer columns.
+  const narrowed = (spec, room) => {
+    const view = spec.spec ?? spec;
+    for (const { encoding } of view.layer ?? [view])
+      for (const legend of [encoding?.color?.legend, encoding?.strokeDash?.legend])
+        if (legend?.columns) legend.columns = Math.max(1, Math.min(legend.columns, Math.floor(room / 170)));
+    const letters = Math.floor(room / 8);
+    if (typeof spec.title === "string" && spec.title.length > letters)
+      spec.title = spec.title.split(" ").reduce((lines, word) => {
+        const last = lines.at(-1);
+        return last && last.length + word.length < letters ? [...lines.slice(0, -1), `${last} ${word}`] : [...lines, word];
+      }, []);
+    return spec;
   };
 
   const merge = (under, over) => {
@@ -88,7 +104,7 @@
       const { soft, ...config } = inks();
       const own = JSON.parse(JSON.stringify(spec).replace(GREY, soft));
       const room = figure.querySelector(".zoo-chart-view").clientWidth;
-      const themed = { ...fitted(highlighted(own), room), background: "transparent", config: merge(own.config ?? {}, config) };
+      const themed = { ...fitted(narrowed(highlighted(own), room), room), background: "transparent", config: merge(own.config ?? {}, config) };
       // 1: errors alone. Vega-Lite warns of its own layout, which a reader can do nothing about.
       figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", logLevel: 1 });
       // One picture with a name, as the static one: the rows are in the table beside it.

@@ -32,6 +32,8 @@ PALETTE = (
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 3], [5, 2, 2, 2, 2, 2])
 # It comes with vl-convert, so the widths of words do not depend on the fonts of a machine.
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+# Numbers of a logarithmic axis in one hand: plain where short, powers beyond.
+POWERS = "datum.value >= 1e4 || datum.value < 1e-3 ? format(datum.value, '.0e') : format(datum.value, '~g')"
 LARGEST = 40_000  # bytes of a specification
 POINTS = (200, 100, 60, 40, 25, 15, 8)
 
@@ -121,15 +123,18 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         discrete = figure.kind == "factor"
         whole_numbers = figure.kind != "series" and figure.x_scale == "linear"
         axis = alt.Axis(tickMinStep=1, format="~f") if whole_numbers else alt.Axis()
+        if figure.kind == "factor" and figure.x_scale == "log":
+            axis = alt.Axis(values=sorted({record["x"] for record in records}))
         nice = not discrete and figure.x_scale == "linear"
         x_scale = alt.Scale(type=figure.x_scale, zero=False, nice=nice, padding=8 if discrete else 0)
         x_title = figure.x_title or figure.x or "epoch"
         x = alt.X("x:Q", title=x_title, scale=x_scale, axis=axis)
-        y = alt.Y("y:Q", title=y_title, scale=y_scale)
+        y_axis = alt.Axis(labelExpr=POWERS) if figure.y_scale == "log" else alt.Axis()
+        y = alt.Y("y:Q", title=y_title, scale=y_scale, axis=y_axis)
         means, seeds = plain.transform_filter("datum.s == null"), plain.transform_filter("datum.s != null")
         layers = [
             means.mark_area(opacity=0.16).encode(
-                x=x, y=alt.Y("l:Q", title=y_title, scale=y_scale), y2="h:Q", color=colour
+                x=x, y=alt.Y("l:Q", title=y_title, scale=y_scale, axis=y_axis), y2="h:Q", color=colour
             ),
             seeds.mark_line(strokeWidth=0.7, opacity=0.45).encode(x=x, y=y, color=colour, detail="s:N"),
             means.mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=30) if discrete else False).encode(
@@ -143,8 +148,11 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         size = {"width": 300 if len(panels) > 1 else 460, "height": 260}
     if figure.baseline is not None:
         base = {"x": alt.X("base:Q")} if figure.kind == "dots" else {"y": alt.Y("base:Q")}
-        rule = plain.transform_calculate(base=repr(figure.baseline))
+        rule = plain.transform_aggregate(n="count()").transform_calculate(base=repr(figure.baseline))
         layers.append(rule.mark_rule(color=INK, strokeDash=[3, 3]).encode(**base))
+        if figure.baseline_label and figure.kind != "dots":
+            said = rule.mark_text(align="right", baseline="bottom", dx=-3, dy=-2, color=INK, font=FONT)
+            layers.append(said.encode(**base, x=alt.value("width"), text=alt.value(figure.baseline_label)))
     whole = alt.layer(*layers).properties(**size)
     if len(panels) > 1:
         header = alt.Header(labelColor=INK, labelFont=FONT, labelFontSize=12)
@@ -211,6 +219,7 @@ def _records(
             continue
         name = str(arm.factors.get(figure.colour, arm.label)) if figure.colour else arm.label
         panel = str(arm.factors.get(figure.panel, "")) if figure.panel else ""
+        panel += " layers" if figure.panel == "depth" else ""
         rows = [row for row in published.rows if row.arm == arm.label and row.metric == figure.metric]
         if not rows:
             continue

@@ -160,6 +160,12 @@ def _edge(source: Block, target: Block, columns, lanes, x, top) -> str:
     if columns[source.name] == 0:  # leaves the main path
         return _arrow([(x0, y0), (x0, y0 + 7), (x1, y0 + 7), (x1, y1)])
     side = x1 + _half(target) * (1 if x0 > x1 else -1)
+    below = [name for name in top if columns[name] == columns[source.name] and y0 <= top[name] < middle]
+    if below:  # straight down would run behind them, and seem to come from the last of them
+        towards = 1 if x1 > x0 else -1
+        out, height = x0 + towards * _half(source), y0 - _height(source) / 2
+        lane = out + towards * _LANE / 2
+        return _arrow([(out, height), (lane, height), (lane, middle), (side, middle)])
     if y0 <= middle:
         return _arrow([(x0, y0), (x0, middle), (side, middle)])
     return _arrow([(x0 - _half(source), y0 - _height(source) / 2), (side, middle)])

@@ -120,7 +120,9 @@ def results(name: str, md: Markdown) -> str:
     compared = pairs if len(pairs) <= LONGEST else [pair for pair in pairs if pair["metric"] == main]
     parts = [_arms(data, main)]
     if compared:
-        parts.append(_folded(f"The {len(compared)} paired differences", _differences(compared), len(compared)))
+        parts.append(
+            _folded(f"The {len(compared)} paired differences", _differences(compared), len(compared))
+        )
     if rest := [pair for pair in pairs if pair not in compared]:
         others += _differences(rest)
     if others:
@@ -216,6 +218,7 @@ def proof(name: str, md: Markdown) -> str:
                 (arm["data"] or "–")[:8],
             ]
             for arm in data["arms"]
+            if arm["graph"]
         ],
         "What each arm is. Equal fingerprints: equal graphs, equal data.",
         numeric={1, 2, 3},
@@ -285,7 +288,7 @@ def reproduce(name: str, md: Markdown) -> str:
             f'<a href="{link(md, f"data/{experiment}.{kind}")}">{experiment}.{kind}</a>'
             for kind in ("csv", "json")
         ]
-        items.append(("Published data and specification", ", ".join(files)))
+        items.append(("Data files", ", ".join(files)))
     else:
         items.append(("Published data", "none yet"))
     listed = "".join(f"<div><dt>{heading}</dt><dd>{value}</dd></div>" for heading, value in items)

@@ -68,10 +68,11 @@ def which(n: Numbers) -> tuple[str, str, str]:
         f"{n.mean_text('sigmoid, BN', 'train_accuracy')}. With normalisation, GELU less ReLU in test "
         f"accuracy: "
         f"{_less(n, 'gelu, BN', 'relu, BN')}.",
-        "A ranking of ReLU's relatives: their intervals overlap, and test accuracy after ten short epochs "
-        "is as much "
-        "about the start as about the end.",
-        "Depth: in four layers a squashing function loses little. A finer grid of learning rates: three "
+        f"A ranking of ReLU's relatives. ELU less ReLU is {_less(n, 'elu, no BN', 'relu, no BN')} without and "
+        f"{_less(n, 'elu, BN', 'relu, BN')} with normalisation; test accuracy after ten short epochs is as much about the "
+        "start as about the end. Nor that an activation is needed for these images: a net without any, "
+        f"{_less(n, 'none, no BN', 'relu, no BN')} against ReLU, has its max-pooling, which is no linear map.",
+        "Depth: in four layers tanh loses little. A finer grid of learning rates: three "
         "rates, "
         "each tuned on one seed, leave steps of a factor of four.",
     )
@@ -85,7 +86,7 @@ def norm_order(n: Numbers) -> tuple[str, str, str]:
         f"{_less(n, 'plain20, conv_act_norm', 'plain20, conv_norm_act')} in plain20. Normalising at all, in "
         f"plain20: "
         f"{_less(n, 'plain20, conv_norm_act', 'plain20, conv_act')}.",
-        "A law. In the literature the sign differs between two nets of the same authors, and here the nets "
+        "A law. In the literature the sign differs between two nets of the same benchmark, and here the nets "
         "are narrow "
         "and the runs short.",
         "Longer training, wider nets, another rate grid; and dropout or weight decay, which interact with "
@@ -112,13 +113,15 @@ def shortcut(n: Numbers) -> tuple[str, str, str]:
     """What on the shortcut?"""
     variants = (
         "scaled by 0, branch by 1",
+        "scaled by 0.5, branch by 1",
         "scaled by 0.5, branch by 0.5",
         "exclusive gate, bias -6",
+        "shortcut-only gate, bias 0",
         "shortcut-only gate, bias -6",
         "1x1 convolution",
         "dropout 0.5",
     )
-    parts = [f"{one} {_less(n, f'{one}, 56 layers', 'identity, 56 layers')}" for one in variants]
+    parts = [f"{one}: {_less(n, f'{one}, 56 layers', 'identity, 56 layers')}" for one in variants]
     return (
         f"Test accuracy at 56 layers less that of the identity: {'; '.join(parts)}.",
         "Test errors after full training: the nets have seen 8,000 images four times, and a variant that starts late may "
@@ -169,7 +172,8 @@ def thousand(n: Numbers) -> tuple[str, str, str]:
         for d in (65, 191, 1001)
     ]
     return (
-        f"Training loss after 200 steps, full pre-activation less original: {'; '.join(parts)}.",
+        f"Training loss after 200 steps, full pre-activation less original: {'; '.join(parts)}. At 1,001 layers the "
+        f"original is still close to guessing, {n.mean_text('original, 1001 layers', 'train_loss')} against ln 10 = 2.303.",
         "What a thousand layers are good for: 200 steps of 32 small images are the first minutes of a "
         "training that "
         "takes days. Three seeds.",
@@ -244,8 +248,9 @@ def head(n: Numbers) -> tuple[str, str, str]:
     return (
         f"{len(alike)} heads end with the same weights to the bit, in all five seeds: {'; '.join(alike)}. Keras on "
         "TensorFlow remembers the logits behind a softmax or sigmoid, and the cross-entropy goes back to them whatever "
-        "from_logits says (it warns). So two of the classic mistakes repair themselves, one of them by turning a "
-        "sigmoid into a softmax. A forgotten softmax does not: "
+        "from_logits says (it warns). So classic mistakes repair themselves, one of them by turning a sigmoid into a "
+        "softmax; and binary cross-entropy on logits, sigmoid or softmax is one and the same training, too. (A sigmoid head's "
+        "accuracy may differ in the last digit: sigmoids that saturate tie.) A forgotten softmax does not: "
         f"{_less(n, forgotten, reference)}. At a gap of 1,000 between the logits the loss of probabilities that come "
         f"from elsewhere stops at {number(n.at('probabilities from elsewhere, float32', 'loss', 1000))} with a gradient "
         f"of {number(n.at('probabilities from elsewhere, float32', 'gradient', 1000))}.",
