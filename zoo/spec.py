@@ -60,8 +60,7 @@ class ModelSpec:
         activation: What `keras.activations.get` takes, or a layer, cloned for each site.
         activated: `"all"` sites carry the activation, or only the `"last"` one (plain families).
         form: `"separate"` activation layers or the `"builtin"` argument.
-        ordering: `"full_pre_activation"`, `"original"` and the other `RESIDUAL_ORDERINGS`, or, of plain families,
-            `"conv_norm_act"` and the other `PLAIN_ORDERINGS`: the page All models lists every value.
+        ordering: One of `RESIDUAL_ORDERINGS`, such as `"original"`, or `PLAIN_ORDERINGS`; the page All models lists them.
         shortcut: What sits on the shortcut of a residual unit, one of `SHORTCUTS`.
         shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`.
         branch_scale: Factor on the residual branch under `shortcut="constant_scaling"`.
