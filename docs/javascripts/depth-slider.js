@@ -72,7 +72,8 @@
     for (const x of state.axis === "log" ? [1, 3, 10, 30, 100, last] : [1, 100, 200, last]) {
       plot.append(svg("path", { class: "axis", d: `M${sx(x)} 0V${HEIGHT}` }), svg("text", { x: sx(x), y: HEIGHT + 16, "text-anchor": "middle" }, x));
     }
-    plot.append(svg("text", { x: 4, y: 12 }, METRICS[state.metric]));
+    const gradient = state.metric === "gradient_norm"; // its curves begin high and end low, the others the other way
+    plot.append(svg("text", { x: gradient ? WIDTH - 4 : 4, y: 12, "text-anchor": gradient ? "end" : "start" }, METRICS[state.metric]));
     plot.append(svg("text", { x: WIDTH / 2, y: HEIGHT + 32, "text-anchor": "middle" }, "residual unit (plain nets: layer), from the input"));
     const group = svg("g", { "clip-path": "url(#depth-clip)" });
     for (const [arm, points] of curves) {

@@ -32,6 +32,7 @@ _REPRODUCE = {
 }
 
 
+LONG = 40  # characters of a cell
 LONGEST = 16  # rows of a table that is open when the page is
 WIDEST = 7  # columns that a page holds without scrolling
 
@@ -193,12 +194,13 @@ def _interval(row: dict[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """Four digits of a number; a dash where there is none."""
+    """Four digits of a number, the first of a long list of hashes; a dash where there is nothing."""
     if value is None:
         return "–"
     if isinstance(value, float):
         return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    return str(value)
+    first, *more = str(value).split(", ")
+    return f"{first} +{len(more)}" if len(str(value)) > LONG else str(value)
 
 
 def proof(name: str, md: Markdown) -> str:
