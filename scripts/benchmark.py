@@ -127,7 +127,6 @@ KEYS = (
     "source",
     "contender",
     "depth",
-    "steps",
     "batch",
     "statement",
     "transform",

@@ -70,15 +70,20 @@ def test_a_changed_default_cannot_hide(folder, monkeypatch):
     assert "arm 'trained': the code builds another graph" in state.why
 
 
-def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
+def scale_weights(monkeypatch, factor):
+    """Initial weights come out larger by a factor."""
     original = toys.net
 
     def scaled(*arguments, **options):
         model = original(*arguments, **options)
-        model.set_weights([weight * 1.01 for weight in model.get_weights()])
+        model.set_weights([weight * factor for weight in model.get_weights()])
         return model
 
     monkeypatch.setattr(toys, "net", scaled)
+
+
+def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
+    scale_weights(monkeypatch, 1.01)
     state = status(EXPERIMENT, folder)
     assert state.word == STALE
     assert "the loss of step 1 of seed 0 was" in state.why
@@ -116,14 +121,7 @@ def republished(folder, tmp_path, **environment):
 
 
 def test_elsewhere_three_digits_are_enough(folder, tmp_path, monkeypatch):
-    original = toys.net
-
-    def nearly(*arguments, **options):
-        model = original(*arguments, **options)
-        model.set_weights([weight * (1 + 1e-5) for weight in model.get_weights()])
-        return model
-
-    monkeypatch.setattr(toys, "net", nearly)
+    scale_weights(monkeypatch, 1 + 1e-5)
     assert status(EXPERIMENT, folder).word == STALE
     state = status(EXPERIMENT, republished(folder, tmp_path, processor="another"))
     assert state.word == FRESH and "processor was 'another'" in state.why
@@ -204,14 +202,7 @@ def test_elsewhere_what_rounding_moves_cannot_be_compared_and_is_named(
     elsewhere = republished(folder, tmp_path, processor="another")
     state = status(EXPERIMENT, elsewhere)
     assert state.word == FRESH and "rounding alone" not in state.why  # compiled, the losses agree
-    original = toys.net
-
-    def scaled(*arguments, **options):
-        model = original(*arguments, **options)
-        model.set_weights([weight * 1.01 for weight in model.get_weights()])
-        return model
-
-    monkeypatch.setattr(toys, "net", scaled)
+    scale_weights(monkeypatch, 1.01)
     arm = EXPERIMENT.arm("trained")
     about = next(
         each for each in publication.load("toy", elsewhere).about["arms"] if each["label"] == "trained"
@@ -220,7 +211,7 @@ def test_elsewhere_what_rounding_moves_cannot_be_compared_and_is_named(
         EXPERIMENT, arm, about, publication.load("toy", elsewhere), environment.describe()
     )
     assert verdict == freshness.Verdict(undecided=True)
-    told = freshness._state_of(EXPERIMENT, elsewhere, {"trained": verdict})
+    told = freshness._state_of(EXPERIMENT, publication.load("toy", elsewhere), {"trained": verdict})
     assert told.word == FRESH and told.why.split("retrace them: ")[1].startswith("trained (elsewhere")
 
 

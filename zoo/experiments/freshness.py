@@ -90,7 +90,8 @@ def statuses(
     """
     experiments = list(experiments)
     spoken: dict[str, State] = {}
-    asked: dict[str, dict[str, str]] = {}  # experiment -> arm -> key of the work that judges it
+    # experiment -> what is published of it, and arm -> key of the work that judges it
+    asked: dict[str, tuple[Published, dict[str, str]]] = {}
     work: dict[str, tuple[Experiment, Path, str]] = {}
     for experiment in experiments:
         try:
@@ -103,7 +104,8 @@ def statuses(
         if reasons := asks_otherwise(experiment, published.about):
             spoken[experiment.name] = _state(experiment, reasons)
             continue
-        asked[experiment.name] = keys = {}
+        keys: dict[str, str] = {}
+        asked[experiment.name] = published, keys
         for arm in experiment.arms:
             keys[arm.label] = _work_of(experiment, arm, published.about)
             work.setdefault(keys[arm.label], (experiment, folder, arm.label))
@@ -113,11 +115,11 @@ def statuses(
         if experiment.name in spoken:
             yield spoken[experiment.name]
             continue
-        keys = asked[experiment.name]
+        published, keys = asked[experiment.name]
         while not set(keys.values()) <= set(verdicts):
             key, verdict = next(results)
             verdicts[key] = verdict
-        yield _state_of(experiment, folder, {label: verdicts[key] for label, key in keys.items()})
+        yield _state_of(experiment, published, {label: verdicts[key] for label, key in keys.items()})
 
 
 def _work_of(experiment: Experiment, arm: Arm, about: Mapping[str, Any]) -> str:
@@ -150,11 +152,10 @@ def _state(experiment: Experiment, reasons: Sequence[str]) -> State:
     return State(name=experiment.name, word=STALE, why="; ".join(reasons[:3]) + more)
 
 
-def _state_of(experiment: Experiment, folder: Path, verdicts: Mapping[str, Verdict]) -> State:
+def _state_of(experiment: Experiment, published: Published, verdicts: Mapping[str, Verdict]) -> State:
     reasons = [f"arm {label!r}: {verdict.stale}" for label, verdict in verdicts.items() if verdict.stale]
     if reasons:
         return _state(experiment, reasons)
-    published = publication.load(experiment.name, folder)
     why = f"{len(verdicts)} arms build the same graphs, read the same data and retrace their first losses"
     if undecided := [label for label, verdict in verdicts.items() if verdict.undecided]:
         why += (
