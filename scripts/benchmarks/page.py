@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from zoo.experiments.figures import DASHES, FONT, INK, PALETTE, svg, themed
+from zoo.experiments.figures import DASHES, FONT, INK, LEGEND, PALETTE, svg, themed
 
 MISSING = "not measured"
 
@@ -249,16 +249,7 @@ def _lines(rows: list[dict]) -> dict:
         {"arm": r["contender"], "x": float(r["depth"]), "y": float(r["until_first_step_s"])} for r in rows
     ]
     order = list(dict.fromkeys(value["arm"] for value in values))
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        columns=3,
-        labelLimit=260,
-        symbolType="stroke",
-        symbolSize=500,
-        symbolStrokeWidth=2.5,
-        symbolOpacity=1,
-    )
+    legend = alt.Legend(**LEGEND, columns=3)
     drawn = alt.Chart(
         alt.Data(values=values),
         title="From building to the end of the first training step, batch 8",

@@ -34,6 +34,16 @@ DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 3], [5, 2, 2, 2, 2,
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 # Numbers of a logarithmic axis in one hand: plain where short, powers beyond.
 POWERS = "datum.value >= 1e4 || datum.value < 1e-3 ? format(datum.value, '.0e') : format(datum.value, '~g')"
+# Samples of line, long enough to show the dashes.
+LEGEND = {
+    "title": None,
+    "orient": "bottom",
+    "labelLimit": 260,
+    "symbolType": "stroke",
+    "symbolSize": 500,
+    "symbolStrokeWidth": 2.5,
+    "symbolOpacity": 1,
+}
 LARGEST = 40_000  # bytes of a specification
 POINTS = (200, 100, 60, 40, 25, 15, 8)
 
@@ -89,16 +99,7 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
     records, order, panels = _records(experiment, figure, published, points)
     colours = [PALETTE[i % len(PALETTE)] for i in range(len(order))]
     dashes = [list(DASHES[i % len(DASHES)]) for i in range(len(order))]
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        columns=_columns(order),
-        labelLimit=260,
-        symbolType="stroke",
-        symbolSize=500,
-        symbolStrokeWidth=2.5,
-        symbolOpacity=1,
-    )
+    legend = alt.Legend(**LEGEND, columns=_columns(order))
     colour = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), sort=order, legend=legend)
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=order, range=dashes), sort=order, legend=legend)
     y_scale = alt.Scale(type=figure.y_scale, zero=False, nice=figure.y_scale == "linear")

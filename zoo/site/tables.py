@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from typing import Any
 
@@ -32,7 +33,7 @@ _REPRODUCE = {
 }
 
 
-LONG = 40  # characters of a cell
+_HASHES = re.compile(r"[0-9a-f]{8}(, [0-9a-f]{8})+")
 LONGEST = 16  # rows of a table that is open when the page is
 WIDEST = 7  # columns that a page holds without scrolling
 
@@ -194,13 +195,13 @@ def _interval(row: dict[str, Any]) -> str:
 
 
 def number(value: Any) -> str:
-    """Four digits of a number, the first of a long list of hashes; a dash where there is nothing."""
+    """Four digits of a number, the first of a list of hashes; a dash where there is nothing."""
     if value is None:
         return "–"
     if isinstance(value, float):
         return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
-    first, *more = str(value).split(", ")
-    return f"{first} +{len(more)}" if len(str(value)) > LONG else str(value)
+    text = str(value)
+    return f"{text[:8]} +{text.count(',')}" if _HASHES.fullmatch(text) else text
 
 
 def proof(name: str, md: Markdown) -> str:
