@@ -17,6 +17,7 @@ from zoo.experiments.claims.readings import READINGS, reading, unread
 from zoo.experiments.claims.rules import (
     FAILS,
     HOLDS,
+    IN_PART,
     MISSING,
     NO_DIFFERENCE,
     PROVEN,
@@ -28,6 +29,7 @@ from zoo.experiments.claims.rules import (
     Facts,
     Pairs,
     Slower,
+    Within,
     judge,
 )
 from zoo.experiments.claims.sentences import CLAIMS
@@ -136,6 +138,21 @@ class TestSlower:
         assert self.judged([(2, 0.3), (3, 0.6)], times=6).verdict == UNMEASURABLE
 
 
+class TestWithin:
+    """A difference that was not detected need not be small: what counts is where its interval ends."""
+
+    @pytest.mark.parametrize("margin, verdict", [(0.2, HOLDS), (0.05, FAILS), (0.105, UNMEASURABLE)])
+    def test_verdict(self, margin, verdict):
+        rule = Within(pairs=(("a", "b"),), margin=margin)
+        assert rule(numbers({"a": HIGH, "b": LOW})).verdict == verdict
+
+    def test_in_part(self):
+        data = numbers({"a": HIGH, "b": HIGH, "c": MIXED})
+        evidence = Within(pairs=(("a", "b"), ("a", "c")), margin=0.005)(data)
+        assert evidence.verdict == IN_PART
+        assert evidence.summary == "1 of 2 intervals lie within 0.5 points, the others reach beyond"
+
+
 def test_bits():
     rule = Bits(pairs=(("a", "b"),), true=PROVEN, false=FAILS)
     assert rule(numbers({"a": HIGH, "b": HIGH})).verdict == PROVEN
@@ -241,3 +258,11 @@ def test_published_json_is_what_the_rules_read():
     for name in MEASURED:
         about = json.loads((DATA / f"{name}.json").read_text())
         assert {"label", "learning_rate", "runs"} <= set(about["arms"][0])
+
+
+def test_the_growth_per_layer_that_the_page_on_depth_names_is_the_published_one():
+    gradients = Numbers(publication.load("signal", DATA)).series("plain, BN", "gradient_norm").values()
+    per_layer = [points[0][1] ** (1 / (points[-1][0] - points[0][0])) for points in gradients]
+    assert f"{min(per_layer):.2f} to {max(per_layer):.2f} per layer" == "1.16 to 1.17 per layer"
+    page = (ROOT / "docs/questions/depth.md").read_text()
+    assert f"{min(per_layer):.2f} to {max(per_layer):.2f} per layer" in page

@@ -44,7 +44,8 @@ class ActivationMonitor(keras.callbacks.Callback):
     Example:
         >>> import keras, numpy as np
         >>> from zoo.callbacks import ActivationMonitor
-        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu", name="fc")])
+        >>> fc = keras.layers.Dense(2, activation="relu", name="fc")
+        >>> model = keras.Sequential([keras.Input((3,)), fc])
         >>> model.compile("sgd", "mse")
         >>> x, y = np.ones((4, 3)), np.ones((4, 2))
         >>> monitor = ActivationMonitor(x, csv_path="activations.csv")

@@ -40,7 +40,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         >>> import numpy as np
         >>> from zoo.normalization import BatchNormalization
         >>> layer = BatchNormalization(momentum=0.9, epsilon=1e-5)
-        >>> layer(np.ones((2, 4, 4, 3), "float32"), training=True).shape == (2, 4, 4, 3)
+        >>> x = np.ones((2, 4, 4, 3), "float32")
+        >>> layer(x, training=True).shape == (2, 4, 4, 3)
         True
     """
 

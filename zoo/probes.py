@@ -66,7 +66,8 @@ def activation_stats(model: keras.Model, x: Any, *, batch_size: int = 32) -> lis
     Example:
         >>> import keras, numpy as np
         >>> from zoo.probes import activation_stats
-        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="relu", name="fc")])
+        >>> fc = keras.layers.Dense(2, activation="relu", name="fc")
+        >>> model = keras.Sequential([keras.Input((3,)), fc])
         >>> model.set_weights([np.zeros((3, 2)), np.array([1.0, -1.0])])
         >>> row, = activation_stats(model, np.ones((5, 3), "float32"))
         >>> row["site"], row["mean"], row["dead_units"], row["units"]
@@ -121,7 +122,8 @@ def gradient_stats(model: keras.Model, x: Any, y: Any, loss: Any) -> list[dict[s
     Example:
         >>> import keras, numpy as np
         >>> from zoo.probes import gradient_stats
-        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, activation="relu", name="fc")])
+        >>> fc = keras.layers.Dense(1, activation="relu", name="fc")
+        >>> model = keras.Sequential([keras.Input((1,)), fc])
         >>> model.set_weights([np.array([[2.0]]), np.array([0.0])])
         >>> rows = gradient_stats(model, np.ones((1, 1)), np.zeros((1, 1)), "mse")
         >>> [(row["kind"], row["norm"]) for row in rows]

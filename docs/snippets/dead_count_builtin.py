@@ -6,7 +6,12 @@ import zoo
 
 images = np.random.default_rng(0).random((32, 28, 28, 1), dtype="float32")
 # --8<-- [start:code]
-model = zoo.build("convnet2", input_shape=(28, 28, 1), form="builtin", ordering="conv_act")
+model = zoo.build(
+    "convnet2",
+    input_shape=(28, 28, 1),
+    form="builtin",
+    ordering="conv_act",
+)
 rows = zoo.probes.activation_stats(model, images)
 dead = sum(row["dead_units"] for row in rows)
 # --8<-- [end:code]

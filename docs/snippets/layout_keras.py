@@ -6,7 +6,12 @@ import numpy as np
 import zoo
 
 # --8<-- [start:code]
-model = zoo.build("resnet50v2", layout="keras", input_shape=(64, 64, 3), classes=1000)
+model = zoo.build(
+    "resnet50v2",
+    layout="keras",
+    input_shape=(64, 64, 3),
+    classes=1000,
+)
 theirs = keras.applications.ResNet50V2(weights=None, input_shape=(64, 64, 3))
 assert [w.path for w in model.weights] == [w.path for w in theirs.weights]
 theirs.set_weights(model.get_weights())

@@ -10,6 +10,7 @@ branch = keras.layers.Activation("relu")(branch)
 branch = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(branch)
 branch = keras.layers.BatchNormalization()(branch)
 x = keras.layers.Add()([branch, x])
-x = keras.layers.Activation("relu")(x)  # on the shortcut path: nothing passes below zero
+# On the shortcut path: nothing passes below zero.
+x = keras.layers.Activation("relu")(x)
 # --8<-- [end:code]
 assert keras.Model(inputs, x).output.shape == (None, 8, 8, 16)

@@ -4,7 +4,13 @@ import keras
 
 inputs = keras.Input((28, 28, 1))
 # --8<-- [start:code]
-x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="conv")(inputs)
+x = keras.layers.Conv2D(
+    16,
+    3,
+    padding="same",
+    activation="relu",
+    name="conv",
+)(inputs)
 # --8<-- [end:code]
 outputs = keras.layers.GlobalAveragePooling2D()(x)
 model = keras.Model(inputs, outputs)

@@ -5,8 +5,9 @@ import keras
 x = inputs = keras.Input((8, 8, 16))
 branch = keras.layers.Conv2D(16, 3, padding="same")(x)
 # --8<-- [start:code]
-gate = keras.layers.Conv2D(16, 1, activation="sigmoid", bias_initializer=keras.initializers.Constant(-6.0))(x)
-shortcut = keras.layers.Multiply()([x, 1 - gate])
+bias = keras.initializers.Constant(-6.0)
+gate = keras.layers.Conv2D(16, 1, activation="sigmoid", bias_initializer=bias)
+shortcut = keras.layers.Multiply()([x, 1 - gate(x)])
 x = keras.layers.Add()([branch, shortcut])
 # --8<-- [end:code]
 assert keras.Model(inputs, x).output.shape == (None, 8, 8, 16)

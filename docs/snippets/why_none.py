@@ -8,7 +8,8 @@ model = keras.Sequential(
         keras.Input((28, 28, 1)),
         keras.layers.Conv2D(16, 3),
         keras.layers.Conv2D(16, 3),
-        keras.layers.Conv2D(16, 3),  # the map from image to here is one 7x7 convolution
+        keras.layers.Conv2D(16, 3),
+        # The map from image to here is one 7x7 convolution.
         keras.layers.GlobalAveragePooling2D(),
         keras.layers.Dense(10),
     ]

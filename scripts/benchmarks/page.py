@@ -342,6 +342,6 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [
         [head[i] or "note" for i in keep],
         ["---"] * len(keep),
-        *([row[i] for i in keep] for row in rows),
+        *([row[i] or "–" for i in keep] for row in rows),
     ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

@@ -66,6 +66,7 @@ def _row(name, count, seconds, flops, peak):
         "times_a_step": count,
         "seconds_each": seconds,
         "seconds_a_step": seconds * count,
-        "gflops_per_s": flops / seconds / 1e9,
-        "share_of_peak": flops / seconds / peak,
+        # Normalisation, ReLU and addition multiply no matrices: no rate, which is not a rate of zero.
+        "gflops_per_s": flops / seconds / 1e9 if flops else None,
+        "share_of_peak": flops / seconds / peak if flops else None,
     }

@@ -45,6 +45,18 @@ def test_each_page_has_one_heading_of_the_first_rank(pages):
     assert {name: page.headings for name, page in pages.items() if page.headings != 1} == {}
 
 
+def test_no_marker_of_the_source_is_left_in_a_page(site):
+    left = []
+    for name in site.pages:
+        text = (site.folder / name).read_text()
+        shown = re.sub(r"<(pre|code|script|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+        for marker in ("--8<", "--8 <", "--8&lt;", "--8 &lt;", "$$", "```", ":::"):
+            # Snippets are included in code as well, formulas and fences are not.
+            if marker in (text if marker.startswith("--8") else shown):
+                left.append(f"{name}: {marker}")
+    assert not left
+
+
 def test_internal_links_and_anchors_are_sound(site, pages):
     broken = []
     for name, page in pages.items():

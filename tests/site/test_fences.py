@@ -98,7 +98,7 @@ def test_what_is_not_published_says_so(fence, docs, md):
 
 def test_the_paper_is_shown_once_a_page_and_as_the_papers(docs, md):
     first = render(fences.results, "ordering", md)
-    assert first.count("<caption>Reported by others, not measured here") == 1
+    assert first.count("<caption><span>Reported by others, not measured here") == 1
     assert "<td>6.37</td>" in first
     assert "Reported by others" not in render(fences.paper, "ordering", md)
     assert "Reported by others" in render(fences.paper, "ordering", markdown.Markdown())
@@ -202,4 +202,21 @@ def test_a_formula_of_its_own_is_read_in_docstrings():
         "Text\n\n$$a = b_1, \\qquad\n  c = b_2$$\n\nmore $x$", extensions=[maths.Dollars()]
     )
     assert "$" not in html
-    assert html.count("<math") == 2 and 'class="zoo-math"' in html
+    # The two formulas stand apart, so that a narrow screen shows one below the other.
+    assert html.count("<math") == 3 and html.count('class="zoo-math"') == 2
+
+
+def test_a_question_is_answered_in_words_and_a_number_stays_one(docs, md):
+    rows = [{"arm": a, "equal to the bit": e, "largest difference": e} for a, e in (("max", 1.0), ("mean", 0.0))]
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, sums=rows)))
+    shown = render(fences.proof, "why", md)
+    assert '<th scope="row">max</th><td class="zoo-number">yes</td><td class="zoo-number">1</td>' in shown
+    assert '<th scope="row">mean</th><td class="zoo-number">no</td><td class="zoo-number">0</td>' in shown
+
+
+def test_no_interval_is_one_dash(docs, md):
+    pair = dict(DATA["comparisons"][0], difference=None, low=None, high=None)
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[pair])))
+    shown = render(fences.results, "why", md)
+    assert "– to –" not in shown
+    assert shown.count('<td class="zoo-number">–</td>') == 2

@@ -12,7 +12,7 @@ from typing import Any
 
 from zoo.experiments.publication import Observation, Published
 from zoo.experiments.results import write_atomically
-from zoo.experiments.spec import Experiment, Figure
+from zoo.experiments.spec import Arm, Experiment, Figure
 from zoo.experiments.statistics import bootstrap_interval
 
 FOLDER = Path("docs/figures")
@@ -96,9 +96,11 @@ def chart(experiment: Experiment, figure: Figure, published: Published) -> dict[
 def _chart(experiment: Experiment, figure: Figure, published: Published, points: int) -> dict[str, Any]:
     import altair as alt
 
-    records, order, panels = _records(experiment, figure, published, points)
-    colours = [PALETTE[i % len(PALETTE)] for i in range(len(order))]
-    dashes = [list(DASHES[i % len(DASHES)]) for i in range(len(order))]
+    records, shown, panels = _records(experiment, figure, published, points)
+    order = list(shown.values())
+    places = _places(experiment, figure, list(shown))
+    colours = [PALETTE[i % len(PALETTE)] for i in places]
+    dashes = [list(DASHES[i % len(DASHES)]) for i in places]
     legend = alt.Legend(**LEGEND, columns=_columns(order))
     colour = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), sort=order, legend=legend)
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=order, range=dashes), sort=order, legend=legend)
@@ -206,8 +208,8 @@ def _columns(order: list[str]) -> int:
 
 def _records(
     experiment: Experiment, figure: Figure, published: Published, points: int
-) -> tuple[list[dict], list[str], list[str]]:
-    """Data of a chart: one record a seed and place, and one a mean; the names in the legend; the panels."""
+) -> tuple[list[dict], dict[str, str], list[str]]:
+    """Data of a chart: one record a seed and place, and one a mean; name -> words of the legend; the panels."""
     chosen = [arm for arm in experiment.arms if not figure.arms or arm.label in figure.arms]
     diverged = {
         about["label"]: sum(run["status"] == "diverged" for run in about["runs"])
@@ -218,7 +220,7 @@ def _records(
     for arm in chosen:
         if figure.kind == "factor" and figure.x not in arm.factors:
             continue
-        name = str(arm.factors.get(figure.colour, arm.label)) if figure.colour else arm.label
+        name = _name(figure, arm)
         panel = str(arm.factors.get(figure.panel, "")) if figure.panel else ""
         panel += " layers" if figure.panel == "depth" else ""
         rows = [row for row in published.rows if row.arm == arm.label and row.metric == figure.metric]
@@ -249,8 +251,22 @@ def _records(
             records += [{**where, "x": _four(x), "y": _four(y), "s": seed} for x, y in kept]
             if kept and len(kept) < len(values) and not all(math.isfinite(y) for _, y in values):
                 records[-1]["e"] = 1
-    order = list(dict.fromkeys(label[name] for name, _ in lines))
-    return records, order, list(dict.fromkeys(panel for _, panel in lines))
+    return records, label, list(dict.fromkeys(panel for _, panel in lines))
+
+
+def _name(figure: Figure, arm: Arm) -> str:
+    """What a line is called; a number alone would say nothing, so its factor stands before it."""
+    value = arm.factors.get(figure.colour, arm.label) if figure.colour else arm.label
+    return value if isinstance(value, str) else f"{figure.colour} {value:g}"
+
+
+def _places(experiment: Experiment, figure: Figure, names: list[str]) -> list[int]:
+    """Which colour each name has: a value of a factor the same in every chart of the experiment."""
+    if not figure.colour:
+        return list(range(len(names)))
+    everyone = list(dict.fromkeys(_name(figure, arm) for arm in experiment.arms if figure.colour in arm.factors))
+    everyone += [name for name in names if name not in everyone]
+    return [everyone.index(name) for name in names]
 
 
 def _last(rows: list[Observation]) -> Iterable[Observation]:

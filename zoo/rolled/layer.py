@@ -65,8 +65,11 @@ class RolledUnits(keras.layers.Layer):
         >>> import keras
         >>> from zoo.rolled import RolledUnits
         >>> x = keras.Input((8, 8, 4))
-        >>> y = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(x)
-        >>> run = RolledUnits(keras.Model(x, y), units=[f"unit{i}_" for i in range(100)])
+        >>> y = keras.layers.Conv2D(
+        ...     4, 3, padding="same", activation="relu", name="conv"
+        ... )(x)
+        >>> units = [f"unit{i}_" for i in range(100)]
+        >>> run = RolledUnits(keras.Model(x, y), units=units)
         >>> run.build((None, 8, 8, 4))
         >>> run.weights[0].shape
         (100, 3, 3, 4, 4)

@@ -38,8 +38,8 @@ def table() -> str:
     drawings = "".join(_symbol(name) for name in sorted({_diagram(model) for model in models}))
     return (
         '<div class="zoo-models"><div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="All models">'
-        f'<table class="zoo-rows" data-sortable><caption>{len(models)} models. Parameters include moving statistics; FLOPs '
-        f"count a multiply-add as two, for one picture of the size on the card.{_timed()}</caption>"
+        f'<table class="zoo-rows" data-sortable><caption><span>{len(models)} models. Parameters include moving statistics; FLOPs '
+        f"count a multiply-add as two, for one picture of the size on the card.{_timed()}</span></caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         f'<svg class="zoo-drawings" data-search-exclude aria-hidden="true">{drawings}</svg>'
         f'<h2 id="cards">Cards</h2><section class="zoo-cards" aria-labelledby="cards" data-search-exclude>{cards}</section></div>'
@@ -160,7 +160,7 @@ def options() -> str:
     return (
         '<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="Families and options">'
         '<table class="zoo-rows">'
-        "<caption>Which family takes which value. A refusal is an error that gives this reason.</caption>"
+        "<caption><span>Which family takes which value. A refusal is an error that gives this reason.</span></caption>"
         f'<thead><tr><th scope="col">option</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody>'
         "</table></div>"
         f'<details class="zoo-more" data-search-exclude><summary>The {len(notes)} reasons</summary><ol>{listed}</ol></details>'

@@ -130,6 +130,12 @@ def diagrams() -> dict[str, tuple]:
     for ordering in RESIDUAL_ORDERINGS:
         options = {"ordering": ordering}
         made[f"unit-{ordering}"] = ("resnet14", options, stage("stage1_unit2_"), f"Residual unit, {ordering}")
+        made[f"bottleneck-{ordering}"] = (
+            "resnet20",
+            {**options, "block": "bottleneck"},
+            stage("stage1_unit2_"),
+            f"Bottleneck unit, {ordering}",
+        )
         made[f"projection-{ordering}"] = (
             "resnet14",
             {**options, "shortcut": "projection"},

@@ -21,9 +21,15 @@ _LONG = 25  # characters of LaTeX, well below what a screen of 360 pixels holds
 
 
 def block(latex: str) -> str:
-    """A formula on a line of its own; it scrolls by itself where the screen is narrower than it."""
-    formula = convert(latex.strip(), display="block")
-    return f'<div class="zoo-math" tabindex="0" role="group" aria-label="formula">{formula}</div>'
+    """A formula on a line of its own; it scrolls by itself where the screen is narrower than it.
+
+    Formulas parted by a double quad stand side by side where there is room, else below each other.
+    """
+    formulas = "".join(
+        f'<div class="zoo-math" tabindex="0" role="group" aria-label="formula">{convert(part, display="block")}</div>'
+        for part in map(str.strip, latex.split(r"\qquad"))
+    )
+    return f'<div class="zoo-math-row">{formulas}</div>'
 
 
 def inline(latex: str) -> str:

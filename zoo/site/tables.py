@@ -50,7 +50,7 @@ def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: s
         body.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
     return (
         f'<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="{escape(caption)}">'
-        f'<table class="zoo-rows"><caption>{escape(caption)}</caption>'
+        f'<table class="zoo-rows"><caption><span>{escape(caption)}</span></caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
@@ -191,6 +191,8 @@ def _expectations(expected: list[dict[str, str]]) -> str:
 
 
 def _interval(row: dict[str, Any]) -> str:
+    if row["low"] is None and row["high"] is None:
+        return "–"
     return f"{number(row['low'])} to {number(row['high'])}"
 
 
@@ -239,12 +241,18 @@ def _own(rows: list[dict[str, Any]], title: str) -> str:
         first, *quantities = columns  # upright: a quantity a row
         return table(
             [first, *(str(row.get(first)) for row in rows)],
-            [[key, *(number(row.get(key)) for row in rows)] for key in quantities],
+            [[key, *(_own_cell(key, row.get(key)) for row in rows)] for key in quantities],
             title,
             numeric=set(range(1, len(rows) + 1)),
         )
     numeric = {i for i, key in enumerate(columns) if isinstance(rows[0].get(key), (int, float))}
-    return table(columns, [[number(row.get(key)) for key in columns] for row in rows], title, numeric=numeric)
+    return table(columns, [[_own_cell(key, row.get(key)) for key in columns] for row in rows], title, numeric=numeric)
+
+
+def _own_cell(quantity: str, value: Any) -> str:
+    """A number, or a word where the quantity is a question: `equal to the bit`, `same graph as keras`."""
+    question = quantity.startswith(("equal to ", "same graph ", "default is "))
+    return {0: "no", 1: "yes"}.get(value, number(value)) if question else number(value)
 
 
 def _grid(arms: list[dict[str, Any]]) -> str:

@@ -99,7 +99,8 @@ def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray
         >>> import keras, numpy as np
         >>> from zoo.transforms import affine_map
         >>> from keras import layers
-        >>> model = keras.Sequential([keras.Input((4, 4, 1)), layers.Conv2D(2, 3), layers.Flatten()])
+        >>> parts = [layers.Conv2D(2, 3), layers.Flatten()]
+        >>> model = keras.Sequential([keras.Input((4, 4, 1)), *parts])
         >>> matrix, offset = affine_map(model)
         >>> x = np.ones((1, 4, 4, 1), "float32")
         >>> bool(np.allclose(matrix @ x.ravel() + offset, model(x)[0], atol=1e-6))

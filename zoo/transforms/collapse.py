@@ -91,8 +91,9 @@ def collapse_linear(model: keras.Model) -> keras.Model:
         >>> from keras import layers
         >>> from zoo.transforms import collapse_linear
         >>> stack = [layers.Conv2D(4, 3, name=f"conv{i}") for i in (1, 2, 3)]
-        >>> model = collapse_linear(keras.Sequential([keras.Input((16, 16, 3)), *stack]))
-        >>> [(layer.name, layer.kernel_size) for layer in model.layers]
+        >>> model = keras.Sequential([keras.Input((16, 16, 3)), *stack])
+        >>> short = collapse_linear(model)
+        >>> [(layer.name, layer.kernel_size) for layer in short.layers]
         [('conv3', (7, 7))]
     """
     found = graphs(model)

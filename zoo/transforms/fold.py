@@ -82,7 +82,11 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
         >>> import keras
         >>> from keras import layers
         >>> from zoo.transforms import fold_batchnorm
-        >>> parts = [layers.Conv2D(4, 3, name="conv"), layers.BatchNormalization(name="norm"), layers.ReLU()]
+        >>> parts = [
+        ...     layers.Conv2D(4, 3, name="conv"),
+        ...     layers.BatchNormalization(name="norm"),
+        ...     layers.ReLU(),
+        ... ]
         >>> result = fold_batchnorm(keras.Sequential([keras.Input((8, 8, 3)), *parts]))
         >>> result.folded, result.kept
         (('norm',), {})

@@ -38,7 +38,8 @@ def fuse_activations(model: keras.Model) -> keras.Model:
         >>> import keras
         >>> from zoo.transforms import fuse_activations
         >>> from keras import layers
-        >>> model = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="fc"), layers.ReLU()])
+        >>> parts = [layers.Dense(2, name="fc"), layers.ReLU()]
+        >>> model = keras.Sequential([keras.Input((4,)), *parts])
         >>> fuse_activations(model).get_layer("fc").activation.__name__
         'relu'
     """

@@ -36,7 +36,8 @@ def split_activations(model: keras.Model) -> keras.Model:
     Example:
         >>> import keras
         >>> from zoo.transforms import split_activations
-        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, activation="relu", name="fc")])
+        >>> fc = keras.layers.Dense(2, activation="relu", name="fc")
+        >>> model = keras.Sequential([keras.Input((4,)), fc])
         >>> [layer.name for layer in split_activations(model).layers]
         ['fc', 'fc_act']
     """

@@ -70,7 +70,8 @@ def swap_activation(
     Example:
         >>> import keras
         >>> from zoo.transforms import swap_activation
-        >>> result = swap_activation(keras.applications.VGG16(weights=None), "relu", "gelu")
+        >>> vgg = keras.applications.VGG16(weights=None)
+        >>> result = swap_activation(vgg, "relu", "gelu")
         >>> len(result.sites), result.sites[0]
         (15, 'block1_conv1')
     """

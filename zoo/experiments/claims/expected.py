@@ -3,11 +3,8 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from zoo.experiments import catalog, publication
 from zoo.experiments.numbers import Numbers, number
-from zoo.experiments.publication import FOLDER, PublicationError
 from zoo.experiments.spec import Expectation
 
 
@@ -489,41 +486,3 @@ def held(experiment: str, expectation: Expectation) -> Held | None:
     if expectation.what.startswith("gain of "):
         return _gain(expectation.what.removeprefix("gain of "), expectation.value)
     return HELD.get(experiment, {}).get(expectation.what)
-
-
-def expected_table(data: Path = FOLDER) -> str:
-    """The table as Markdown, all experiments."""
-    lines = [
-        "| experiment | expected | source | measured here | explanation |",
-        "|---|---|---|---|---|",
-    ]
-    for experiment in catalog.experiments():
-        try:
-            numbers = Numbers(publication.load(experiment.name, data))
-        except PublicationError:
-            numbers = None
-        for expectation in experiment.expectations:
-            against = held(experiment.name, expectation)
-            measured, why = "not yet measured here", ""
-            if numbers is not None and against is not None:
-                try:
-                    measured, why = against.measured(numbers), against.why
-                except KeyError as error:
-                    measured = str(error.args[0])
-            cells = (
-                f"[{experiment.name}](questions/{experiment.name}.md)"
-                if experiment.name != "algebra"
-                else "[algebra](learn/the-algebra.md)",
-                f"{expectation.what}: {expectation.value}",
-                expectation.source,
-                measured,
-                why,
-            )
-            lines.append("| " + " | ".join(map(_cell, cells)) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(text: str) -> str:
-    if text.startswith("["):
-        return text
-    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from zoo.experiments import publication
-from zoo.experiments.claims.expected import expected_table
+from zoo.experiments import catalog, publication
+from zoo.experiments.claims.expected import held
 from zoo.experiments.claims.readings import READINGS, reading, unread
-from zoo.experiments.claims.rules import Claim, judge
+from zoo.experiments.claims.rules import MISSING, Claim, judge
 from zoo.experiments.claims.sentences import GROUPS
 from zoo.experiments.numbers import Numbers
 from zoo.experiments.publication import FOLDER
+from zoo.experiments.spec import Experiment
 
 HEAD = """---
 description: The sentences people repeat about activation functions, each with a verdict from published data.
@@ -27,7 +28,7 @@ seeds.
 | proven | follows from the definition, and the numbers agree for every seed |
 | holds here | the measured effect has the claimed sign, its interval excludes zero |
 | does not hold here | the measured effect has the other sign, or the claimed one is refuted |
-| holds in part | some of the differences have the claimed sign, the intervals of the others contain zero |
+| holds in part | some of the differences are as claimed, the others cannot be told |
 | no difference detected | the intervals contain zero: at this scale |
 | not measurable at this scale | the runs do not get far enough to tell |
 | not yet measured here | no published run; the command makes one |
@@ -39,6 +40,8 @@ here; and why the two differ where they do. Numbers of others are theirs, on the
 The scale is another throughout. Here: Fashion-MNIST at 8 x 8 or 14 x 14 pixels, a few thousand images, nets of a
 quarter of the width, some hundred steps. There: CIFAR-10 or ImageNet, trained to the end.
 """
+
+LONGEST = 3  # phrases that a cell shows without a click
 
 
 def claims_page(data: Path = FOLDER) -> str:
@@ -55,7 +58,8 @@ def claims_page(data: Path = FOLDER) -> str:
             "|---|---|---|---|",
             *(_row(claim, data) for claim in claims),
         ]
-    parts += ["\n## Expected and measured\n", EXPECTED, expected_table(data)]
+    parts += ["\n## Expected and measured\n", EXPECTED]
+    parts += [_expected(experiment, data) for experiment in catalog.experiments()]
     return "\n".join(parts)
 
 
@@ -83,12 +87,50 @@ def write(docs: Path) -> list[Path]:
 def _row(claim: Claim, data: Path) -> str:
     evidence = judge(claim, data)
     effect = "<br>".join(map(_cell, evidence.effect))
+    if len(evidence.effect) > LONGEST:
+        summary = evidence.summary or f"{len(evidence.effect)} numbers"
+        effect = f'<details class="zoo-more"><summary>{_cell(summary)}</summary>{effect}</details>'
     page = claim.page or f"questions/{claim.experiment}"
     links = [f"[explained]({page}.md)"]
     if claim.figure and (data.parent / "figures" / f"{claim.figure}.svg").exists():
         links.append(f"[figure](figures/{claim.figure}.svg)")
     links.append(f"`scripts/reproduce.py run {claim.experiment}`")
     return f"| {_cell(claim.sentence)} | **{evidence.verdict}** | {effect} | {'<br>'.join(links)} |"
+
+
+def _expected(experiment: Experiment, data: Path) -> str:
+    """What was expected of one experiment, behind a click: sixty rows at once nobody reads."""
+    there = (data / f"{experiment.name}.json").exists()
+    numbers = Numbers(publication.load(experiment.name, data)) if there else None
+    page = "learn/the-algebra" if experiment.name == "algebra" else f"questions/{experiment.name}"
+    rows = []
+    for expectation in experiment.expectations:
+        against = held(experiment.name, expectation)
+        measured, why = MISSING, ""
+        if numbers is not None and against is not None:
+            try:
+                measured, why = against.measured(numbers), against.why
+            except KeyError as error:
+                measured = str(error.args[0])
+        expected = f"{expectation.what}: {expectation.value}"
+        cells = map(_cell, (expected, expectation.source, measured, why))
+        rows.append("| " + " | ".join(cells) + " |")
+    count = f"{len(rows)} expectation{'s' * (len(rows) != 1)}"
+    return "\n".join(
+        [
+            '<details class="zoo-more" markdown="1">',
+            f"<summary>{experiment.question} {count}</summary>",
+            "",
+            f"[The page of {experiment.name.replace('_', ' ')}]({page}.md)",
+            "",
+            "| expected | source | measured here | explanation |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            "</details>",
+            "",
+        ]
+    )
 
 
 def _cell(text: str) -> str:

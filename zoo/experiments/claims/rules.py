@@ -5,6 +5,7 @@ a verdict and the effect behind it. `docs/claims.md` is written from this by `sc
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +32,12 @@ class Evidence:
     Attributes:
         verdict: One of `VERDICTS`.
         effect: The size of it with its interval, a phrase for each number.
+        summary: What all of `effect` comes to, where it is long.
     """
 
     verdict: str
     effect: tuple[str, ...]
+    summary: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +148,48 @@ class Pairs:
             f"{a} less {b}, {name}: {_difference(d, self.metric)}"
             for (a, b), d in zip(self.pairs, differences, strict=True)
         )
-        return Evidence(
-            verdict, (*effect, *(f"{count} runs of {arm} diverged" for arm, count in lost.items()))
+        counts = Counter(d.words for d in differences)
+        summary = f"{len(differences)} differences: " + ", ".join(
+            f"{count} {words}" for words, count in counts.most_common()
         )
+        return Evidence(
+            verdict, (*effect, *(f"{count} runs of {arm} diverged" for arm, count in lost.items())), summary
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Within:
+    """Paired differences that should all be small, which a difference that was not detected need not be.
+
+    Attributes:
+        pairs: Arms, first and second.
+        margin: What counts as small.
+        metric: In which.
+
+    The claim holds where every interval lies within the margin, fails where one lies wholly beyond it, holds in part
+    where some lie within, and is not measurable where all reach beyond.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    margin: float
+    metric: str = "test_accuracy"
+
+    def __call__(self, numbers: Numbers) -> Evidence:
+        """Judge."""
+        differences = [numbers.difference(a, b, self.metric) for a, b in self.pairs]
+        small = sum(-self.margin <= d.low and d.high <= self.margin for d in differences)
+        if any(d.low > self.margin or d.high < -self.margin for d in differences):
+            verdict = FAILS
+        else:
+            verdict = HOLDS if small == len(differences) else IN_PART if small else UNMEASURABLE
+        name = self.metric.replace("_", " ")
+        effect = tuple(
+            f"{a} less {b}, {name}: {_difference(d, self.metric)}"
+            for (a, b), d in zip(self.pairs, differences, strict=True)
+        )
+        margin = f"{100 * self.margin:g} points" if self.metric in POINTS else f"{self.margin:g}"
+        summary = f"{small} of {len(differences)} intervals lie within {margin}, the others reach beyond"
+        return Evidence(verdict, effect, summary)
 
 
 @dataclass(frozen=True, kw_only=True)
