@@ -207,7 +207,9 @@ def test_a_formula_of_its_own_is_read_in_docstrings():
 
 
 def test_a_question_is_answered_in_words_and_a_number_stays_one(docs, md):
-    rows = [{"arm": a, "equal to the bit": e, "largest difference": e} for a, e in (("max", 1.0), ("mean", 0.0))]
+    rows = [
+        {"arm": a, "equal to the bit": e, "largest difference": e} for a, e in (("max", 1.0), ("mean", 0.0))
+    ]
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, sums=rows)))
     shown = render(fences.proof, "why", md)
     assert '<th scope="row">max</th><td class="zoo-number">yes</td><td class="zoo-number">1</td>' in shown

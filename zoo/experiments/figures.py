@@ -264,7 +264,9 @@ def _places(experiment: Experiment, figure: Figure, names: list[str]) -> list[in
     """Which colour each name has: a value of a factor the same in every chart of the experiment."""
     if not figure.colour:
         return list(range(len(names)))
-    everyone = list(dict.fromkeys(_name(figure, arm) for arm in experiment.arms if figure.colour in arm.factors))
+    everyone = list(
+        dict.fromkeys(_name(figure, arm) for arm in experiment.arms if figure.colour in arm.factors)
+    )
     everyone += [name for name in names if name not in everyone]
     return [everyone.index(name) for name in names]
 

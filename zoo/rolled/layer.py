@@ -71,7 +71,7 @@ class RolledUnits(keras.layers.Layer):
         >>> units = [f"unit{i}_" for i in range(100)]
         >>> run = RolledUnits(keras.Model(x, y), units=units)
         >>> run.build((None, 8, 8, 4))
-        >>> run.weights[0].shape
+        >>> tuple(run.weights[0].shape)
         (100, 3, 3, 4, 4)
     """
 

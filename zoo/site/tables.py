@@ -246,7 +246,9 @@ def _own(rows: list[dict[str, Any]], title: str) -> str:
             numeric=set(range(1, len(rows) + 1)),
         )
     numeric = {i for i, key in enumerate(columns) if isinstance(rows[0].get(key), (int, float))}
-    return table(columns, [[_own_cell(key, row.get(key)) for key in columns] for row in rows], title, numeric=numeric)
+    return table(
+        columns, [[_own_cell(key, row.get(key)) for key in columns] for row in rows], title, numeric=numeric
+    )
 
 
 def _own_cell(quantity: str, value: Any) -> str:
