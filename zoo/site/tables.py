@@ -169,7 +169,7 @@ def _differences(pairs: list[dict[str, Any]]) -> str:
         [
             [
                 f"{pair['a']} − {pair['b']}",
-                pair["metric"].replace("_", " "),
+                pair["metric"].removesuffix("_sha256").replace("_", " "),
                 number(pair["difference"]),
                 _interval(pair),
                 pair["runs"],
@@ -200,8 +200,10 @@ def number(value: Any) -> str:
     """Four digits of a number, the first of a list of hashes; a dash where there is nothing."""
     if value is None:
         return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+        return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
     text = str(value)
     return f"{text[:8]} +{text.count(',')}" if _HASHES.fullmatch(text) else text
 

@@ -103,7 +103,7 @@ EXPERIMENT = Experiment(
                 "normalisations",
                 "weights_sha256",
             ),
-            title="Which layouts are the same graph (1) behind a CIFAR stem",
+            title="Which layouts are the same graph behind a CIFAR stem",
         ),
     ),
     cost=4.0,

@@ -54,9 +54,11 @@ def claims_page(data: Path = FOLDER) -> str:
     for title, claims in GROUPS.items():
         parts += [
             f"\n## {title}\n",
+            '<div class="zoo-claims" markdown="1">\n',
             "| people say | verdict | effect, with 95 % interval | evidence |",
             "|---|---|---|---|",
             *(_row(claim, data) for claim in claims),
+            "\n</div>",
         ]
     parts += ["\n## Expected and measured\n", EXPECTED]
     parts += [_expected(experiment, data) for experiment in catalog.experiments()]
@@ -118,7 +120,7 @@ def _expected(experiment: Experiment, data: Path) -> str:
     count = f"{len(rows)} expectation{'s' * (len(rows) != 1)}"
     return "\n".join(
         [
-            '<details class="zoo-more" markdown="1">',
+            '<details class="zoo-more zoo-claims" markdown="1">',
             f"<summary>{experiment.question} {count}</summary>",
             "",
             f"[The page of {experiment.name.replace('_', ' ')}]({page}.md)",

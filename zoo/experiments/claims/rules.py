@@ -99,9 +99,11 @@ class Facts:
 
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge."""
-        fine = all(check.holds(numbers) for check in self.checks)
+        fine = sum(check.holds(numbers) for check in self.checks)
         return Evidence(
-            self.true if fine else self.false, tuple(check.text(numbers) for check in self.checks)
+            self.true if fine == len(self.checks) else self.false,
+            tuple(check.text(numbers) for check in self.checks),
+            f"{fine} of {len(self.checks)} numbers are as asked",
         )
 
 
@@ -150,7 +152,8 @@ class Pairs:
         )
         counts = Counter(d.words for d in differences)
         summary = f"{len(differences)} differences: " + ", ".join(
-            f"{count} {words}" for words, count in counts.most_common()
+            f"{'all' if count == len(differences) else count} {words}"
+            for words, count in counts.most_common()
         )
         return Evidence(
             verdict, (*effect, *(f"{count} runs of {arm} diverged" for arm, count in lost.items())), summary
@@ -187,7 +190,8 @@ class Within:
             f"{a} less {b}, {name}: {_difference(d, self.metric)}"
             for (a, b), d in zip(self.pairs, differences, strict=True)
         )
-        margin = f"{100 * self.margin:g} points" if self.metric in POINTS else f"{self.margin:g}"
+        points = 100 * self.margin
+        margin = f"{points:g} point{'s' * (points != 1)}" if self.metric in POINTS else f"{self.margin:g}"
         summary = f"{small} of {len(differences)} intervals lie within {margin}, the others reach beyond"
         return Evidence(verdict, effect, summary)
 
