@@ -93,7 +93,7 @@ class TestPairs:
 
     def test_effect_has_the_interval_in_points(self):
         (effect,) = Pairs(pairs=(("a", "b"),), sign="higher")(numbers({"a": HIGH, "b": LOW})).effect
-        assert effect == "a less b, test accuracy: +10.3 points [+10, +11]"
+        assert effect == "“a” minus “b”, test accuracy: +10.3 points [+10, +11]"
 
     def test_diverged_runs_measure_learning_rates(self):
         data = numbers({"a": HIGH, "b": LOW}, statuses={("b", 1): "diverged"})

@@ -9,7 +9,7 @@ branch = keras.layers.BatchNormalization()(branch)
 branch = keras.layers.Activation("relu")(branch)
 branch = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(branch)
 branch = keras.layers.BatchNormalization()(branch)
-x = keras.layers.Add()([branch, x])
+x = keras.layers.Add()([x, branch])
 # On the shortcut path: nothing passes below zero.
 x = keras.layers.Activation("relu")(x)
 # --8<-- [end:code]

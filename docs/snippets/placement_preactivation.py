@@ -11,7 +11,7 @@ branch = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(branch)
 branch = keras.layers.BatchNormalization()(branch)
 branch = keras.layers.Activation("relu")(branch)
 branch = keras.layers.Conv2D(16, 3, padding="same", use_bias=False)(branch)
-x = keras.layers.Add()([branch, x])  # nothing after the addition
+x = keras.layers.Add()([x, branch])  # nothing after the addition
 # --8<-- [end:code]
 model = keras.Model(inputs, x)
 

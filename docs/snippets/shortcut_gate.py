@@ -8,6 +8,6 @@ branch = keras.layers.Conv2D(16, 3, padding="same")(x)
 bias = keras.initializers.Constant(-6.0)
 gate = keras.layers.Conv2D(16, 1, activation="sigmoid", bias_initializer=bias)
 shortcut = keras.layers.Multiply()([x, 1 - gate(x)])
-x = keras.layers.Add()([branch, shortcut])
+x = keras.layers.Add()([shortcut, branch])
 # --8<-- [end:code]
 assert keras.Model(inputs, x).output.shape == (None, 8, 8, 16)

@@ -203,7 +203,7 @@ def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
          one("peak", "share_of_peak", operation="training step")),
         ("building resnet50v2: zoo over keras.applications", 1.0, "<=",
          one("build", "over_reference", net="ResNet50V2", source="zoo")),
-        ("predicting with ResNet50, batch 8: folded over not folded", 1.15, ">=",
+        ("predicting with stock Keras' ResNet50, batch 8: folded over not folded", 1.15, ">=",
          one("inference", "over_stock", net="ResNet50", contender="stock Keras, folded")),
         ("the slowest transform of ResNet152V2, over building it", 2, "<=",
          max((float(r["over_build"]) for r in found.get("transforms", []) if r.get("over_build")), default=None)),

@@ -16,7 +16,7 @@ def measure(quick=False, only=()):
             "with XLA": ("keras_step", {**common, "jit": True}),
         }
         for steps in (1, 8, 32):
-            contenders[f"fit, {steps} steps per execution"] = (
+            contenders[f"fit, {steps} step{'s' * (steps > 1)} per execution"] = (
                 "keras_fit",
                 {**common, "per_execution": steps},
             )

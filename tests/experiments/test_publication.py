@@ -71,7 +71,7 @@ def test_comparisons_say_what_they_come_to(folder):
     same, bits, other, _ = load("toy", folder).about["comparisons"]
     assert (same["verdict"], same["difference"]) == ("equal", 0)
     assert bits["verdict"] == "equal to the bit in 2 of 2 seeds"
-    assert other["verdict"] == "equal to the bit in 0 of 2 seeds"
+    assert other["verdict"] == "different in 2 of 2 seeds"
     proof = load("toy", folder).about["proof"]
     assert proof[0]["weights"] == proof[1]["weights"] != proof[2]["weights"]
 

@@ -1,8 +1,10 @@
 import dataclasses
 import math
 import os
+import random
 import subprocess
 import sys
+import threading
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from tests.experiments import toys
 from zoo.experiments import steps
 from zoo.experiments.plan import run_of
 from zoo.experiments.schedule import rate_number
+from zoo.experiments.seeds import seeded
 from zoo.experiments.spec import Dataset, Recipe
 from zoo.experiments.steps import Rate
 from zoo.experiments.training import Training, shift_flip
@@ -107,6 +110,35 @@ def test_a_seed_sets_everything_and_another_seed_other_things():
     assert a.weights_sha256() == b.weights_sha256() != c.weights_sha256()
     finish(a), finish(b)
     assert a.weights_sha256() == b.weights_sha256()
+
+
+def test_other_threads_draw_numbers_of_their_own():
+    """A Dask worker draws random numbers in threads of its own, while a run builds its model."""
+    expected, stop, drawn = training().model.get_weights(), threading.Event(), []
+
+    def draw():
+        while not stop.is_set():
+            drawn.append(random.randint(1, 9))
+
+    other = threading.Thread(target=draw)
+    other.start()
+    try:
+        models = [training().model for _ in range(5)]
+    finally:
+        stop.set()
+        other.join()
+    assert len(drawn) > 100
+    for model in models:
+        for ours, theirs in zip(model.get_weights(), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_seeds_are_those_of_keras_in_a_process_with_one_thread():
+    keras.utils.set_random_seed(7)
+    drawn = [random.randint(1, 10**9) for _ in range(3)], random.getstate()
+    with seeded(7):
+        again = [random.randint(1, 10**9) for _ in range(3)]
+    assert (again, random.getstate()) == drawn
 
 
 def test_an_epoch_sees_every_image_once_in_an_order_of_its_own():

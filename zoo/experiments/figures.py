@@ -38,12 +38,13 @@ POWERS = "datum.value >= 1e4 || datum.value < 1e-3 ? format(datum.value, '.0e') 
 LEGEND = {
     "title": None,
     "orient": "bottom",
-    "labelLimit": 260,
+    "labelLimit": 340,
     "symbolType": "stroke",
     "symbolSize": 500,
     "symbolStrokeWidth": 2.5,
     "symbolOpacity": 1,
 }
+FEW = 6  # places that are all named on an axis
 LARGEST = 40_000  # bytes of a specification
 POINTS = (200, 100, 60, 40, 25, 15, 8)
 
@@ -108,7 +109,7 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
     y_title = figure.y_title or figure.metric.replace("_", " ")
     plain = alt.Chart(alt.Data(values=records))
     if figure.kind == "dots":
-        y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=260))
+        y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=LEGEND["labelLimit"]))
         x_scale = alt.Scale(type=figure.y_scale, zero=False)
         x = alt.X("y:Q", title=y_title, scale=x_scale)
         own = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), legend=None)
@@ -126,8 +127,9 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         discrete = figure.kind == "factor"
         whole_numbers = figure.kind != "series" and figure.x_scale == "linear"
         axis = alt.Axis(tickMinStep=1, format="~f") if whole_numbers else alt.Axis()
-        if figure.kind == "factor" and figure.x_scale == "log":
-            axis = alt.Axis(values=sorted({record["x"] for record in records}))
+        places = sorted({record["x"] for record in records})
+        if (figure.kind == "factor" and figure.x_scale == "log") or (whole_numbers and len(places) <= FEW):
+            axis = alt.Axis(values=places, format="~f" if whole_numbers else alt.Undefined)
         nice = not discrete and figure.x_scale == "linear"
         x_scale = alt.Scale(type=figure.x_scale, zero=False, nice=nice, padding=8 if discrete else 0)
         x_title = figure.x_title or figure.x or "epoch"

@@ -235,7 +235,7 @@ def _comparison(pair: Any, last: dict, hashes: dict, seeds: tuple[int, ...]) -> 
         equal = sum(hashes[pair.first, seed] == hashes[pair.second, seed] for seed in seeds)
         verdict = f"equal to the bit in {equal} of {len(seeds)} seeds"
         if not equal:
-            verdict = f"different in all {len(seeds)} seeds"
+            verdict = f"different in {len(seeds)} of {len(seeds)} seeds"
         zero = 0.0 if equal == len(seeds) else None
         return {
             **about,

@@ -16,6 +16,7 @@ from zoo.experiments.fingerprint import graph_fingerprint
 from zoo.experiments.measurements import Context, Row
 from zoo.experiments.plan import Run
 from zoo.experiments.schedule import rate_number
+from zoo.experiments.seeds import seeded
 from zoo.experiments.steps import make_steps
 
 TRACE = 5  # First losses kept of every run, which today's code must be able to retrace.
@@ -37,8 +38,8 @@ def build_model(name: str, *, images: Images, seed: int, **options: Any) -> kera
         import zoo
 
         make = functools.partial(zoo.build, name)
-    keras.utils.set_random_seed(seed)
-    return make(**{"input_shape": images.shape, "classes": images.classes, **options})
+    with seeded(seed):
+        return make(**{"input_shape": images.shape, "classes": images.classes, **options})
 
 
 def forget_graphs() -> None:

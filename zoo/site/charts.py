@@ -52,6 +52,20 @@ def _text(value: object) -> str:
     return " ".join(value) if isinstance(value, list) else str(value or "")
 
 
+def _sampled(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each curve the rows nearest to the same few places, so that curves can be compared."""
+    curves: dict[tuple, list[dict[str, Any]]] = {}
+    for row in drawn:
+        curves.setdefault((row.get("arm"), row.get("p")), []).append(row)
+    places = sorted({row["x"] for row in drawn if "x" in row})
+    count = max(2, _ROWS_SHOWN // len(curves))
+    if len(places) <= count:
+        return drawn
+    wanted = [places[round(i * (len(places) - 1) / (count - 1))] for i in range(count)]
+    kept = [min(rows, key=lambda row: abs(row["x"] - x)) for rows in curves.values() for x in wanted]
+    return [row for row in drawn if any(row is one for one in kept)]
+
+
 def _rows(spec: dict[str, Any], title: str) -> str:
     """What the chart draws, as a table: the means, without the single seeds, which are in the CSV file."""
     drawn = [row for row in (spec.get("data") or {}).get("values") or [] if row.get("s") is None]
@@ -60,7 +74,7 @@ def _rows(spec: dict[str, Any], title: str) -> str:
     columns = [key for key in _HEADINGS if any(key in row for row in drawn)]
     shown = tables.table(
         [_HEADINGS[key] for key in columns],
-        [[tables.number(row.get(key)) for key in columns] for row in drawn[:: -(-len(drawn) // _ROWS_SHOWN)]],
+        [[tables.number(row.get(key)) for key in columns] for row in _sampled(drawn)],
         f"What is drawn: {title}",
     )
     return f'<details class="zoo-more" data-search-exclude><summary>The same as a table</summary>{shown}</details>'

@@ -234,7 +234,8 @@ def proof(name: str, md: Markdown) -> str:
     tables = "".join(_own(data[figure["name"] or "table_figure"], figure["title"]) for figure in own)
     if not any(arm["graph"] for arm in data["arms"]):
         return tables
-    return tables + _folded(f"What each of the {len(data['arms'])} arms is", arms, len(data["arms"]))
+    built = sum(bool(arm["graph"]) for arm in data["arms"])
+    return tables + _folded(f"What each of the {built} arms with a net is", arms, len(data["arms"]))
 
 
 def _own(rows: list[dict[str, Any]], title: str) -> str:

@@ -98,10 +98,7 @@ EXPERIMENT = Experiment(
             kind="table",
             metrics=(
                 *(f"same_graph_as_{layout}" for layout in LAYOUTS),
-                "layers",
-                "parameters",
                 "normalisations",
-                "weights_sha256",
             ),
             title="Which layouts are the same graph behind a CIFAR stem",
         ),

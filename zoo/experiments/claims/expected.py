@@ -30,7 +30,7 @@ def _list(numbers: Numbers, arms: Iterable[str], metric: str = "test_accuracy") 
 
 
 def _against(numbers: Numbers, arm: str, reference: str, metric: str = "test_accuracy") -> str:
-    return f"{arm} less {reference}: {numbers.difference_text(arm, reference, metric)}"
+    return f"“{arm}” minus “{reference}”: {numbers.difference_text(arm, reference, metric)}"
 
 
 def _by_depth(

@@ -26,6 +26,7 @@ seeds.
 | verdict | meaning |
 |---|---|
 | proven | follows from the definition, and the numbers agree for every seed |
+| refuted | the contrary follows from the definition, and the numbers agree for every seed |
 | holds here | the measured effect has the claimed sign, its interval excludes zero |
 | does not hold here | the measured effect has the other sign, or the claimed one is refuted |
 | holds in part | some of the differences are as claimed, the others cannot be told |
@@ -123,7 +124,7 @@ def _expected(experiment: Experiment, data: Path) -> str:
             '<details class="zoo-more zoo-claims" markdown="1">',
             f"<summary>{experiment.question} {count}</summary>",
             "",
-            f"[The page of {experiment.name.replace('_', ' ')}]({page}.md)",
+            f"[The measurement, and what follows]({page}.md)",
             "",
             "| expected | source | measured here | explanation |",
             "|---|---|---|---|",

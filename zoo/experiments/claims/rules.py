@@ -18,11 +18,12 @@ from zoo.experiments.statistics import bootstrap_interval
 PROVEN = "proven"
 HOLDS = "holds here"
 FAILS = "does not hold here"
+REFUTED = "refuted"
 IN_PART = "holds in part"
 NO_DIFFERENCE = "no difference detected"
 UNMEASURABLE = "not measurable at this scale"
 MISSING = "not yet measured here"
-VERDICTS = (PROVEN, HOLDS, IN_PART, FAILS, NO_DIFFERENCE, UNMEASURABLE, MISSING)
+VERDICTS = (PROVEN, REFUTED, HOLDS, IN_PART, FAILS, NO_DIFFERENCE, UNMEASURABLE, MISSING)
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,14 @@ class Check:
 
     def text(self, numbers: Numbers) -> str:
         """The number with its interval, and the bounds it is held against."""
+        scale, unit = (100, " %") if self.metric in POINTS else (1, "")
         bounds = " and ".join(
-            f"at {side} {number(bound)}"
+            f"at {side} {number(scale * bound)}{unit}"
             for side, bound in (("least", self.least), ("most", self.most))
             if bound is not None
         )
         if self.least == self.most:
-            bounds = f"exactly {number(self.least)}"
+            bounds = f"exactly {number(scale * self.least)}{unit}"
         words = self.words or self.metric.replace("_", " ")
         return f"{words}: {numbers.mean_text(self.arm, self.metric, first=self.first)} (asked: {bounds})"
 
@@ -147,7 +149,7 @@ class Pairs:
             verdict = UNMEASURABLE
         name = self.metric.replace("_", " ")
         effect = tuple(
-            f"{a} less {b}, {name}: {_difference(d, self.metric)}"
+            f"“{a}” minus “{b}”, {name}: {_difference(d, self.metric)}"
             for (a, b), d in zip(self.pairs, differences, strict=True)
         )
         counts = Counter(d.words for d in differences)
@@ -187,7 +189,7 @@ class Within:
             verdict = HOLDS if small == len(differences) else IN_PART if small else UNMEASURABLE
         name = self.metric.replace("_", " ")
         effect = tuple(
-            f"{a} less {b}, {name}: {_difference(d, self.metric)}"
+            f"“{a}” minus “{b}”, {name}: {_difference(d, self.metric)}"
             for (a, b), d in zip(self.pairs, differences, strict=True)
         )
         points = 100 * self.margin

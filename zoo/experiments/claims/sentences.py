@@ -5,6 +5,7 @@ from zoo.experiments.claims.rules import (
     HOLDS,
     NO_DIFFERENCE,
     PROVEN,
+    REFUTED,
     Bits,
     Check,
     Claim,
@@ -101,7 +102,7 @@ ALGEBRA = (
                     words="growth where the input doubles, ReLU (x^2 would give 4)",
                 ),
             ),
-            true=FAILS,
+            true=REFUTED,
             false=NO_DIFFERENCE,
         ),
     ),
@@ -133,17 +134,17 @@ NEEDED = (
         ),
     ),
     Claim(
-        sentence="An activation between the layers is needed.",
+        sentence="Some activation is needed: without one the net fails where any linear map does.",
         experiment="why",
         figure="why",
         rule=Pairs(pairs=(("2 conv, all, both signs", "2 conv, none, both signs"),), sign="higher"),
     ),
     *(
         Claim(
-            sentence=f"An activation on the last layer is enough ({layers} convolutions).",
+            sentence=f"An activation on every layer beats one on the last alone ({layers} convolutions).",
             experiment="why",
             figure="why",
-            rule=Pairs(pairs=((f"{layers} conv, last", f"{layers} conv, all"),), sign="not lower"),
+            rule=Pairs(pairs=((f"{layers} conv, all", f"{layers} conv, last"),), sign="higher"),
         )
         for layers in CONVOLUTIONS[1:]
     ),
@@ -321,7 +322,7 @@ ORDER = (
         ),
     ),
     Claim(
-        sentence="Softmax twice (softmax and from_logits=True) hurts.",
+        sentence="Softmax in the net and from_logits=True in the loss hurts (Keras on TensorFlow, nothing between).",
         experiment="head",
         figure="head",
         # Equal weights refute it: Keras takes the logits from behind the softmax.
@@ -423,7 +424,7 @@ RESIDUAL = (
         ),
     ),
     Claim(
-        sentence="A thousand layers need pre-activation.",
+        sentence="A thousand layers start to learn sooner with pre-activation.",
         experiment="thousand",
         figure="thousand",
         rule=Pairs(

@@ -1,12 +1,12 @@
 """Activation before or after pooling: the same output or not, and what each order costs."""
 
-import time
 from collections.abc import Iterable
 
 import keras
 import numpy as np
 
 from zoo.experiments.measurements import Context, Row
+from zoo.experiments.measurements.turns import compiled, time_ratio
 
 ORDERS = ("act_pool", "pool_act")
 TIMED_CALLS = 30
@@ -27,24 +27,8 @@ def order(
     ]
     models[1].set_weights(models[0].get_weights())
     x = keras.ops.convert_to_tensor(context.images.x_test[:images])
-    predicts = [_compiled(model) for model in models]
+    predicts = [compiled(model) for model in models]
     first, second = (keras.ops.convert_to_numpy(predict(x)) for predict in predicts)
     yield Row("equal_to_the_bit", float(np.array_equal(first, second)))
     yield Row("largest_difference", float(np.abs(first - second).max() / np.abs(first).max()))
-    times = [[], []]
-    for _ in range(TIMED_CALLS):
-        for predict, spent in zip(predicts, times, strict=True):
-            begun = time.process_time()
-            keras.ops.convert_to_numpy(predict(x))
-            spent.append(time.process_time() - begun)
-    yield Row("time_ratio", float(np.median(times[0]) / np.median(times[1])))
-
-
-def _compiled(model: keras.Model):
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(lambda x: model(x, training=False), jit_compile=False)
-    import jax
-
-    return jax.jit(lambda x: model(x, training=False))
+    yield Row("time_ratio", time_ratio(*predicts, x, TIMED_CALLS))

@@ -1,0 +1,30 @@
+"""Two models timed in turns: what a machine does to one of them it does to the other."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def compiled(model: keras.Model) -> Callable[[Any], Any]:
+    """The model's prediction as one compiled function, without XLA."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(lambda x: model(x, training=False), jit_compile=False)
+    import jax
+
+    return jax.jit(lambda x: model(x, training=False))
+
+
+def time_ratio(first: Callable, second: Callable, x: Any, rounds: int) -> float:
+    """The median processor time of a call of `first` over that of `second`; other work on the machine does not count."""
+    spent: dict[Callable, list[float]] = {first: [], second: []}
+    for _ in range(rounds):
+        for predict, times in spent.items():
+            begun = time.process_time()
+            keras.ops.convert_to_numpy(predict(x))
+            times.append(time.process_time() - begun)
+    return float(np.median(spent[first]) / np.median(spent[second]))
