@@ -222,3 +222,15 @@ def test_no_interval_is_one_dash(docs, md):
     shown = render(fences.results, "why", md)
     assert "– to –" not in shown
     assert shown.count('<td class="zoo-number">–</td>') == 2
+
+
+def test_the_rows_of_a_chart_are_the_same_places_of_each_curve():
+    drawn = [{"arm": a, "x": x, "y": 0.5} for a in ("one", "two", "three") for x in range(1, 41)]
+    shown = charts._sampled(drawn)
+    places = {a: [row["x"] for row in shown if row["arm"] == a] for a in ("one", "two", "three")}
+    assert places["one"] == places["two"] == places["three"]
+    assert (places["one"][0], places["one"][-1], len(shown)) == (1, 40, 60)
+    # A curve with places of its own keeps its nearest ones.
+    other = charts._sampled([*drawn, {"arm": "four", "x": 17.5, "y": 1.0}])
+    assert [row["x"] for row in other if row["arm"] == "four"] == [17.5]
+    assert charts._sampled(drawn[:5]) == drawn[:5]
