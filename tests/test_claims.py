@@ -113,6 +113,11 @@ class TestFacts:
         checks = (Check(arm="a", metric="test_accuracy", least=0.9),)
         assert Facts(checks=checks, true=FAILS, false=NO_DIFFERENCE)(numbers({"a": HIGH})).verdict == FAILS
 
+    def test_a_number_next_to_its_bound_has_more_digits(self):
+        data = numbers({"a": {0: 2.3027, 1: 2.3033}}, metric="test_loss")
+        check = Check(arm="a", metric="test_loss", least=2.302585)
+        assert check.text(data) == "test loss: 2.303 [2.3027, 2.3033] (asked: at least 2.3026)"
+
     def test_first_is_not_last(self):
         data = numbers({"a": {0: [(0, 0.5), (1, 0.0)]}})
         assert Check(arm="a", metric="test_accuracy", least=0.4, first=True).holds(data)
@@ -145,6 +150,16 @@ class TestWithin:
     def test_verdict(self, margin, verdict):
         rule = Within(pairs=(("a", "b"),), margin=margin)
         assert rule(numbers({"a": HIGH, "b": LOW})).verdict == verdict
+
+    def test_all_within(self):
+        evidence = Within(pairs=(("a", "b"),), margin=0.2)(numbers({"a": HIGH, "b": LOW}))
+        assert evidence.summary == "1 of 1 intervals lie within 20 points"
+
+    def test_diverged_runs_measure_learning_rates(self):
+        data = numbers({"a": HIGH, "b": HIGH}, statuses={("b", 1): "diverged"})
+        evidence = Within(pairs=(("a", "b"),), margin=0.2)(data)
+        assert evidence.verdict == UNMEASURABLE
+        assert evidence.effect[-1] == "1 runs of b diverged"
 
     def test_in_part(self):
         data = numbers({"a": HIGH, "b": HIGH, "c": MIXED})

@@ -179,7 +179,7 @@ def rewrite(
     found = graphs(model)
     writer = _Writer(replace or {}, settings or {})
     depth = sum(len(graph.nodes) for graph in found) + 3 * len(replace or {})
-    with _seeds_untouched(), room_for(depth):
+    with seeds_untouched(), room_for(depth):
         new = writer.model(model)
     writer.finish()
     return new
@@ -441,8 +441,8 @@ _STOCK_FUNCTIONS = [f for f in vars(keras.activations).values() if callable(f)]
 
 
 @contextlib.contextmanager
-def _seeds_untouched() -> Iterator[None]:
-    # Making layers draws seeds from Python's generator; training that follows must not depend on it.
+def seeds_untouched() -> Iterator[None]:
+    """Give back what making layers draws from Python's generator: what follows must not depend on it."""
     state = random.getstate()
     try:
         yield

@@ -18,7 +18,17 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from zoo.graph import Graph, Part, copy_layer, copy_variables, input_structure, producer, read, rewrite
+from zoo.graph import (
+    Graph,
+    Part,
+    copy_layer,
+    copy_variables,
+    input_structure,
+    producer,
+    read,
+    rewrite,
+    seeds_untouched,
+)
 from zoo.sites import Site, families, sites, split_parts
 
 # A value counts as saturated where the slope of the activation is below this.
@@ -27,6 +37,7 @@ SATURATED_SLOPE = 0.01
 Visit = Callable[[Any, Any, Any], Any]
 
 
+@seeds_untouched()
 def activation_stats(model: keras.Model, x: Any, *, batch_size: int = 32) -> list[dict[str, Any]]:
     r"""Statistics of every activation site of `model` on `x`, in one pass, in inference.
 
@@ -93,6 +104,7 @@ def activation_stats(model: keras.Model, x: Any, *, batch_size: int = 32) -> lis
     return [record.row() for record in found.values()]
 
 
+@seeds_untouched()
 def gradient_stats(model: keras.Model, x: Any, y: Any, loss: Any) -> list[dict[str, Any]]:
     r"""The gradient of the loss at every activation site and every trainable weight, in inference.
 
@@ -174,6 +186,7 @@ def gradient_stats(model: keras.Model, x: Any, y: Any, loss: Any) -> list[dict[s
     return rows
 
 
+@seeds_untouched()
 def signal_propagation(model: keras.Model, x: Any, *, training: bool = True) -> list[dict[str, Any]]:
     r"""The signal behind every residual unit, by depth.
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import re
@@ -5,7 +6,7 @@ import re
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments.figures import DASHES, INK, LARGEST, PALETTE, chart, draw, svg
+from zoo.experiments.figures import DASHES, INK, LARGEST, PALETTE, _name, chart, draw, svg
 from zoo.experiments.publication import Observation, Published
 from zoo.experiments.spec import Figure
 
@@ -98,6 +99,33 @@ def test_every_arm_has_a_colour_and_a_dash_of_its_own():
     assert len(set(colours)) == len(set(map(tuple, dashes))) == 4
     both = {(PALETTE[i % len(PALETTE)], tuple(DASHES[i % len(DASHES)])) for i in range(24)}
     assert len(both) == 24
+
+
+def inks(figure):
+    """The colour of each name in a chart."""
+    scale = chart(EXPERIMENT, figure, published())["layer"][0]["encoding"]["color"]["scale"]
+    return dict(zip(scale["domain"], scale["range"], strict=True))
+
+
+def test_a_value_has_one_colour_in_every_chart():
+    whole = inks(FIGURES["factor"])
+    part = inks(Figure(colour="kind", arms=("8 all",)))
+    assert list(whole) == ["none", "all"] and list(part) == ["all"]
+    assert part["all"] == whole["all"] != whole["none"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [("relu", "relu"), (0.05, "f 0.05"), (8, "f 8"), (True, "True"), (None, "None")]
+)
+def test_a_number_is_named_with_its_factor(value, words):
+    arm = dataclasses.replace(EXPERIMENT.arms[0], factors={"f": value})
+    assert _name(Figure(colour="f"), arm) == words
+
+
+def test_few_places_are_all_named_on_the_axis():
+    few = chart(EXPERIMENT, FIGURES["curves"], published(epochs=3))["layer"][2]["encoding"]["x"]["axis"]
+    many = chart(EXPERIMENT, FIGURES["curves"], published(epochs=30))["layer"][2]["encoding"]["x"]["axis"]
+    assert few["values"] == [1, 2, 3] and "values" not in many
 
 
 def luminance(colour):

@@ -133,12 +133,62 @@ def test_other_threads_draw_numbers_of_their_own():
             np.testing.assert_array_equal(ours, theirs)
 
 
+def draws(count=3):
+    return [random.randint(1, 10**9) for _ in range(count)]
+
+
 def test_seeds_are_those_of_keras_in_a_process_with_one_thread():
     keras.utils.set_random_seed(7)
-    drawn = [random.randint(1, 10**9) for _ in range(3)], random.getstate()
+    drawn = draws(), random.getstate()
     with seeded(7):
-        again = [random.randint(1, 10**9) for _ in range(3)]
+        again = draws()
     assert (again, random.getstate()) == drawn
+
+
+def test_seeds_of_threads_that_overlap():
+    """Two threads within at once, the first to come the first to leave."""
+    with seeded(1):
+        first = draws(4)
+    with seeded(2):
+        second = draws(4)
+    both_in, one_out, found = threading.Barrier(2), threading.Event(), {}
+
+    def one():
+        with seeded(1):
+            both_in.wait()
+            found["one"] = draws(4)
+        one_out.set()
+
+    def two():
+        with seeded(2):
+            both_in.wait()
+            begun = draws(2)
+            one_out.wait()
+            found["two"] = begun + draws(2)
+
+    threads = [threading.Thread(target=work) for work in (one, two)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {"one": first, "two": second}
+
+
+def test_seeds_within_seeds_and_after_an_error():
+    with seeded(1):
+        expected = draws()
+    with pytest.raises(ZeroDivisionError), seeded(1):
+        draws(1)
+        1 / 0  # noqa: B018
+    with seeded(1):
+        begun = draws(1)
+        with seeded(2):
+            keras.utils.set_random_seed(1)  # as a builder may
+            assert draws() == expected
+        random.seed(1)
+        assert begun + draws(3)[1:] == expected
+    random.seed(1)
+    assert draws() == expected
 
 
 def test_an_epoch_sees_every_image_once_in_an_order_of_its_own():

@@ -7,6 +7,7 @@
 | `data` | data sets by name, checked against known hashes |
 | `plan` | an experiment -> the list of runs it needs, each with an id made from what it does |
 | `measurements` | what can be recorded of a model besides loss and accuracy, by name |
+| `seeds` | initial weights that depend on the seed alone, whatever other threads draw |
 | `steps`, `training` | one optimiser step on each backend; a run from its first step to its last |
 | `results` | a run on disk: one line an interval, a checkpoint, a done mark |
 | `run` | one run, claimed, resumed and finished: what a worker executes |

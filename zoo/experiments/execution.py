@@ -100,6 +100,12 @@ class DaskPool:
                 f"scheduler`, give "
                 "its address as tcp://HOST:PORT, or leave --scheduler out to run on this machine"
             ) from error
+        if more := [worker for worker, threads in self._client.nthreads().items() if threads > 1]:
+            self._client.close()
+            raise ExecutionError(
+                f"expected workers of one thread each, received {', '.join(more)} with more; seeds, threads and caches "
+                "belong to a process: start each with `dask worker ADDRESS --nthreads 1 --nworkers N`"
+            )
         # A run is done once whoever asks: not pure, or Dask would hand out an old answer, and a worker that
         # is killed is not held against the run until it happened ATTEMPTS times.
         self._executor = self._client.get_executor(pure=False, retries=0)

@@ -44,6 +44,8 @@ LEGEND = {
     "symbolStrokeWidth": 2.5,
     "symbolOpacity": 1,
 }
+PADDING = 6
+WIDER = 0.7  # pixels a letter of other fonts
 FEW = 6  # places that are all named on an axis
 LARGEST = 40_000  # bytes of a specification
 POINTS = (200, 100, 60, 40, 25, 15, 8)
@@ -99,9 +101,9 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
 
     records, shown, panels = _records(experiment, figure, published, points)
     order = list(shown.values())
-    places = _places(experiment, figure, list(shown))
-    colours = [PALETTE[i % len(PALETTE)] for i in places]
-    dashes = [list(DASHES[i % len(DASHES)]) for i in places]
+    inks = _inks(experiment, figure, list(shown))
+    colours = [PALETTE[i % len(PALETTE)] for i in inks]
+    dashes = [list(DASHES[i % len(DASHES)]) for i in inks]
     legend = alt.Legend(**LEGEND, columns=_columns(order))
     colour = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), sort=order, legend=legend)
     dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=order, range=dashes), sort=order, legend=legend)
@@ -165,6 +167,15 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
     words = f"{figure.title}. {_reading(figure, published)}".strip()
     whole = whole.properties(title=figure.title or experiment.question, description=words)
     specification = themed(whole).to_dict()
+    if figure.kind == "dots":
+        # Names stand left of the drawing, and are wider where its font is missing.
+        room = max(map(len, order)) * WIDER
+        specification["padding"] = {
+            "left": PADDING + room,
+            "right": PADDING,
+            "top": PADDING,
+            "bottom": PADDING,
+        }
     specification["usermeta"] = {"experiment": experiment.name, "checksum": published.about["checksum"]}
     return specification
 
@@ -173,7 +184,7 @@ def themed(whole: Any) -> Any:
     """An Altair chart in colours that stand on light and on dark, and a font that widths are known of."""
     text = {"labelColor": INK, "titleColor": INK, "labelFont": FONT, "titleFont": FONT}
     return (
-        whole.configure(background="transparent", font=FONT, padding=6)
+        whole.configure(background="transparent", font=FONT, padding=PADDING)
         .configure_axis(
             **text, gridColor=INK, gridOpacity=0.25, domainColor=INK, tickColor=INK, titleFontWeight="normal"
         )
@@ -259,10 +270,11 @@ def _records(
 def _name(figure: Figure, arm: Arm) -> str:
     """What a line is called; a number alone would say nothing, so its factor stands before it."""
     value = arm.factors.get(figure.colour, arm.label) if figure.colour else arm.label
-    return value if isinstance(value, str) else f"{figure.colour} {value:g}"
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{figure.colour} {value:g}" if number else str(value)
 
 
-def _places(experiment: Experiment, figure: Figure, names: list[str]) -> list[int]:
+def _inks(experiment: Experiment, figure: Figure, names: list[str]) -> list[int]:
     """Which colour each name has: a value of a factor the same in every chart of the experiment."""
     if not figure.colour:
         return list(range(len(names)))

@@ -49,10 +49,12 @@ class Numbers:
         """First arm less second, seed by seed."""
         return paired_difference(self.values(first, metric), self.values(second, metric))
 
-    def mean_text(self, arm: str, metric: str = "test_accuracy", *, first: bool = False) -> str:
+    def mean_text(
+        self, arm: str, metric: str = "test_accuracy", *, first: bool = False, digits: int = 3
+    ) -> str:
         """`81.2 % [80.9, 81.6]`, or the bare mean where all seeds agree."""
         about = self.summary(arm, metric, first=first)
-        return interval_text(about.mean, about.low, about.high, metric)
+        return interval_text(about.mean, about.low, about.high, metric, digits=digits)
 
     def difference_text(self, first: str, second: str, metric: str = "test_accuracy") -> str:
         """`-1.2 points [-1.9, -0.4]`."""
@@ -106,7 +108,9 @@ def crossing(points: Iterable[tuple[float, float]], level: float) -> float:
     return math.inf
 
 
-def interval_text(mean: float, low: float, high: float, metric: str, *, signed: bool = False) -> str:
+def interval_text(
+    mean: float, low: float, high: float, metric: str, *, signed: bool = False, digits: int = 3
+) -> str:
     """A number with its interval, in the unit of its metric."""
     unit = ""
     if metric in POINTS:
@@ -114,13 +118,12 @@ def interval_text(mean: float, low: float, high: float, metric: str, *, signed: 
         unit = " points" if signed else " %"
     if not math.isfinite(mean):
         return "not finite"
-    centre = number(mean, signed=signed)
-    ends = number(low, signed=signed), number(high, signed=signed)
-    return f"{centre}{unit}" if ends == (centre, centre) else f"{centre}{unit} [{ends[0]}, {ends[1]}]"
+    centre, *ends = (number(value, signed=signed, digits=digits) for value in (mean, low, high))
+    return f"{centre}{unit}" if ends == [centre, centre] else f"{centre}{unit} [{ends[0]}, {ends[1]}]"
 
 
-def number(value: float, *, signed: bool = False) -> str:
-    """Three digits that mean something, with a true minus sign.
+def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
+    """Digits that mean something, three unless more are asked for, with a true minus sign.
 
     Example:
         >>> from zoo.experiments.numbers import number
@@ -131,11 +134,11 @@ def number(value: float, *, signed: bool = False) -> str:
         return str(value)
     size = abs(value)
     if size and (size < 1e-3 or size >= 1e6):
-        text = f"{size:.2g}"
+        text = f"{size:.{digits - 1}g}"
     else:
-        digits = max(0, 2 - math.floor(math.log10(size))) if size else 0
-        rounded = float(f"{size:.3g}")
-        text = f"{rounded:,.{digits}f}"
+        decimals = max(0, digits - 1 - math.floor(math.log10(size))) if size else 0
+        rounded = float(f"{size:.{digits}g}")
+        text = f"{rounded:,.{decimals}f}"
         if "." in text:
             text = text.rstrip("0").rstrip(".")
     sign = "−" if value < 0 else "+" if signed and value > 0 else ""

@@ -200,6 +200,8 @@ def number(value: Any) -> str:
     """Four digits of a number, the first of a list of hashes; a dash where there is nothing."""
     if value is None:
         return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
@@ -235,7 +237,7 @@ def proof(name: str, md: Markdown) -> str:
     if not any(arm["graph"] for arm in data["arms"]):
         return tables
     built = sum(bool(arm["graph"]) for arm in data["arms"])
-    return tables + _folded(f"What each of the {built} arms with a net is", arms, len(data["arms"]))
+    return tables + _folded(f"What each of the {built} arms with a net is", arms, built)
 
 
 def _own(rows: list[dict[str, Any]], title: str) -> str:

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.graph import graphs, input_structure, rewrite
+from zoo.graph import graphs, input_structure, rewrite, seeds_untouched
 from zoo.sites import is_linear, takes_activation
 from zoo.transforms.normalization import called_in_training, is_batchnorm
 
@@ -71,6 +71,7 @@ class NotAffineError(ValueError):
         self.u, self.v, self.gap = u, v, gap
 
 
+@seeds_untouched()
 def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray]:
     r"""The matrix $A$ and offset $c$ of an activation-free model: $y = A x + c$ for every input.
 

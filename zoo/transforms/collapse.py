@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.graph import Graph, Part, calls, graphs, rewrite, set_values
+from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched, set_values
 from zoo.sites import is_linear
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
@@ -45,6 +45,7 @@ PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 LARGEST_KERNEL = 2**27
 
 
+@seeds_untouched()
 def collapse_linear(model: keras.Model) -> keras.Model:
     r"""Make one layer of every run of linear layers with no activation between them.
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite
+from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite, seeds_untouched
 from zoo.sites import is_linear
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, obstacle
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
@@ -36,6 +36,7 @@ class FoldedModel:
     max_error: float
 
 
+@seeds_untouched()
 def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
     r"""Fold every BatchNormalization that can be folded exactly into the kernel of its neighbour.
 

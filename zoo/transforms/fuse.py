@@ -7,10 +7,11 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph import Part, calls, copy_layer, copy_variables, graphs, rewrite
+from zoo.graph import Part, calls, copy_layer, copy_variables, graphs, rewrite, seeds_untouched
 from zoo.sites import is_linear, takes_activation
 
 
+@seeds_untouched()
 def fuse_activations(model: keras.Model) -> keras.Model:
     """Move every activation layer that follows a convolution or dense layer into its `activation=`.
 

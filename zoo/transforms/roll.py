@@ -10,13 +10,14 @@ from typing import Any
 
 import keras
 
-from zoo.graph import Graph, Part, copy_layer, copy_variables, producer, read, rewrite
+from zoo.graph import Graph, Part, copy_layer, copy_variables, producer, read, rewrite, seeds_untouched
 from zoo.rolled import RolledUnits
 
 # Segments between two points where all the data is one tensor; a unit of more of them is not looked for.
 LONGEST_UNIT = 24
 
 
+@seeds_untouched()
 def unroll(model: keras.Model) -> keras.Model:
     """Give every rolled unit layers of its own.
 
@@ -81,6 +82,7 @@ class _Separate:
         return x
 
 
+@seeds_untouched()
 def roll(model: keras.Model, *, remat: bool = False) -> keras.Model:
     """Make one layer of every run of identical units.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import keras
 
-from zoo.graph import graphs, names, rewrite
+from zoo.graph import graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
 from zoo.sites import sites, split_parts
 
 
+@seeds_untouched()
 def split_activations(model: keras.Model) -> keras.Model:
     """Give every built-in activation a layer of its own.
 

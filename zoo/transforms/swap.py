@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite
+from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
 from zoo.sites import Site, families, sites, split_parts
 
@@ -39,6 +39,7 @@ class SwappedModel:
     sites: tuple[str, ...]
 
 
+@seeds_untouched()
 def swap_activation(
     model: keras.Model, old: Any, new: Any, *, include_classifier: bool = False
 ) -> SwappedModel:

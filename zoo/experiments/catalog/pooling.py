@@ -57,7 +57,13 @@ EXPERIMENT = Experiment(
     options={"classifier_activation": None},
     data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
     recipe=Recipe(
-        learning_rates=(0.01, 0.04), schedule="cosine", warmup=30, batch=100, epochs=5, tuning_epochs=2
+        learning_rates=(0.01, 0.04, 0.16, 0.64),
+        schedule="cosine",
+        warmup=30,
+        batch=100,
+        epochs=5,
+        tuning_epochs=2,
+        tuning_seeds=(1000, 1001, 1002),
     ),
     comparisons=(
         *(

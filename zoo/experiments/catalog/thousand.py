@@ -31,7 +31,7 @@ EXPERIMENT = Experiment(
             first=f"full_pre_activation, {depth} layers",
             second=f"original, {depth} layers",
             metric="train_loss",
-            claim="a thousand layers need pre-activation",
+            claim="a thousand layers start to learn sooner with pre-activation",
         )
         for depth in DEPTHS
     ),

@@ -50,12 +50,13 @@ EXPERIMENT = Experiment(
     # A constant rate, as in the figure of 2012: under a falling one the moment a threshold is reached is the
     # schedule's.
     recipe=Recipe(
-        learning_rates=(0.005, 0.02, 0.08),
+        learning_rates=(0.005, 0.02, 0.08, 0.32, 1.28),
         schedule="constant",
         warmup=30,
         batch=100,
         epochs=10,
         tuning_epochs=2,
+        tuning_seeds=(1000, 1001, 1002),
     ),
     comparisons=tuple(
         Comparison(

@@ -60,12 +60,12 @@ EXPERIMENT = Experiment(
     options={"classifier_activation": None, "kernel_initializer": "lecun_normal"},
     data=IMAGES,
     recipe=Recipe(
-        learning_rates=(0.003, 0.01, 0.03),
+        learning_rates=(0.003, 0.01, 0.03, 0.1, 0.3),
         schedule="cosine",
         warmup=60,
         epochs=9,
         batch=100,
-        tuning_seeds=(1000, 1001),
+        tuning_seeds=(1000, 1001, 1002, 1003, 1004),
     ),
     comparisons=(
         *(
@@ -80,7 +80,7 @@ EXPERIMENT = Experiment(
             Comparison(
                 first=f"{layers} conv, all",
                 second=f"{layers} conv, last",
-                claim="an activation on the last layer is enough",
+                claim="an activation on the last layer alone does as well as one on each",
             )
             for layers in LAYERS[1:]
         ),

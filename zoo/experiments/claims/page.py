@@ -27,11 +27,11 @@ seeds.
 |---|---|
 | proven | follows from the definition, and the numbers agree for every seed |
 | refuted | the contrary follows from the definition, and the numbers agree for every seed |
-| holds here | the measured effect has the claimed sign, its interval excludes zero |
+| holds here | the measured effect is as claimed, with the whole of its interval |
 | does not hold here | the measured effect has the other sign, or the claimed one is refuted |
 | holds in part | some of the differences are as claimed, the others cannot be told |
 | no difference detected | the intervals contain zero: at this scale |
-| not measurable at this scale | the runs do not get far enough to tell |
+| not measurable at this scale | the runs do not get far enough, or are too few, to tell |
 | not yet measured here | no published run; the command makes one |
 """
 

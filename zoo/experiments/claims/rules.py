@@ -13,7 +13,7 @@ from pathlib import Path
 from zoo.experiments import publication
 from zoo.experiments.numbers import POINTS, Numbers, interval_text, number
 from zoo.experiments.publication import FOLDER
-from zoo.experiments.statistics import bootstrap_interval
+from zoo.experiments.statistics import Difference, bootstrap_interval
 
 PROVEN = "proven"
 HOLDS = "holds here"
@@ -72,15 +72,21 @@ class Check:
     def text(self, numbers: Numbers) -> str:
         """The number with its interval, and the bounds it is held against."""
         scale, unit = (100, " %") if self.metric in POINTS else (1, "")
+        mean = scale * numbers.summary(self.arm, self.metric, first=self.first).mean
+        limits = [scale * bound for bound in (self.least, self.most) if bound is not None]
+        # Three digits do not tell a number from the bound it keeps.
+        close = self.least != self.most and number(mean) in map(number, limits)
+        digits = 5 if close else 3
         bounds = " and ".join(
-            f"at {side} {number(scale * bound)}{unit}"
+            f"at {side} {number(scale * bound, digits=digits)}{unit}"
             for side, bound in (("least", self.least), ("most", self.most))
             if bound is not None
         )
         if self.least == self.most:
             bounds = f"exactly {number(scale * self.least)}{unit}"
         words = self.words or self.metric.replace("_", " ")
-        return f"{words}: {numbers.mean_text(self.arm, self.metric, first=self.first)} (asked: {bounds})"
+        measured = numbers.mean_text(self.arm, self.metric, first=self.first, digits=digits)
+        return f"{words}: {measured} (asked: {bounds})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +95,8 @@ class Facts:
 
     Attributes:
         checks: What is checked.
-        true: The verdict if all pass: `proven` for algebra, `holds here` for what was only measured, and
-        `does not hold
-            here` where passing refutes the sentence.
+        true: The verdict if all pass: `proven` for algebra, `holds here` for what was only measured, `refuted`
+            where passing says the contrary.
         false: The verdict otherwise.
     """
 
@@ -143,23 +148,15 @@ class Pairs:
             verdict = IN_PART
         else:
             verdict = NO_DIFFERENCE
-        lost = {arm: numbers.diverged(arm) for pair in self.pairs for arm in pair}
-        lost = {arm: count for arm, count in lost.items() if count}
+        lost = _lost(numbers, self.pairs)
         if lost:
             verdict = UNMEASURABLE
-        name = self.metric.replace("_", " ")
-        effect = tuple(
-            f"“{a}” minus “{b}”, {name}: {_difference(d, self.metric)}"
-            for (a, b), d in zip(self.pairs, differences, strict=True)
-        )
         counts = Counter(d.words for d in differences)
         summary = f"{len(differences)} differences: " + ", ".join(
             f"{'all' if count == len(differences) else count} {words}"
             for words, count in counts.most_common()
         )
-        return Evidence(
-            verdict, (*effect, *(f"{count} runs of {arm} diverged" for arm, count in lost.items())), summary
-        )
+        return Evidence(verdict, (*_effects(self.pairs, differences, self.metric), *lost), summary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +169,7 @@ class Within:
         metric: In which.
 
     The claim holds where every interval lies within the margin, fails where one lies wholly beyond it, holds in part
-    where some lie within, and is not measurable where all reach beyond.
+    where some lie within, and is not measurable where all reach beyond, or where runs diverged.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -187,15 +184,15 @@ class Within:
             verdict = FAILS
         else:
             verdict = HOLDS if small == len(differences) else IN_PART if small else UNMEASURABLE
-        name = self.metric.replace("_", " ")
-        effect = tuple(
-            f"“{a}” minus “{b}”, {name}: {_difference(d, self.metric)}"
-            for (a, b), d in zip(self.pairs, differences, strict=True)
-        )
+        lost = _lost(numbers, self.pairs)
+        if lost:
+            verdict = UNMEASURABLE
         points = 100 * self.margin
         margin = f"{points:g} point{'s' * (points != 1)}" if self.metric in POINTS else f"{self.margin:g}"
-        summary = f"{small} of {len(differences)} intervals lie within {margin}, the others reach beyond"
-        return Evidence(verdict, effect, summary)
+        summary = f"{small} of {len(differences)} intervals lie within {margin}"
+        if small < len(differences):
+            summary += ", the others reach beyond"
+        return Evidence(verdict, (*_effects(self.pairs, differences, self.metric), *lost), summary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,6 +291,20 @@ def judge(claim: Claim, folder: Path = FOLDER) -> Evidence:
         return claim.rule(Numbers(publication.load(claim.experiment, folder)))
     except KeyError as error:
         return Evidence(MISSING, (str(error.args[0]),))
+
+
+def _effects(pairs: tuple[tuple[str, str], ...], differences: list[Difference], metric: str) -> list[str]:
+    name = metric.replace("_", " ")
+    return [
+        f"“{a}” minus “{b}”, {name}: {_difference(d, metric)}"
+        for (a, b), d in zip(pairs, differences, strict=True)
+    ]
+
+
+def _lost(numbers: Numbers, pairs: tuple[tuple[str, str], ...]) -> list[str]:
+    """Which arms have runs that diverged: there it is learning rates that were compared."""
+    counts = {arm: numbers.diverged(arm) for pair in pairs for arm in pair}
+    return [f"{count} runs of {arm} diverged" for arm, count in counts.items() if count]
 
 
 def _difference(difference, metric: str) -> str:

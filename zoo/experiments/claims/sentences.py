@@ -82,7 +82,7 @@ ALGEBRA = (
         ),
     ),
     Claim(
-        sentence="Activation functions let a net fit polynomials.",
+        sentence="A net with activations is a polynomial.",
         experiment="algebra",
         page="learn/the-algebra",
         # What is checked refutes the sentence: a ReLU net is straight lines, and far out it grows as one.
@@ -310,7 +310,8 @@ ORDER = (
             checks=(
                 Check(arm="outputs: average pooling, relu", metric="equal_to_the_bit", least=1, most=1),
                 Check(arm="outputs: average pooling, relu", metric="largest_difference", most=1e-5),
-            )
+            ),
+            false=REFUTED,
         ),
     ),
     Claim(
@@ -420,7 +421,8 @@ RESIDUAL = (
         rule=Facts(
             checks=tuple(
                 Check(arm="he2016", metric=f"same_graph_as_{layout}", least=1, most=1) for layout in LAYOUTS
-            )
+            ),
+            false=REFUTED,
         ),
     ),
     Claim(

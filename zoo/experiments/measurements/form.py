@@ -13,17 +13,17 @@ ROUNDS = 100
 
 
 def anatomy(context: Context) -> Iterable[Row]:
-    """Layers, activation layers, parameters; on TensorFlow the operations of the graph that runs; and a time.
+    """Layers, activation layers, parameters; on TensorFlow the operations of the traced graph; and a time.
 
     `time_ratio` is the processor time of a prediction of 100 images over that of the same net in the other form,
     which `zoo.transforms` makes of it, both in turns.
     """
     model = context.model
-    layers = sum(_is_activation(layer) for layer in model.layers)
+    activations = sum(_is_activation(layer) for layer in model.layers)
     yield Row("layers", len(model.layers))
-    yield Row("activation_layers", layers)
+    yield Row("activation_layers", activations)
     yield Row("parameters", model.count_params())
-    other = (zoo.transforms.fuse_activations if layers else zoo.transforms.split_activations)(model)
+    other = (zoo.transforms.fuse_activations if activations else zoo.transforms.split_activations)(model)
     images = ops.convert_to_tensor(context.images.x_test[:100])
     predict, beside = compiled(model), compiled(other)
     for traced in (predict, beside):
