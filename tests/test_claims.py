@@ -13,7 +13,7 @@ import pytest
 from zoo.experiments import catalog, publication
 from zoo.experiments.claims.expected import HELD, held
 from zoo.experiments.claims.page import claims_page
-from zoo.experiments.claims.readings import READINGS, reading, unread
+from zoo.experiments.claims.readings import READINGS, _ends, reading, unread
 from zoo.experiments.claims.rules import (
     FAILS,
     HOLDS,
@@ -90,6 +90,11 @@ class TestPairs:
     def test_one_against_refutes_all(self):
         data = numbers({"a": HIGH, "b": LOW, "c": {0: 0.99, 1: 0.98, 2: 0.99}})
         assert Pairs(pairs=(("a", "b"), ("a", "c")), sign="higher")(data).verdict == FAILS
+
+    def test_summary_counts_the_readings(self):
+        data = numbers({"a": HIGH, "b": LOW, "c": MIXED, "d": LOW})
+        rule = Pairs(pairs=(("a", "b"), ("a", "c"), ("a", "d")), sign="higher")
+        assert rule(data).summary == "3 differences: 2 higher, 1 no difference detected"
 
     def test_effect_has_the_interval_in_points(self):
         (effect,) = Pairs(pairs=(("a", "b"),), sign="higher")(numbers({"a": HIGH, "b": LOW})).effect
@@ -241,6 +246,16 @@ def test_every_expectation_is_held_against_data(experiment):
 def test_readings_quote_the_published_data(name):
     text = (ROOT / "docs" / "snippets" / "readings" / f"{name}.md").read_text()
     assert text == reading(Numbers(publication.load(name, DATA)))
+
+
+def test_a_reading_says_where_a_grid_was_too_narrow():
+    def published(chosen, rates=(0.1, 0.2, 0.4)):
+        arms = [{"label": "a", "learning_rate": chosen, "grid": [{"rate": rate} for rate in rates]}]
+        return Numbers(Published(name="made up", about={"arms": arms}, rows=()))
+
+    assert _ends(published(0.2)) == ""
+    assert "of 3 rates 1 of 1 arms took one at an end" in _ends(published(0.4))
+    assert "each arm has the better of two" in _ends(published(0.1, (0.1, 0.2)))
 
 
 def test_a_reading_for_each_experiment():

@@ -72,9 +72,7 @@ def which(n: Numbers) -> tuple[str, str, str]:
         f"{_less(n, 'elu, BN', 'relu, BN')} with normalisation; test accuracy after ten short epochs is as much about the "
         "start as about the end. Nor that an activation is needed for these images: a net without any, "
         f"{_less(n, 'none, no BN', 'relu, no BN')} against ReLU, has its max-pooling, which is no linear map.",
-        "Depth: in four layers tanh loses little. A finer grid of learning rates: three "
-        "rates, "
-        "each tuned on one seed, leave steps of a factor of four.",
+        "Depth: in four layers tanh loses little. A finer grid of learning rates, whose steps here are a factor of four.",
     )
 
 
@@ -310,9 +308,25 @@ def reading(numbers: Numbers) -> str:
     """The reading of an experiment as Markdown."""
     shows, hides, changes = READINGS[numbers.published.name](numbers)
     return (
-        f"**What it shows.** {shows}\n\n**What it does not show.** {hides}\n\n"
+        f"**What it shows.** {shows}\n\n**What it does not show.** {hides}{_ends(numbers)}\n\n"
         f"**What would change it.** {changes}\n"
     )
+
+
+def _ends(n: Numbers) -> str:
+    """Which arms took a learning rate at an end of their grid: a wider one might have served them better."""
+    grids = {arm["label"]: {run["rate"] for run in arm.get("grid", ())} for arm in n.published.about["arms"]}
+    tuned = [arm for arm in n.published.about["arms"] if grids[arm["label"]]]
+    at_end = [
+        arm for arm in tuned if arm["learning_rate"] in (min(grids[arm["label"]]), max(grids[arm["label"]]))
+    ]
+    if not at_end:
+        return ""
+    rates = min(len(grids[arm["label"]]) for arm in tuned)
+    wider = " Nor what a finer or wider grid of learning rates would do: "
+    if rates == 2:
+        return f"{wider}each arm has the better of two."
+    return f"{wider}of {rates} rates {len(at_end)} of {len(tuned)} arms took one at an end."
 
 
 def unread(name: str) -> str:
