@@ -57,13 +57,13 @@ EXPERIMENT = Experiment(
     options={"classifier_activation": None},
     data=Dataset(name="fashion_mnist", size=14, train=3000, test=1000),
     recipe=Recipe(
-        learning_rates=(0.01, 0.04, 0.16, 0.64),
+        learning_rates=(0.01, 0.02, 0.04, 0.08, 0.16, 0.32),
         schedule="cosine",
         warmup=30,
         batch=100,
         epochs=5,
-        tuning_epochs=2,
-        tuning_seeds=(1000, 1001, 1002),
+        tuning_epochs=5,
+        tuning_seeds=(1000, 1001, 1002, 1003, 1004),
     ),
     comparisons=(
         *(

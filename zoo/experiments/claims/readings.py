@@ -59,13 +59,19 @@ def which(n: Numbers) -> tuple[str, str, str]:
     for norm in ("no BN", "BN"):
         ratios = list(n.slowdown(f"tanh, {norm}", f"relu, {norm}", REACHED).values())
         parts.append(f"{number(sum(ratios) / len(ratios))} times ({norm})")
+    rate = {arm["label"]: arm["learning_rate"] for arm in n.published.about["arms"]}
+    rates = " and ".join(
+        f"{number(rate[f'sigmoid, {norm}'] / rate[f'relu, {norm}'])} times ({norm})"
+        for norm in ("no BN", "BN")
+    )
     return (
         f"To {100 * REACHED:g} % training accuracy tanh takes {' and '.join(parts)} as many epochs as ReLU, "
         f"not six. "
         f"Sigmoid without normalisation ends at {n.mean_text('sigmoid, no BN', 'train_accuracy')} training "
         f"accuracy, "
         f"ReLU at {n.mean_text('relu, no BN', 'train_accuracy')}; with normalisation sigmoid ends at "
-        f"{n.mean_text('sigmoid, BN', 'train_accuracy')}. With normalisation, GELU less ReLU in test "
+        f"{n.mean_text('sigmoid, BN', 'train_accuracy')}, at {rates} the learning rate of ReLU: at one rate for all "
+        f"it would be far behind. With normalisation, GELU less ReLU in test "
         f"accuracy: "
         f"{_less(n, 'gelu, BN', 'relu, BN')}.",
         f"A ranking of ReLU's relatives. ELU less ReLU is {_less(n, 'elu, no BN', 'relu, no BN')} without and "
