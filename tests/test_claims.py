@@ -13,7 +13,7 @@ import pytest
 from zoo.experiments import catalog, publication
 from zoo.experiments.claims.expected import HELD, held
 from zoo.experiments.claims.page import claims_page
-from zoo.experiments.claims.readings import READINGS, _ends, reading, unread
+from zoo.experiments.claims.readings import READINGS, _ends, _stuck, reading, unread
 from zoo.experiments.claims.rules import (
     FAILS,
     HOLDS,
@@ -246,6 +246,12 @@ def test_every_expectation_is_held_against_data(experiment):
 def test_readings_quote_the_published_data(name):
     text = (ROOT / "docs" / "snippets" / "readings" / f"{name}.md").read_text()
     assert text == reading(Numbers(publication.load(name, DATA)))
+
+
+def test_a_reading_says_where_seeds_stay_at_chance():
+    assert _stuck(numbers({"a": HIGH, "b": {0: 0.1, 1: 0.1}})) == ""  # no seed learns
+    said = _stuck(numbers({"a": HIGH, "b": {0: 0.8, 1: 0.1, 2: 0.8}}))
+    assert "1 run of 1 arm stays at chance while the other seeds learn (b)" in said
 
 
 def test_a_reading_says_where_a_grid_was_too_narrow():

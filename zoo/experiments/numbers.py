@@ -27,6 +27,10 @@ class Numbers:
             raise KeyError(f"{self.published.name} publishes no {metric!r} of arm {arm!r}")
         return {row.seed: row.value for row in (reversed(rows) if first else rows)}
 
+    def has(self, arm: str, metric: str) -> bool:
+        """Whether a metric of an arm is published."""
+        return any(row.arm == arm and row.metric == metric for row in self.published.rows)
+
     def series(self, arm: str, metric: str) -> dict[int, list[tuple[float, float]]]:
         """Seed -> all (x, value) of a metric, in order."""
         series: dict[int, list[tuple[float, float]]] = {}

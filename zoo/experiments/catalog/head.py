@@ -155,7 +155,7 @@ EXPERIMENT = Experiment(
             y_scale="log",
         ),
     ),
-    cost=8.0,
+    cost=11.0,
     quick=Quick(
         train=1000,
         test=500,

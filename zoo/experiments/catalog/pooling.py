@@ -105,7 +105,7 @@ EXPERIMENT = Experiment(
             title="The same weights in both orders: outputs, and time of activation first over pooling first",
         ),
     ),
-    cost=2.5,
+    cost=6.0,
     quick=Quick(
         train=1000,
         test=500,

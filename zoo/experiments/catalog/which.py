@@ -119,7 +119,7 @@ EXPERIMENT = Experiment(
             y_title="training accuracy in epoch 10",
         ),
     ),
-    cost=7.0,
+    cost=16.0,
     quick=Quick(
         train=1000,
         test=500,

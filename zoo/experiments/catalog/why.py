@@ -158,7 +158,7 @@ EXPERIMENT = Experiment(
             title="Nets without activation, before and after collapsing them into one layer",
         ),
     ),
-    cost=8.0,
+    cost=26.0,
     quick=Quick(
         train=2000,
         test=1000,

@@ -302,6 +302,8 @@ def algebra(n: Numbers) -> tuple[str, str, str]:
     )
 
 
+TRAINS, CHANCE = 0.5, 0.15  # test accuracies, of ten classes
+
 READINGS: dict[str, Callable[[Numbers], tuple[str, str, str]]] = {
     reading.__name__: reading
     for reading in (
@@ -314,8 +316,27 @@ def reading(numbers: Numbers) -> str:
     """The reading of an experiment as Markdown."""
     shows, hides, changes = READINGS[numbers.published.name](numbers)
     return (
-        f"**What it shows.** {shows}\n\n**What it does not show.** {hides}{_ends(numbers)}\n\n"
+        f"**What it shows.** {shows}\n\n**What it does not show.** {hides}{_stuck(numbers)}{_ends(numbers)}\n\n"
         f"**What would change it.** {changes}\n"
+    )
+
+
+def _stuck(n: Numbers) -> str:
+    """How many runs stay at chance where other seeds of their arm train: a mean of both is neither."""
+    stuck = {}
+    for arm in n.published.about["arms"]:
+        if arm["learning_rate"] is None or not n.has(arm["label"], "test_accuracy"):
+            continue
+        values = n.values(arm["label"], "test_accuracy").values()
+        if max(values) > TRAINS and (count := sum(value < CHANCE for value in values)):
+            stuck[arm["label"]] = count
+    if not stuck:
+        return ""
+    runs = sum(stuck.values())
+    return (
+        f" Nor how well an arm trains where {runs} run{'s' * (runs > 1)} of {len(stuck)} "
+        f"arm{'s' * (len(stuck) > 1)} stay{'s' * (runs == 1)} at chance while the other seeds learn "
+        f"({'; '.join(stuck)}): such a mean says how often it trains."
     )
 
 
