@@ -21,10 +21,10 @@ from zoo.experiments.run import identify
 ROOT = Path(__file__).parents[2]
 
 
-def jobs(marks, seeds=range(4), **changes):
+def jobs(marks, seeds=range(4), seconds=0.1, **changes):
     hooks = (
         toys.hook("mark", when="start", arguments={"path": str(marks)}),
-        toys.hook("sleep", when="interval", arguments={"seconds": 0.1}),
+        toys.hook("sleep", when="interval", arguments={"seconds": seconds}),
         *changes.pop("hooks", ()),
     )
     experiment = toys.experiment(hooks=hooks, seeds=tuple(seeds), **changes)
@@ -119,17 +119,17 @@ def test_a_dask_worker_killed_midway_loses_nothing_and_doubles_nothing(tmp_path)
     pytest.importorskip("distributed")
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
-    todo = jobs(tmp_path / "marks")
+    todo = jobs(tmp_path / "marks", seconds=0.3)
     scheduler = dask(tmp_path, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard")
     with scheduler, dask_worker(tmp_path, address) as first, dask_worker(tmp_path, address):
         killed = []
 
         def kill_the_first_at_work(*, running, finished):
-            """As soon as it has recorded an interval of a run, and before that run is done."""
+            """In the midst of a run: its first checkpoint is written, and it is not about to begin the next run."""
             for job in todo:
                 folder = RunFolder(tmp_path / "runs", job.id)
                 mine = [line for line in folder.lines() if line["process"] == first.pid]
-                if not killed and len(mine) >= 2 and folder.result() is None:
+                if not killed and 3 <= len(mine) <= 5:
                     first.send_signal(signal.SIGKILL)
                     killed.append(job)
 
