@@ -146,6 +146,24 @@ def test_a_dask_worker_killed_midway_loses_nothing_and_doubles_nothing(tmp_path)
     assert {line["process"] for line in RunFolder(tmp_path / "runs", killed[0].id).lines()} > {first.pid}
 
 
+def test_workers_of_more_than_one_thread_are_refused(monkeypatch):
+    distributed = pytest.importorskip("distributed")
+
+    class Client:
+        def __init__(self, *arguments, **options):
+            pass
+
+        def nthreads(self):
+            return {"tcp://one:1": 1, "tcp://two:1": 2}
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(distributed, "Client", Client)
+    with pytest.raises(ExecutionError, match=r"received tcp://two:1 with more; .* --nthreads 1"):
+        execution.DaskPool("tcp://127.0.0.1:1")
+
+
 def test_no_scheduler_is_said():
     pytest.importorskip("distributed")
     from zoo.experiments.execution import DaskPool

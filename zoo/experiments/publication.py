@@ -233,9 +233,8 @@ def _comparison(pair: Any, last: dict, hashes: dict, seeds: tuple[int, ...]) -> 
     about = {"a": pair.first, "b": pair.second, "metric": pair.metric, "claim": pair.claim}
     if pair.metric == WEIGHTS:
         equal = sum(hashes[pair.first, seed] == hashes[pair.second, seed] for seed in seeds)
-        verdict = f"equal to the bit in {equal} of {len(seeds)} seeds"
-        if not equal:
-            verdict = f"different in {len(seeds)} of {len(seeds)} seeds"
+        found = f"equal to the bit in {equal}" if equal else f"different in {len(seeds)}"
+        verdict = f"{found} of {len(seeds)} seeds"
         zero = 0.0 if equal == len(seeds) else None
         return {
             **about,

@@ -62,8 +62,8 @@ def _sampled(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
     if len(places) <= count:
         return drawn
     wanted = [places[round(i * (len(places) - 1) / (count - 1))] for i in range(count)]
-    kept = [min(rows, key=lambda row: abs(row["x"] - x)) for rows in curves.values() for x in wanted]
-    return [row for row in drawn if any(row is one for one in kept)]
+    kept = {id(min(rows, key=lambda row: abs(row["x"] - x))) for rows in curves.values() for x in wanted}
+    return [row for row in drawn if id(row) in kept]
 
 
 def _rows(spec: dict[str, Any], title: str) -> str:

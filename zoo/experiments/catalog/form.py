@@ -1,5 +1,6 @@
 """Separate activation layer or `activation=` argument: does it matter?"""
 
+from zoo.experiments.recipes import TUNING_SEEDS
 from zoo.experiments.spec import (
     Arm,
     Comparison,
@@ -42,7 +43,7 @@ EXPERIMENT = Experiment(
         epochs=3,
         batch=100,
         tuning_epochs=3,
-        tuning_seeds=(1000, 1001, 1002, 1003, 1004),
+        tuning_seeds=TUNING_SEEDS,
     ),
     hooks=(Hook(name="form.anatomy"),),
     comparisons=tuple(

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from zoo.experiments.recipes import TUNING_SEEDS
 from zoo.experiments.spec import (
     Arm,
     Comparison,
@@ -23,7 +24,7 @@ RECIPE = Recipe(
     batch=100,
     epochs=5,
     tuning_epochs=5,
-    tuning_seeds=(1000, 1001, 1002, 1003, 1004),
+    tuning_seeds=TUNING_SEEDS,
 )
 # label: (activation of the classifier, loss, whether the two fit)
 HEADS = {

@@ -1,5 +1,6 @@
 """Activation before or after pooling?"""
 
+from zoo.experiments.recipes import TUNING_SEEDS
 from zoo.experiments.spec import (
     Arm,
     Comparison,
@@ -63,7 +64,7 @@ EXPERIMENT = Experiment(
         batch=100,
         epochs=5,
         tuning_epochs=5,
-        tuning_seeds=(1000, 1001, 1002, 1003, 1004),
+        tuning_seeds=TUNING_SEEDS,
     ),
     comparisons=(
         *(

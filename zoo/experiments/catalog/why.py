@@ -4,6 +4,7 @@ The convolutions have no padding and a stride of one, so that a net without acti
 map and can be collapsed into one layer.
 """
 
+from zoo.experiments.recipes import TUNING_SEEDS
 from zoo.experiments.spec import (
     Arm,
     Comparison,
@@ -67,7 +68,7 @@ EXPERIMENT = Experiment(
         epochs=9,
         batch=100,
         tuning_epochs=9,
-        tuning_seeds=(1000, 1001, 1002, 1003, 1004),
+        tuning_seeds=TUNING_SEEDS,
     ),
     comparisons=(
         *(
