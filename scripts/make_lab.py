@@ -101,9 +101,9 @@ def operations(model: keras.Model) -> list[dict]:
         elif kind == "Activation":
             op |= {"op": "act"}
         elif kind == "ZeroPadding2D":
-            op |= {"op": "pad", "padding": [*layer.padding, (0, 0)]}
-        elif kind == "Pad":  # the channels of a shortcut without weights
-            op |= {"op": "pad", "padding": layer.pad_width[1:]}
+            # Told the other data format, it pads width and channels: a shortcut without weights.
+            channels = layer.data_format == "channels_first"
+            op |= {"op": "pad", "padding": [(0, 0), *layer.padding] if channels else [*layer.padding, (0, 0)]}
         elif kind in ("MaxPooling2D", "AveragePooling2D"):
             op |= {"op": "pool", "size": layer.pool_size[0], "strides": layer.strides[0]}
         elif kind in ("GlobalAveragePooling2D", "Flatten", "Dense", "Add"):

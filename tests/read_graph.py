@@ -36,8 +36,7 @@ def word(op):
         return f"dropout({op.rate:g})"
     return {
         "InputLayer": "image",
-        "ZeroPadding2D": "pad",
-        "Pad": "zeros",
+        "ZeroPadding2D": "zeros" if _pads_channels(op) else "pad",
         "Add": "add",
         "Multiply": "mul",
         "AveragePooling2D": "average2/2",
@@ -45,6 +44,11 @@ def word(op):
         "GlobalMaxPooling2D": "maximum",
         "Flatten": "flatten",
     }[type(op).__name__]
+
+
+def _pads_channels(op):
+    """A shortcut without weights pads the channels: a padding layer told the other data format."""
+    return isinstance(op, layers.ZeroPadding2D) and op.data_format != keras.config.image_data_format()
 
 
 def _stride(op):

@@ -21,7 +21,7 @@ FLOORS = {
     "rolled": 1,
     "weights": 1,
     "models": 2,
-    "sites": 2,
+    "activations": 2,
     "preprocessing": 2,
     "cards": 3,
     "settings": 3,

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from transform_nets import APPLICATIONS, application, batch, error, gradients, outputs, same
 
-from zoo.sites import sites
+from zoo.activations import sites
 from zoo.transforms import (
     collapse_linear,
     fold_batchnorm,

@@ -10,7 +10,7 @@ from transform_nets import batch, error, outputs, randomised, same
 import zoo
 from zoo.catalog import lookup
 from zoo.graph import graphs
-from zoo.sites import sites
+from zoo.activations import sites
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
 from zoo.transforms.fold import plan
 

@@ -13,7 +13,7 @@ from transform_nets import (
     same,
 )
 
-from zoo.sites import sites
+from zoo.activations import sites
 from zoo.transforms import fuse_activations, split_activations
 
 

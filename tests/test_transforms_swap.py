@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from transform_nets import batch, branching, configuration, outputs, randomised, same
 
-from zoo.sites import sites
+from zoo.activations import sites
 from zoo.transforms import split_activations, swap_activation
 
 

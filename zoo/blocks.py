@@ -12,7 +12,6 @@ from typing import Any
 
 import keras
 from keras import layers
-from keras.src.ops.numpy import Pad
 
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
 from zoo.normalization import BatchNormalization
@@ -409,9 +408,11 @@ def _join(x, activated, branch, unit: Unit, name: str, parts: Parts):
 def _pad_channels(x, unit: Unit, name: str, parts: Parts):
     """Option A of He et al. 2015: the missing channels are zeros, half of them on each side; no parameters."""
     missing = unit.out_channels - unit.in_channels
-    widths = [(0, 0)] * 4
-    widths[parts.channel_axis] = (missing // 2, missing - missing // 2)
-    return Pad(tuple(widths), name=name)(x)
+    zeros, none = (missing // 2, missing - missing // 2), (0, 0)
+    # A stock layer pads two neighbouring axes. Told the other data format, it takes the channels for one of them.
+    if parts.channel_axis == 1:
+        return layers.ZeroPadding2D((zeros, none), data_format="channels_last", name=name)(x)
+    return layers.ZeroPadding2D((none, zeros), data_format="channels_first", name=name)(x)
 
 
 def _names(spec: ModelSpec) -> ZooNames:

@@ -32,13 +32,14 @@ def label(op) -> tuple[str, str]:
         how = "max" if kind.startswith("Max") else "average"
         return f"{how}-pool {op.pool_size[0]}×{op.pool_size[1]}", "layer"
     if isinstance(op, keras.layers.ZeroPadding2D):
+        if op.data_format != keras.config.image_data_format():  # told so, it pads the channels
+            return "channels of zeros", "layer"
         return f"zero border, {op.padding[0][0]}", "layer"
     if isinstance(op, keras.layers.Dropout):
         return f"dropout {op.rate:g}", "layer"
     fixed = {
         "Add": ("+", "point"),
         "Multiply": ("×", "point"),
-        "Pad": ("channels of zeros", "layer"),
         "Flatten": ("flatten", "layer"),
         "GlobalAveragePooling2D": ("global average pool", "layer"),
         "InputLayer": ("image", "port"),

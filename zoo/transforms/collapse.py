@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched, set_values
-from zoo.sites import is_linear
+from zoo.activations import is_linear
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
     DEPTHWISE,

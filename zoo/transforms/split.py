@@ -6,7 +6,7 @@ import keras
 
 from zoo.graph import graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
-from zoo.sites import sites, split_parts
+from zoo.activations import sites, split_parts
 
 
 @seeds_untouched()

@@ -13,7 +13,7 @@ from keras import layers
 
 from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
-from zoo.sites import Site, families, sites, split_parts
+from zoo.activations import Site, families, sites, split_parts
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 NOT_ACTIVATIONS = {"get", "serialize", "deserialize"}

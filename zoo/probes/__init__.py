@@ -29,7 +29,7 @@ from zoo.graph import (
     rewrite,
     seeds_untouched,
 )
-from zoo.sites import Site, families, sites, split_parts
+from zoo.activations import Site, families, sites, split_parts
 
 # A value counts as saturated where the slope of the activation is below this.
 SATURATED_SLOPE = 0.01
@@ -63,7 +63,7 @@ def activation_stats(model: keras.Model, x: Any, *, batch_size: int = 32) -> lis
 
     Returns:
         One row per site, in the order of the computation. Sites are built-in arguments, activation layers and bare
-        operations, in nested models too, as `zoo.sites` finds them.
+        operations, in nested models too, as `zoo.activations` finds them.
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
