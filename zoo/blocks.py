@@ -13,6 +13,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from zoo.family import FAMILIES
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
 from zoo.normalization import BatchNormalization
 from zoo.spec import ModelSpec
@@ -125,13 +126,13 @@ LAYOUTS = {
 class Parts:
     """The layers a net is made of, configured by its spec: convolution, normalisation, activation, padding."""
 
-    def __init__(self, spec: ModelSpec):
+    def __init__(self, spec: ModelSpec, names: ZooNames | None = None):
         self.spec = spec
-        self.layout = LAYOUTS[spec.layout][spec.is_pre_activation]
-        self.names = _names(spec)
+        self.layout = _layout(spec)
+        self.names = names or _names(spec)
         self.channel_axis = 1 if keras.config.image_data_format() == "channels_first" else -1
         self.initializer = _initializer(spec)
-        self._activation = _activation(spec)
+        self._activation = _activation("activation", spec.activation)
 
     def activation_argument(self) -> Callable:
         """The activation as a function, for the `activation=` argument of a layer."""
@@ -142,15 +143,22 @@ class Parts:
             )
         return self._activation
 
-    def act(self, layer: str) -> layers.Layer:
-        """A new activation layer, named after the layer it serves."""
+    def act(self, layer: str, option: str = "activation") -> layers.Layer:
+        """A new activation layer, named after the layer it serves; `option` is the one that names its function."""
         name = self.names.act(layer)
-        if isinstance(self._activation, layers.Layer):
-            return type(self._activation).from_config(self._activation.get_config() | {"name": name})
-        return layers.Activation(self._activation, name=name)
+        activation = self._activation
+        if option != "activation" and getattr(self.spec, option) != "same":
+            activation = _activation(option, getattr(self.spec, option))
+        if isinstance(activation, layers.Layer):
+            return type(activation).from_config(activation.get_config() | {"name": name})
+        return layers.Activation(activation, name=name)
 
     def norm(self, layer: str, *, name: str | None = None) -> layers.Layer:
-        """A BatchNormalization, named after the layer it serves unless `name` says otherwise."""
+        """A normalisation, named after the layer it serves unless `name` says otherwise."""
+        if self.spec.normalization == "layer":
+            return layers.LayerNormalization(
+                axis=self.channel_axis, epsilon=1e-6, name=name or self.names.norm(layer)
+            )
         return BatchNormalization(
             axis=self.channel_axis,
             momentum=self.layout.momentum,
@@ -189,6 +197,43 @@ class Parts:
                 use_bias=use_bias,
                 activation=activation,
                 kernel_initializer=self.initializer(),
+                name=name,
+            )(x)
+
+        return apply
+
+    def depthwise(self, kernel: int, name: str, *, strides: int = 1, use_bias: bool = False) -> Callable:
+        """A depthwise convolution as a function of its input and of a built-in activation."""
+
+        def apply(x, activation=None):
+            padding = "same"
+            if strides > 1 and self.layout.explicit_padding == "strided":
+                x = layers.ZeroPadding2D(kernel // 2, name=self.names.pad(name))(x)
+                padding = "valid"
+            return layers.DepthwiseConv2D(
+                kernel,
+                strides=strides,
+                padding=padding,
+                use_bias=use_bias,
+                activation=activation,
+                depthwise_initializer=self.initializer(),
+                name=name,
+            )(x)
+
+        return apply
+
+    def separable(self, filters: int, kernel: int, name: str) -> Callable:
+        """A depthwise convolution and a 1x1 convolution in one layer, as a function of its input."""
+
+        def apply(x, activation=None):
+            return layers.SeparableConv2D(
+                filters,
+                kernel,
+                padding="same",
+                use_bias=False,
+                activation=activation,
+                depthwise_initializer=self.initializer(),
+                pointwise_initializer=self.initializer(),
                 name=name,
             )(x)
 
@@ -245,6 +290,10 @@ def place(
             x = parts.norm(layer)(x)
         elif word == "act" and activated:
             x = parts.act(layer)(x)
+        elif word.endswith("_act"):
+            option = f"{word.removesuffix('_act')}_activation"
+            if getattr(parts.spec, option) is not None:
+                x = parts.act(layer, option)(x)
         elif word == "pool":
             x = pool(x)
     return x
@@ -415,6 +464,15 @@ def _pad_channels(x, unit: Unit, name: str, parts: Parts):
     return layers.ZeroPadding2D((none, zeros), data_format="channels_first", name=name)(x)
 
 
+def _layout(spec: ModelSpec) -> Layout:
+    if spec.family not in FAMILIES:
+        return LAYOUTS[spec.layout][spec.is_pre_activation]
+    momentum, epsilon = FAMILIES[spec.family].norm_settings.get(spec.layout, (_HE.momentum, _HE.epsilon))
+    # 'same' padding is that of keras.applications, whose MobileNetV2 writes it out.
+    padding = "never" if spec.layout == "keras" and spec.family != "densenet" else "strided"
+    return _like(_HE, momentum=momentum, epsilon=epsilon, explicit_padding=padding)
+
+
 def _names(spec: ModelSpec) -> ZooNames:
     if spec.family == "vgg":
         return VGGNames()
@@ -441,16 +499,17 @@ def _initializer(spec: ModelSpec) -> Callable:
         if not isinstance(initializer, keras.initializers.Initializer):
             return lambda: initializer
         return lambda: initializer.clone()
-    if spec.family in ("resnet", "plain") and spec.layout != "keras":
+    if spec.family == "convnext" and spec.layout != "keras":
+        return lambda: keras.initializers.TruncatedNormal(stddev=0.02)
+    if spec.family in ("resnet", "plain", *FAMILIES) and spec.layout != "keras":
         return lambda: keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     if spec.family == "vgg" or spec.layout == "keras":
         return keras.initializers.GlorotUniform
     return keras.initializers.HeNormal
 
 
-def _activation(spec: ModelSpec) -> Callable | layers.Layer:
-    given = spec.activation
-    return given if isinstance(given, layers.Layer) else activation_function("activation", given)
+def _activation(argument: str, given: Any) -> Callable | layers.Layer:
+    return given if isinstance(given, layers.Layer) else activation_function(argument, given)
 
 
 def activation_function(argument: str, given: Any) -> Callable:
@@ -460,7 +519,7 @@ def activation_function(argument: str, given: Any) -> Callable:
         TypeError: If it is a class, or a layer.
         ValueError: If Keras makes no function of it.
     """
-    takes = "a name, a function or a layer" if argument == "activation" else "a name or a function"
+    takes = "a name or a function" if argument == "classifier_activation" else "a name, a function or a layer"
     if isinstance(given, type):
         raise TypeError(f"{argument} must be {takes}, received the class {given.__name__}; call it.")
     if isinstance(given, layers.Layer):

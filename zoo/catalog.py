@@ -17,6 +17,12 @@ KRIZHEVSKY = (
 SIMONYAN = "Simonyan and Zisserman 2014, Very Deep Convolutional Networks, arXiv 1409.1556"
 HE2015 = "He et al. 2015, Deep Residual Learning for Image Recognition, arXiv 1512.03385"
 HE2016 = "He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv 1603.05027"
+SANDLER = "Sandler et al. 2018, MobileNetV2: Inverted Residuals and Linear Bottlenecks, arXiv 1801.04381"
+CHOLLET = "Chollet 2016, Xception: Deep Learning with Depthwise Separable Convolutions, arXiv 1610.02357"
+HUANG = "Huang et al. 2016, Densely Connected Convolutional Networks, arXiv 1608.06993"
+LIU = "Liu et al. 2022, A ConvNet for the 2020s, arXiv 2201.03545"
+ZAGORUYKO = "Zagoruyko and Komodakis 2016, Wide Residual Networks, arXiv 1605.07146"
+DING = "Ding et al. 2021, RepVGG: Making VGG-style ConvNets Great Again, arXiv 2101.03697"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +160,154 @@ for _v2 in (False, True):
         register(f"resnet{_depth}" + "v2" * _v2, _imagenet(_depth, _v2))
 
 
+def _mobilenetv2(alpha: float) -> Entry:
+    return Entry(
+        family="mobilenetv2",
+        stages=(1, 2, 3, 4, 3, 3, 1),
+        reference=SANDLER,
+        preprocessing="tf",
+        defaults={
+            "ordering": "conv_norm_act",
+            "width": 32,
+            "layout": "cifar",
+            "alpha": alpha,
+            "activation": "relu6",
+            "depthwise_activation": "same",
+        },
+    )
+
+
+_DENSENET_STAGES = {121: (6, 12, 24, 16), 169: (6, 12, 32, 32), 201: (6, 12, 48, 32)}
+# With bottlenecks and compression in the paper, as DenseNet-BC.
+_DENSENET_BC = (100, 190, 250)
+_DENSE_LAYERS = {"basic": 3, "bottleneck": 6}
+
+
+def _densenet(depth: int, block: str | None) -> Entry:
+    defaults = {"ordering": "norm_act_conv"}
+    if depth in _DENSENET_STAGES:
+        return Entry(
+            family="densenet",
+            stages=_DENSENET_STAGES[depth],
+            reference=HUANG,
+            preprocessing="torch",
+            defaults=defaults | {"width": 32, "layout": "keras", "block": "bottleneck"},
+        )
+    if block is None:
+        block = "bottleneck" if depth in _DENSENET_BC or (depth - 4) % 3 else "basic"
+    layers = _DENSE_LAYERS[block]
+    if depth <= 4 or (depth - 4) % layers:
+        raise ValueError(
+            f"model 'densenet{depth}': depth {depth} fits no densenet, whose depths are {layers}n+4 ({block}). The "
+            f"nearest are {_nearest('densenet{}', depth, 4, layers)}."
+        )
+    return Entry(
+        family="densenet",
+        stages=((depth - 4) // layers,) * 3,
+        fixed_block=False,
+        reference=HUANG,
+        defaults=defaults | {"width": 12, "layout": "cifar", "block": block},
+    )
+
+
+def _wrn(depth: int, factor: int, convolutions: int | None) -> Entry:
+    convolutions = 2 if convolutions is None else convolutions
+    if factor < 1 or isinstance(convolutions, bool) or not isinstance(convolutions, int) or convolutions < 1:
+        what = f"a factor of {factor}" if factor < 1 else f"convolutions={convolutions!r}"
+        raise ValueError(f"model 'wrn{depth}_{factor}' has {what}; expected a whole number of at least 1.")
+    layers = 3 * convolutions
+    if depth <= 4 or (depth - 4) % layers:
+        raise ValueError(
+            f"model 'wrn{depth}_{factor}': depth {depth} fits no wrn with {convolutions} convolutions a unit, whose "
+            f"depths are {layers}n+4. The nearest are {_nearest('wrn{}_' + str(factor), depth, 4, layers)}."
+        )
+    return Entry(
+        family="wrn",
+        stages=((depth - 4) // layers,) * 3,
+        reference=ZAGORUYKO,
+        defaults={
+            "ordering": "full_pre_activation",
+            "width": 16 * factor,
+            "layout": "cifar",
+            "convolutions": 2,
+            "dropout_rate": 0.0,
+        },
+    )
+
+
+def _nearest(pattern: str, depth: int, offset: int, step: int) -> str:
+    n = max(1, round((depth - offset) / step))
+    depths = [offset + step * k for k in range(max(1, n - 1), max(1, n - 1) + 3)]
+    return ", ".join(repr(pattern.format(d)) for d in depths)
+
+
+_CONVNEXT = {
+    "tiny": ((3, 3, 9, 3), 96),
+    "small": ((3, 3, 27, 3), 96),
+    "base": ((3, 3, 27, 3), 128),
+    "large": ((3, 3, 27, 3), 192),
+    "xlarge": ((3, 3, 27, 3), 256),
+}
+_ALPHAS = (0.35, 0.5, 0.75, 1.3, 1.4)
+
+register("mobilenetv2", _mobilenetv2(1.0))
+for _alpha in _ALPHAS:
+    register(f"mobilenetv2_{_alpha}", _mobilenetv2(_alpha))
+register(
+    "xception",
+    Entry(
+        family="xception",
+        stages=(1, 1, 1, 8, 1),
+        reference=CHOLLET,
+        preprocessing="tf",
+        defaults={"ordering": "act_conv_norm", "width": 32, "layout": "cifar"},
+    ),
+)
+for _depth in (40, 100, *_DENSENET_STAGES):
+    register(f"densenet{_depth}", _densenet(_depth, None))
+for _size, (_stages, _width) in _CONVNEXT.items():
+    register(
+        f"convnext{_size}",
+        Entry(
+            family="convnext",
+            stages=_stages,
+            reference=LIU,
+            preprocessing="torch",
+            defaults={
+                "ordering": "conv_norm_act",
+                "width": _width,
+                "layout": "keras",
+                "activation": "gelu",
+                "normalization": "layer",
+                "activations_per_block": 1,
+                "norms_per_block": 1,
+            },
+        ),
+    )
+for _depth, _factor in ((16, 4), (28, 10)):
+    register(f"wrn{_depth}_{_factor}", _wrn(_depth, _factor, None))
+register(
+    "repvgg",
+    Entry(
+        family="repvgg",
+        stages=(2, 4, 14, 1),
+        reference=DING,
+        defaults={"ordering": "original", "width": 48, "layout": "cifar", "merged": False},
+    ),
+)
+
+
+def _beyond(name: str, block: str | None, convolutions: int | None) -> Entry | None:
+    """A net of the families beyond plain and residual ones, by the numbers in its name."""
+    if match := re.fullmatch(r"mobilenetv2_([0-9]+(?:\.[0-9]+)?)", name):
+        return _mobilenetv2(float(match[1]))
+    if match := re.fullmatch(r"densenet([1-9][0-9]*)", name):
+        return _densenet(int(match[1]), block)
+    if match := re.fullmatch(r"wrn([1-9][0-9]*)_([0-9]+)", name):
+        return _wrn(int(match[1]), int(match[2]), convolutions)
+    return None
+
+
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the catalog, sorted.
 
@@ -179,7 +333,7 @@ def list_models(pattern: str = "*") -> list[str]:
     return sorted(name for name in MODELS if fnmatchcase(name, pattern))
 
 
-def lookup(name: str, block: str | None = None) -> Entry:
+def lookup(name: str, block: str | None = None, convolutions: int | None = None) -> Entry:
     """The entry behind a name, of the catalog or by a depth formula.
 
     Raises:
@@ -190,6 +344,10 @@ def lookup(name: str, block: str | None = None) -> Entry:
         raise TypeError(f"name must be a string such as 'resnet20v2', received {name!r}.")
     if block is not None and not is_one_of(block, BLOCKS):
         raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
+    if block is not None or convolutions is not None or name not in MODELS:
+        beyond = _beyond(name, block, convolutions)
+        if beyond is not None:
+            return beyond
     entry = MODELS.get(name)
     match = re.fullmatch(r"(plain|resnet|convnet|mlp)(0|[1-9][0-9]*)(v2)?", name)
     if entry is None and match is None:
@@ -232,6 +390,10 @@ def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], 
     )
 
 
+OWN_NONE = ("activation", "classifier_activation", "normalization", "depthwise_activation")
+"""Options in which None is a value: no activation, no normalisation."""
+
+
 def specify(name: str, **options: Any) -> ModelSpec:
     """The complete spec of a net: the catalog's defaults, then those of shipped weights it asks for, then the options.
 
@@ -251,10 +413,9 @@ def specify(name: str, **options: Any) -> ModelSpec:
             raise TypeError(
                 f"{option!r} is not an option of zoo.build; {hint}The options are {', '.join(OPTIONS)}."
             )
-    entry = lookup(name, options.get("block"))
+    entry = lookup(name, options.get("block"), options.get("convolutions"))
     # None asks for the default of the net wherever None is no value of its own.
-    own_none = ("activation", "classifier_activation")
-    given = {k: v for k, v in options.items() if v is not None or k in own_none}
+    given = {k: v for k, v in options.items() if v is not None or k in OWN_NONE}
     shipped = pretrained.find(name, given.get("weights"))
     given = (shipped.options if shipped else {}) | given
     shape = given.get("input_shape")

@@ -23,6 +23,8 @@ from zoo.blocks import (
     residual_units,
 )
 from zoo.catalog import specify
+from zoo.families import skeleton
+from zoo.family import FAMILIES
 from zoo.graph import room_for
 from zoo.naming import activation_of
 from zoo.spec import OPTIONS, ModelSpec
@@ -95,11 +97,13 @@ def assemble(spec: ModelSpec, *, name: str | None = None) -> keras.Model:
         >>> assemble(specify("convnet", input_shape=(28, 28, 1))).output_shape
         (None, 10)
     """
-    parts = Parts(spec)
+    beyond = skeleton(spec.family) if spec.family in FAMILIES else None
+    parts = Parts(spec, beyond and beyond.names(spec))
     _check_input_shape(spec)
     _check_activation_keeps_shape(parts)
     image = keras.Input(spec.input_shape, name="image")
-    body = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}[spec.family]
+    skeletons = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}
+    body = beyond.body if beyond else skeletons[spec.family]
     outputs = _head(body(image, parts), parts)
     with room_for(spec.depth):
         net = keras.Model(image, outputs, name=name or spec.name)
@@ -279,9 +283,10 @@ def _head(x, parts: Parts):
         pool = {"avg": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D, None: None}[
             spec.pooling
         ]
-        return pool(name=f"{spec.pooling}_pool")(x) if pool else x
-    if is_map and spec.family in ("plain", "resnet"):
-        x = layers.GlobalAveragePooling2D(name=names.pool)(x)
+        x = pool(name=f"{spec.pooling}_pool")(x) if pool else x
+        return _before_classifier(x, parts)
+    if is_map and spec.family not in ("convnet", "vgg"):
+        x = _before_classifier(layers.GlobalAveragePooling2D(name=names.pool)(x), parts)
     elif is_map:
         x = layers.Flatten(name=names.flatten)(x)
     # Softmax and loss lose what half precision has no room for, so the classifier stays in float32.
@@ -300,8 +305,17 @@ def _head(x, parts: Parts):
     return x
 
 
+def _before_classifier(x, parts: Parts):
+    """What a family wants between its last feature map and a classifier, whoever brings that."""
+    family = FAMILIES.get(parts.spec.family)
+    return place(x, family.head, parts.names.head, parts) if family else x
+
+
 def smallest_input(spec: ModelSpec) -> int:
     """Least height and width at which every strided or unpadded layer still has an output of its own."""
+    if spec.family in FAMILIES:
+        size = skeleton(spec.family).map_size
+        return next(n for n in range(spec.total_stride, 100) if size(spec, n) > 0)
     if spec.family == "convnet":
         size = 1
         for index in reversed(range(sum(spec.stages))):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet")
+from zoo.family import FAMILIES as BEYOND
+
+FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet", *BEYOND)
 FORMS = ("separate", "builtin")
 RESIDUAL_ORDERINGS = (
     "original",
@@ -24,7 +26,9 @@ SHORTCUTS = (
     "conv1x1",
     "dropout",
 )
-LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10")
+LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10", "cifar", "imagenet")
+RESIDUAL_LAYOUTS = LAYOUTS[:6]
+NORMALIZATIONS = ("batch", None, "skipinit", "scaled_ws", "layer")
 BLOCKS = ("basic", "bottleneck")
 POOLINGS = (None, "avg", "max")
 ROLLED = (False, True, "remat")
@@ -47,7 +51,7 @@ class ModelSpec:
 
     Attributes:
         name: Name of the model, as in `zoo.list_models()`.
-        family: `"mlp"`, `"convnet"`, `"vgg"`, `"plain"` or `"resnet"`.
+        family: One of `FAMILIES`, such as `"resnet"` or `"densenet"`.
         stem: `"cifar"` (3x3 convolution), `"imagenet"` (7x7 convolution, stride 2, max-pool) or None outside resnet and plain.
         stages: Residual units (resnet) or weight layers (other families) of each stage.
         width: Channels of the first stage; each later stage doubles it (vgg: up to eight times).
@@ -65,7 +69,7 @@ class ModelSpec:
         shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`.
         branch_scale: Factor on the residual branch under `shortcut="constant_scaling"`.
         gate_bias: Initial bias of the gate under the two gating shortcuts.
-        dropout_rate: Rate under `shortcut="dropout"`.
+        dropout_rate: Rate under `shortcut="dropout"`; in a wrn, of the dropout between its convolutions.
         layout: Whose graph it is where "ResNet" is ambiguous, one of `LAYOUTS`.
         block: `"basic"` (two 3x3) or `"bottleneck"` (1x1, 3x3, 1x1) residual units.
         padding: Padding of a convnet's convolutions, `"same"` or `"valid"`.
@@ -73,6 +77,15 @@ class ModelSpec:
         pooling_order: Whether pooling comes after the activation, `"act_pool"`, or before it, `"pool_act"`.
         kernel_initializer: Whatever `keras.initializers.get` takes; None is the family's own.
         rolled: Whether runs of identical units become one layer with stacked weights; `"remat"` also recomputes activations.
+        normalization: `"batch"`; of resnet and plain also None, `"skipinit"` and `"scaled_ws"`; `"layer"` of convnext.
+        alpha: Factor on the channels of a mobilenetv2, as in its name.
+        narrow_activation: Activation after the projection of a mobilenetv2; None is the linear bottleneck.
+        depthwise_activation: Activation after its depthwise convolution; `"same"` is the activation of the net.
+        between_activation: Activation between depthwise and pointwise convolution of an xception; None is none.
+        activations_per_block: 1 to 3 activations in a block of a convnext.
+        norms_per_block: 1 to 3 normalisations in a block of a convnext.
+        convolutions: Convolutions in a unit of a wrn.
+        merged: Whether the branches of a repvgg are one convolution.
     """
 
     name: str
@@ -102,10 +115,23 @@ class ModelSpec:
     pooling_order: str | None = None
     kernel_initializer: Any = None
     rolled: bool | str = False
+    normalization: str | None = "batch"
+    alpha: float | None = None
+    narrow_activation: Any = None
+    depthwise_activation: Any = None
+    between_activation: Any = None
+    activations_per_block: int | None = None
+    norms_per_block: int | None = None
+    convolutions: int | None = None
+    merged: bool | None = None
 
     def __post_init__(self):
         _one_of("family", self.family, FAMILIES)
         _check_input_and_head(self)
+        _check_owners(self)
+        if self.family in BEYOND:
+            _check_beyond(self)
+            return
         _check_placement(self)
         _check_residual(self)
         _check_pooling_layers(self)
@@ -119,6 +145,8 @@ class ModelSpec:
     @property
     def depth(self) -> int:
         """Weight layers on the longest path, counted as the names count them (projections and gates are not)."""
+        if self.family in BEYOND:
+            return BEYOND[self.family].depth(self)
         if self.family == "resnet":
             return sum(self.stages) * (2 if self.block == "basic" else 3) + 2
         if self.family == "plain":
@@ -130,6 +158,8 @@ class ModelSpec:
     @property
     def total_stride(self) -> int:
         """Input pixels between two neighbouring pixels of the last feature map."""
+        if self.family in BEYOND:
+            return 32 if self.layout != "cifar" else 2 ** min(len(self.stages) - 1, 3)
         if self.family == "mlp":
             return 1
         if self.family == "convnet":
@@ -200,6 +230,77 @@ def _check_input_and_head(spec: ModelSpec) -> None:
         )
 
 
+_EXTRA = {
+    option: tuple(f for f in BEYOND if option in BEYOND[f].options)
+    for row in BEYOND.values()
+    for option in row.options
+}
+_SHARED = ("block", "dropout_rate")  # resnet has them too, and says itself when
+
+
+def _check_owners(spec: ModelSpec) -> None:
+    """An option of another family is refused."""
+    for option, owners in _EXTRA.items():
+        value = getattr(spec, option)
+        if (
+            value is not None
+            and spec.family not in owners
+            and not (option in _SHARED and spec.family not in BEYOND)
+        ):
+            raise ValueError(
+                f"{option}={value!r} is an option of {' and '.join(owners)}, and {spec.name} is of family {spec.family!r}."
+            )
+    _one_of("normalization", spec.normalization, NORMALIZATIONS)
+
+
+def _check_beyond(spec: ModelSpec) -> None:
+    family = BEYOND[spec.family]
+    for argument, allowed in (
+        ("ordering", family.orderings),
+        ("layout", family.layouts),
+        ("form", family.forms),
+        ("normalization", family.normalizations),
+        ("activated", ("all",)),
+        ("padding", ("same",)),
+        ("rolled", (False,)),
+        ("shortcut", (None,)),
+        ("shortcut_scale", (None,)),
+        ("branch_scale", (None,)),
+        ("gate_bias", (None,)),
+        ("downsampling", (None,)),
+        ("pooling_order", (None,)),
+    ):
+        value = getattr(spec, argument)
+        if not is_one_of(value, allowed):
+            raise ValueError(
+                f"{argument}={value!r} is none of those that {spec.name}, of family {spec.family!r}, has: "
+                f"{', '.join(map(repr, allowed))}."
+            )
+    for argument, word in (("activations_per_block", "act"), ("norms_per_block", "norm")):
+        if argument in family.options:
+            value = getattr(spec, argument)
+            _integer(argument, value, 1)
+            if value not in family.per_block[word]:
+                raise ValueError(
+                    f"{argument} must be at most {max(family.per_block[word])}, received {value}: a block of "
+                    f"{spec.name} has no more places for one."
+                )
+    if "alpha" in family.options:
+        _number("alpha", spec.alpha)
+        if spec.alpha <= 0:
+            raise ValueError(f"alpha must be positive, received {spec.alpha!r}.")
+    if "block" in family.options:
+        _one_of("block", spec.block, BLOCKS)
+    if "convolutions" in family.options:
+        _integer("convolutions", spec.convolutions, 1)
+    if "dropout_rate" in family.options:
+        _number("dropout_rate", spec.dropout_rate)
+        if not 0 <= spec.dropout_rate < 1:
+            raise ValueError(f"dropout_rate must be in [0, 1), received {spec.dropout_rate!r}.")
+    if "merged" in family.options and not isinstance(spec.merged, bool):
+        raise TypeError(f"merged must be True or False, received {spec.merged!r}.")
+
+
 def _check_placement(spec: ModelSpec) -> None:
     _one_of("form", spec.form, FORMS)
     allowed = RESIDUAL_ORDERINGS if spec.family == "resnet" else PLAIN_ORDERINGS
@@ -235,7 +336,7 @@ def _check_placement(spec: ModelSpec) -> None:
 
 
 def _check_residual(spec: ModelSpec) -> None:
-    _one_of("layout", spec.layout, LAYOUTS)
+    _one_of("layout", spec.layout, RESIDUAL_LAYOUTS)
     if spec.family != "resnet":
         for argument in ("shortcut", "block", *SHORTCUT_PARAMETERS):
             if getattr(spec, argument) is not None:

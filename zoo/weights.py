@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import h5py
@@ -12,6 +13,8 @@ import numpy as np
 from keras.src.utils.naming import to_snake_case
 
 from zoo import pretrained
+from zoo.catalog import lookup
+from zoo.family import FAMILIES
 from zoo.spec import ModelSpec
 
 _APPLICATIONS = {
@@ -24,6 +27,21 @@ _APPLICATIONS = {
     ("full_pre_activation", 101): "ResNet101V2",
     ("full_pre_activation", 152): "ResNet152V2",
 }
+_BEYOND = {
+    "mobilenetv2": "MobileNetV2",
+    "xception": "Xception",
+    "densenet121": "DenseNet121",
+    "densenet169": "DenseNet169",
+    "densenet201": "DenseNet201",
+    "convnexttiny": "ConvNeXtTiny",
+    "convnextsmall": "ConvNeXtSmall",
+    "convnextbase": "ConvNeXtBase",
+    "convnextlarge": "ConvNeXtLarge",
+    "convnextxlarge": "ConvNeXtXLarge",
+}
+# What Keras has weights of a MobileNetV2 for; a file for each size of image.
+_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+_SIZES = (96, 128, 160, 192, 224)
 
 
 def load(net: keras.Model, spec: ModelSpec) -> None:
@@ -60,23 +78,39 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
-    kind = "vgg" if spec.family == "vgg" and spec.ordering == "conv_act" else spec.ordering
-    twin = _APPLICATIONS.get((kind, spec.depth)) if spec.stem == "imagenet" or kind == "vgg" else None
+    channels_first = keras.config.image_data_format() == "channels_first"
+    if spec.family in FAMILIES:
+        twin = _BEYOND.get(spec.name.partition("_")[0])
+    else:
+        twin = _residual_twin(spec)
     if twin is None:
+        had = ", ".join(sorted([*_APPLICATIONS.values(), *_BEYOND.values()]))
         raise ValueError(
-            f"weights='imagenet': keras.applications has no {spec.name} with ordering={spec.ordering!r}; it has "
-            f"{', '.join(sorted(_APPLICATIONS.values()))}."
+            f"weights='imagenet': keras.applications has no {spec.name} with ordering={spec.ordering!r}; it has {had}."
         )
     if spec.layout != "keras" and spec.family != "vgg":
         raise ValueError(f"weights='imagenet' fit layout='keras' only, received layout={spec.layout!r}.")
-    if spec.width != 64:
-        raise ValueError(f"weights='imagenet' fit width=64 only, received width={spec.width}.")
+    width = lookup(spec.name).defaults["width"]
+    if spec.width != width:
+        raise ValueError(f"weights='imagenet' fit width={width} only, received width={spec.width}.")
+    arguments = {}
+    if spec.alpha is not None:
+        if spec.alpha not in _ALPHAS:
+            raise ValueError(
+                f"weights='imagenet': keras.applications has weights for alpha {', '.join(map(str, _ALPHAS))}, received "
+                f"alpha={spec.alpha}."
+            )
+        height, *_, right = spec.input_shape[1:] if channels_first else spec.input_shape[:-1]
+        size = height if height == right and height in _SIZES else 224
+        arguments = {
+            "alpha": spec.alpha,
+            "input_shape": (3, size, size) if channels_first else (size, size, 3),
+        }
     if spec.include_top and spec.classes != 1000:
         raise ValueError(
             f"weights='imagenet' come with a classifier of 1000 classes, received classes={spec.classes}; pass "
             "classes=1000 or include_top=False."
         )
-    channels_first = keras.config.image_data_format() == "channels_first"
     if spec.input_shape[0 if channels_first else -1] != 3:
         raise ValueError(
             f"weights='imagenet' fit images of 3 channels, received input_shape={spec.input_shape!r}."
@@ -89,8 +123,14 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
         )
     # Keras itself names, fetches and checks the file, so address and hash are always its own. The size of the
     # image is left to it: but for the dense layers of a VGG, checked above, no weight depends on it.
-    model = getattr(keras.applications, twin)(weights="imagenet", include_top=spec.include_top)
-    return [(layer.name, layer.get_weights()) for layer in model.layers if layer.weights]
+    model = getattr(keras.applications, twin)(weights="imagenet", include_top=spec.include_top, **arguments)
+    layers = model._flatten_layers(include_self=False)
+    return [(x.name, x.get_weights()) for x in layers if x.weights and not isinstance(x, keras.Model)]
+
+
+def _residual_twin(spec: ModelSpec) -> str | None:
+    kind = "vgg" if spec.family == "vgg" and spec.ordering == "conv_act" else spec.ordering
+    return _APPLICATIONS.get((kind, spec.depth)) if spec.stem == "imagenet" or kind == "vgg" else None
 
 
 def _read(path: str, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]:
@@ -98,7 +138,7 @@ def _read(path: str, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]
     try:
         with h5py.File(path, "r") as file:
             if "layer_names" in file.attrs or "model_weights" in file:
-                yield from _read_legacy(file["model_weights"] if "model_weights" in file else file)
+                yield from _read_legacy(file["model_weights"] if "model_weights" in file else file, net)
             elif "layers" in file:
                 yield from _read_keras3(file["layers"], net)
             else:
@@ -112,18 +152,25 @@ def _read(path: str, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]
         ) from error
 
 
-def _read_legacy(file) -> Iterator[tuple[str, list[np.ndarray]]]:
+def _read_legacy(file, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]:
+    known = {layer.name for layer in net.layers}
     for name in file.attrs["layer_names"]:
         name = name.decode() if isinstance(name, bytes) else name
         group = file[name]
-        arrays = [np.asarray(group[key]) for key in group.attrs["weight_names"]]
-        if arrays:
-            yield name, arrays
+        arrays = defaultdict(list)
+        for key in group.attrs["weight_names"]:
+            # A nested model is one group; its weights say whose they are: "conv1/kernel:0".
+            path = str(key).split("/")
+            owner = path[-2] if name not in known and len(path) > 1 and path[-2] in known else name
+            arrays[owner].append(np.asarray(group[key]))
+        yield from arrays.items()
 
 
 def _read_keras3(layers, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]:
     named = _names_by_position(net)
     for key in sorted(layers, key=_file_order):
+        if "layers" in layers[key]:  # a nested model
+            yield from _read_keras3(layers[key]["layers"], net)
         variables = layers[key].get("vars", ())
         if len(variables):
             # Files of early Keras 3 hold no layer names, only the class and its number: conv2d, conv2d_1 ...
@@ -148,6 +195,7 @@ def _file_order(key: str) -> tuple[str, int]:
 
 def _assign(net: keras.Model, groups: list[tuple[str, list[np.ndarray]]], source: str) -> None:
     layers = [layer for layer in net.layers if layer.weights]
+    groups = _with_our_names(groups, layers)
     by_name = dict(groups)
     for layer in layers:
         arrays = by_name.pop(layer.name, None)
@@ -170,3 +218,34 @@ def _assign(net: keras.Model, groups: list[tuple[str, list[np.ndarray]]], source
     arrays_of = dict(groups)
     for layer in layers:
         layer.set_weights(arrays_of[layer.name])
+
+
+def _with_our_names(
+    groups: list[tuple[str, list[np.ndarray]]], layers: list
+) -> list[tuple[str, list[np.ndarray]]]:
+    """The groups of a file under the names, and in the shapes, of the net's layers.
+
+    Keras names a layer that nobody names after its class and a number that counts up through the process: `conv2d_7`.
+    Such layers say nothing but their order, which is then all there is to go by.
+    """
+    by_name = {layer.name: layer for layer in layers}
+    held = {name for name, _ in groups}
+    unnamed = defaultdict(list)
+    for name, _ in groups:
+        if name not in by_name and (automatic := re.fullmatch(r"([a-z0-9_]+?)(?:_(\d+))?", name)):
+            unnamed[automatic[1]].append((int(automatic[2] or 0), name))
+    renamed = {}
+    for kind, found in unnamed.items():
+        waiting = [x.name for x in layers if x.name not in held and to_snake_case(type(x).__name__) == kind]
+        if len(waiting) == len(found):
+            renamed |= zip((name for _, name in sorted(found)), waiting, strict=True)
+    groups = [(renamed.get(name, name), arrays) for name, arrays in groups]
+    return [(name, _as_depthwise(arrays, by_name.get(name))) for name, arrays in groups]
+
+
+def _as_depthwise(arrays: list[np.ndarray], layer) -> list[np.ndarray]:
+    """The kernel of a convolution in as many groups as channels, which is a depthwise one, in the shape of the latter."""
+    if isinstance(layer, keras.layers.DepthwiseConv2D) and arrays[0].shape != tuple(layer.kernel.shape):
+        if arrays[0].ndim == 4 and arrays[0].shape[2] == 1:
+            return [arrays[0].swapaxes(2, 3), *arrays[1:]]
+    return arrays
