@@ -96,7 +96,7 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
     replace: dict[Any, list[Any]] = {kernel.layer: [kernel.part()] for kernel in folding.kernels.values()}
     replace.update((layer, []) for layer in folding.removed.values())
     new = rewrite(model, replace)
-    error = _max_error(model, new, probe) if folding.folded else 0.0
+    error = measured_error(model, new, probe) if folding.folded else 0.0
     return FoldedModel(new, tuple(folding.folded), folding.kept, error)
 
 
@@ -235,7 +235,8 @@ class Folding:
         return obstacle(target)
 
 
-def _max_error(model: keras.Model, new: keras.Model, probe: Any) -> float:
+def measured_error(model: keras.Model, new: keras.Model, probe: Any) -> float:
+    """Largest difference between the outputs of two models on a probe batch, relative to the largest output."""
     tried = [probe] if probe is not None else _probes(model)
     for last, inputs in enumerate(tried, start=1 - len(tried)):
         try:
