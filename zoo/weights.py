@@ -79,10 +79,11 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
     channels_first = keras.config.image_data_format() == "channels_first"
-    if spec.family in FAMILIES:
+    entry = lookup(spec.name)
+    if spec.family in FAMILIES and spec.ordering == entry.defaults["ordering"]:
         twin = _BEYOND.get(spec.name.partition("_")[0])
     else:
-        twin = _residual_twin(spec)
+        twin = None if spec.family in FAMILIES else _residual_twin(spec)
     if twin is None:
         had = ", ".join(sorted([*_APPLICATIONS.values(), *_BEYOND.values()]))
         raise ValueError(
@@ -90,9 +91,10 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
         )
     if spec.layout != "keras" and spec.family != "vgg":
         raise ValueError(f"weights='imagenet' fit layout='keras' only, received layout={spec.layout!r}.")
-    width = lookup(spec.name).defaults["width"]
-    if spec.width != width:
-        raise ValueError(f"weights='imagenet' fit width={width} only, received width={spec.width}.")
+    for option in ("width", "normalization", "between_activation", "norms_per_block"):
+        own, given = entry.defaults.get(option, getattr(ModelSpec, option, None)), getattr(spec, option)
+        if given != own:
+            raise ValueError(f"weights='imagenet' fit {option}={own!r} only, received {option}={given!r}.")
     arguments = {}
     if spec.alpha is not None:
         if spec.alpha not in _ALPHAS:
