@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -143,15 +144,18 @@ class Parts:
             )
         return self._activation
 
-    def act(self, layer: str, option: str = "activation") -> layers.Layer:
-        """A new activation layer, named after the layer it serves; `option` is the one that names its function."""
+    def activated_by(self, argument: str, given: Any) -> Parts:
+        """The same parts with another activation, given as `argument`."""
+        other = copy.copy(self)
+        other._activation = _activation(argument, given)
+        return other
+
+    def act(self, layer: str) -> layers.Layer:
+        """A new activation layer, named after the layer it serves."""
         name = self.names.act(layer)
-        activation = self._activation
-        if option != "activation" and getattr(self.spec, option) != "same":
-            activation = _activation(option, getattr(self.spec, option))
-        if isinstance(activation, layers.Layer):
-            return type(activation).from_config(activation.get_config() | {"name": name})
-        return layers.Activation(activation, name=name)
+        if isinstance(self._activation, layers.Layer):
+            return type(self._activation).from_config(self._activation.get_config() | {"name": name})
+        return layers.Activation(self._activation, name=name)
 
     def norm(self, layer: str, *, name: str | None = None) -> layers.Layer:
         """A normalisation, named after the layer it serves unless `name` says otherwise."""
@@ -290,10 +294,6 @@ def place(
             x = parts.norm(layer)(x)
         elif word == "act" and activated:
             x = parts.act(layer)(x)
-        elif word.endswith("_act"):
-            option = f"{word.removesuffix('_act')}_activation"
-            if getattr(parts.spec, option) is not None:
-                x = parts.act(layer, option)(x)
         elif word == "pool":
             x = pool(x)
     return x

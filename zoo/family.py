@@ -1,8 +1,7 @@
 """What each family beyond plain and residual nets places where, and which options it takes: data, no Keras.
 
-A row holds the words of one part of a unit: `conv`, `norm`, `act`, and three activations that an option of their own
-names: `narrow_act`, `depthwise_act` and `between_act` stand for `narrow_activation` and so on, and for nothing where the
-option is None.
+A row holds the words of one part of a unit: `conv`, `norm` and `act`. Where an option of its own names the activation of
+a part, `activations` says which: None there is no activation, `"same"` that of the net.
 """
 
 from __future__ import annotations
@@ -20,22 +19,26 @@ class Family:
         rows: Part of a unit -> the operations round it, in order.
         orderings: The orderings it has.
         layouts: Whose graphs it has.
+        activations: Part -> the option that names its activation, where it is not that of the net.
         options: The options that belong to it and not to every net.
         forms: Where the activation may be written.
         normalizations: What may normalise; the first is the default.
         per_block: What a number a block keeps: `"act"` or `"norm"` -> number -> the parts whose word stays.
         head: What stands between the pooling of the last feature map and the classifier.
         norm_settings: Layout -> momentum and epsilon of batch normalisation, where they are not those of the papers' code.
+        in_block: The parts among which `per_block` chooses.
         depth: Weight layers on the longest path, of the units of all stages and of whether they are bottlenecks.
     """
 
     rows: Mapping[str, str]
     orderings: tuple[str, ...]
     layouts: tuple[str, ...]
+    activations: Mapping[str, str] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     forms: tuple[str, ...] = ("separate",)
     normalizations: tuple[str | None, ...] = ("batch",)
     per_block: Mapping[str, Mapping[int, tuple[str, ...]]] = field(default_factory=dict)
+    in_block: tuple[str, ...] = ()
     head: str = ""
     norm_settings: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     depth: Callable[[Any], int]
@@ -47,12 +50,13 @@ FAMILIES = {
         rows={
             "stem": "conv norm act",
             "expand": "conv norm act",
-            "depthwise": "conv norm depthwise_act",
-            "project": "conv norm narrow_act",
+            "depthwise": "conv norm act",
+            "project": "conv norm act",
             "last": "conv norm act",
         },
         orderings=("conv_norm_act",),
         layouts=("cifar", "keras"),
+        activations={"depthwise": "depthwise_activation", "project": "narrow_activation"},
         norm_settings={"keras": (0.999, 1e-3)},
         options=("alpha", "narrow_activation", "depthwise_activation"),
         depth=lambda spec: 3 * sum(spec.stages) + 2,
@@ -62,13 +66,14 @@ FAMILIES = {
         rows={
             "stem": "conv norm act",
             "entry": "act",
-            "depthwise": "conv between_act",
+            "depthwise": "conv act",
             "pointwise": "conv norm",
             "shortcut": "conv norm",
             "exit": "act",
         },
         orderings=("act_conv_norm",),
         layouts=("cifar", "keras"),
+        activations={"depthwise": "between_activation"},
         norm_settings={"keras": (0.99, 1e-3)},
         options=("between_activation",),
         depth=lambda spec: 2 * sum(spec.stages) + spec.stages[3] + 5,
@@ -76,8 +81,10 @@ FAMILIES = {
     # Huang et al. 2016, arXiv 1608.06993: what is concatenated has many readers, each normalises for itself.
     "densenet": Family(
         rows={
+            "stem": "conv norm act",
             "norm_act_conv": "norm act conv",
             "conv_norm_act": "conv norm act",
+            "end": "norm act",
         },
         orderings=("norm_act_conv", "conv_norm_act"),
         layouts=("cifar", "keras"),
@@ -101,6 +108,7 @@ FAMILIES = {
         options=("activations_per_block", "norms_per_block"),
         depth=lambda spec: 3 * sum(spec.stages) + len(spec.stages) + 1,
         normalizations=("layer", "batch"),
+        in_block=("depthwise", "expand", "project", "add"),
         per_block={
             "act": {1: ("expand",), 2: ("depthwise", "expand"), 3: ("depthwise", "expand", "add")},
             "norm": {1: ("depthwise",), 2: ("depthwise", "expand"), 3: ("depthwise", "expand", "project")},
@@ -108,7 +116,7 @@ FAMILIES = {
     ),
     # Zagoruyko and Komodakis 2016, arXiv 1605.07146: pre-activation units, wide, with dropout between the convolutions.
     "wrn": Family(
-        rows={"each": "norm act conv", "end": "norm act"},
+        rows={"entry": "norm act", "end": "norm act"},
         orderings=("full_pre_activation",),
         layouts=("cifar",),
         options=("convolutions", "dropout_rate"),

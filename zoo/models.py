@@ -104,7 +104,7 @@ def assemble(spec: ModelSpec, *, name: str | None = None) -> keras.Model:
     image = keras.Input(spec.input_shape, name="image")
     skeletons = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}
     body = beyond.body if beyond else skeletons[spec.family]
-    outputs = _head(body(image, parts), parts)
+    outputs = _head(body(image, spec, parts) if beyond else body(image, parts), parts)
     with room_for(spec.depth):
         net = keras.Model(image, outputs, name=name or spec.name)
     if spec.weights is not None:

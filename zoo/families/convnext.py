@@ -9,8 +9,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from zoo.blocks import Parts, place
-from zoo.family import FAMILIES
+from zoo.blocks import Parts
+from zoo.families.rows import around
 from zoo.naming import ZooNames
 from zoo.spec import ModelSpec
 
@@ -86,19 +86,9 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
     return pixels // spec.total_stride
 
 
-def row(part: str, spec: ModelSpec) -> str:
-    """The operations round one part of a block, of those that the numbers of the spec keep."""
-    family = FAMILIES["convnext"]
-    kept = {
-        "act": family.per_block["act"][spec.activations_per_block],
-        "norm": family.per_block["norm"][spec.norms_per_block],
-    }
-    return " ".join(word for word in family.rows[part].split() if part in kept.get(word, (part,)))
-
-
-def body(x, parts: Parts):
+def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    spec, label, rows = parts.spec, parts.names, FAMILIES["convnext"].rows
+    label = parts.names
     if parts.channel_axis == 1:
         raise ValueError(
             f"{spec.name} multiplies the last axis, as its authors do, and keras.config.image_data_format() puts the "
@@ -112,20 +102,20 @@ def body(x, parts: Parts):
         strides=kernel if spec.layout == "keras" else 1,
         padding="valid" if spec.layout == "keras" else "same",
     )
-    x = place(x, rows["stem"], label.stem, parts, linear=linear)
+    x = around(x, "stem", label.stem, spec, parts, linear)
     for stage, count in enumerate(spec.stages, start=1):
         channels = spec.width * 2 ** (stage - 1)
         if stage > 1:
             name = label.transition(stage)
             linear = parts.conv(channels, 2, name, strides=2, padding="valid")
-            x = place(x, rows["downsample"], name, parts, linear=linear)
+            x = around(x, "downsample", name, spec, parts, linear)
         for index in range(1, count + 1):
-            x = _block(x, channels, label.unit(stage, index), parts)
+            x = _block(x, channels, label.unit(stage, index), spec, parts)
     return x
 
 
-def _block(x, channels: int, unit: str, parts: Parts):
-    spec, label = parts.spec, parts.names
+def _block(x, channels: int, unit: str, spec: ModelSpec, parts: Parts):
+    label = parts.names
     y = x
     for part in ("depthwise", "expand", "project"):
         name = label.part(unit, part)
@@ -133,7 +123,7 @@ def _block(x, channels: int, unit: str, parts: Parts):
             linear = parts.depthwise(7, name, use_bias=True)
         else:
             linear = parts.dense(4 * channels if part == "expand" else channels, name)
-        y = place(y, row(part, spec), name, parts, linear=linear)
+        y = around(y, part, name, spec, parts, linear)
     # A factor for each channel, as a stock layer: the diagonal of a product.
     y = layers.EinsumDense(
         "abcd,d->abcd",
@@ -142,4 +132,4 @@ def _block(x, channels: int, unit: str, parts: Parts):
         name=label.scale(unit),
     )(y)
     y = layers.Add(name=label.add(unit))([x, y])
-    return place(y, row("add", spec), label.add(unit), parts)
+    return around(y, "add", label.add(unit), spec, parts)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from keras import layers
 
-from zoo.blocks import Parts, place
-from zoo.family import FAMILIES
+from zoo.blocks import Parts
+from zoo.families.rows import around
 from zoo.naming import ZooNames
 from zoo.spec import ModelSpec
 
@@ -71,24 +71,25 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
     return size // 2 ** (len(spec.stages) - 1)
 
 
-def body(x, parts: Parts):
+def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    spec, label = parts.spec, parts.names
-    row = FAMILIES["densenet"].rows[spec.ordering]
+    label = parts.names
     before = spec.ordering == "norm_act_conv"
     bottleneck = spec.block == "bottleneck"
     growth = spec.width
     imagenet = spec.layout == "keras"
     axis = parts.channel_axis
 
-    def conv(x, filters, kernel, name, row=row, strides=1):
-        linear = parts.conv(filters, kernel, name, strides=strides, use_bias=False)
-        return place(x, row, name, parts, linear=linear)
+    def conv(x, filters, kernel, name):
+        linear = parts.conv(filters, kernel, name, use_bias=False)
+        return around(x, spec.ordering, name, spec, parts, linear)
 
     channels = 2 * growth if bottleneck else 16
     # On small images the first unit brings its own activation; the stem of the ImageNet nets has one all the same.
-    stem = "conv norm act" if imagenet or not before else "conv"
-    x = conv(x, channels, 7 if imagenet else 3, label.stem, stem, strides=2 if imagenet else 1)
+    linear = parts.conv(
+        channels, 7 if imagenet else 3, label.stem, strides=2 if imagenet else 1, use_bias=False
+    )
+    x = around(x, "stem", label.stem, spec, parts, linear) if imagenet or not before else linear(x)
     if imagenet:
         pool = label.stem_pool()
         x = layers.ZeroPadding2D(1, name=label.pad(pool))(x)
@@ -106,4 +107,4 @@ def body(x, parts: Parts):
             channels = channels // 2 if bottleneck else channels
             x = conv(x, channels, 1, label.transition(stage))
             x = layers.AveragePooling2D(2, strides=2, name=label.downsample(stage))(x)
-    return place(x, "norm act" if before else "", label.head, parts)
+    return around(x, "end", label.head, spec, parts) if before else x

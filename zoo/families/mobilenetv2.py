@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from keras import layers
 
-from zoo.blocks import Parts, place
-from zoo.family import FAMILIES
+from zoo.blocks import Parts
+from zoo.families.rows import around
 from zoo.naming import ZooNames
 from zoo.spec import ModelSpec
 
@@ -69,15 +69,15 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
     return -(-pixels // spec.total_stride)
 
 
-def body(x, parts: Parts):
+def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    spec, rows, label = parts.spec, FAMILIES["mobilenetv2"].rows, parts.names
+    label = parts.names
     factor = spec.alpha * spec.width / 32
     keras = spec.layout == "keras"
 
     def conv(x, filters, kernel, name, part, strides=1):
         linear = parts.conv(filters, kernel, name, strides=strides, use_bias=False)
-        return place(x, rows[part], name, parts, linear=linear)
+        return around(x, part, name, spec, parts, linear)
 
     x = conv(x, channels(32 * factor), 3, label.stem, "stem", strides=2 if keras else 1)
     incoming = channels(32 * factor)
@@ -91,7 +91,7 @@ def body(x, parts: Parts):
             if expansion > 1:
                 x = conv(x, expansion * incoming, 1, f"{unit}_expand", "expand")
             name = f"{unit}_depthwise"
-            x = place(x, rows["depthwise"], name, parts, linear=parts.depthwise(3, name, strides=stride))
+            x = around(x, "depthwise", name, spec, parts, parts.depthwise(3, name, strides=stride))
             x = conv(x, outgoing, 1, f"{unit}_project", "project")
             if stride == 1 and incoming == outgoing:
                 x = layers.Add(name=label.add(unit))([entered, x])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from keras import layers
 
-from zoo.blocks import Parts, place
-from zoo.family import FAMILIES
+from zoo.blocks import Parts
+from zoo.families.rows import around
 from zoo.naming import ZooNames
 from zoo.spec import ModelSpec
 
@@ -28,33 +28,33 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
     return -(-pixels // spec.total_stride)
 
 
-def body(x, parts: Parts):
+def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    spec, label = parts.spec, parts.names
+    label = parts.names
     small = spec.layout == "cifar"
     incoming = x.shape[parts.channel_axis]
     channels = min(STEM_AT_MOST, spec.width)
-    x = _unit(x, incoming, channels, 1 if small else 2, "stem", parts)
+    x = _unit(x, incoming, channels, 1 if small else 2, "stem", spec, parts)
     incoming = channels
     for stage, count in enumerate(spec.stages, start=1):
         channels = max(STAGES[stage - 1] * spec.width // 48, 1)
         for index in range(1, count + 1):
             stride = 2 if index == 1 and not (small and stage == 1) else 1
-            x = _unit(x, incoming, channels, stride, label.unit(stage, index), parts)
+            x = _unit(x, incoming, channels, stride, label.unit(stage, index), spec, parts)
             incoming = channels
     return x
 
 
-def _unit(x, incoming: int, channels: int, stride: int, unit: str, parts: Parts):
-    spec, label, rows = parts.spec, parts.names, FAMILIES["repvgg"].rows
+def _unit(x, incoming: int, channels: int, stride: int, unit: str, spec: ModelSpec, parts: Parts):
+    label = parts.names
     name = f"{unit}_conv"
     if spec.merged:
         linear = parts.conv(channels, 3, name, strides=stride)
-        return place(x, rows["merged"], unit, parts, linear=linear)
+        return around(x, "merged", unit, spec, parts, linear)
     branches = []
     if stride == 1 and incoming == channels:
-        branches.append(place(x, rows["identity"], f"{unit}_identity", parts))
+        branches.append(around(x, "identity", f"{unit}_identity", spec, parts))
     for kernel, name in ((3, f"{unit}_conv"), (1, f"{unit}_pointwise")):
         linear = parts.conv(channels, kernel, name, strides=stride, use_bias=False)
-        branches.append(place(x, rows["branch"], name, parts, linear=linear))
-    return place(layers.Add(name=label.add(unit))(branches), rows["add"], unit, parts)
+        branches.append(around(x, "branch", name, spec, parts, linear))
+    return around(layers.Add(name=label.add(unit))(branches), "add", unit, spec, parts)

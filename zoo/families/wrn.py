@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from keras import layers
 
-from zoo.blocks import Parts, place
-from zoo.family import FAMILIES
+from zoo.blocks import Parts
+from zoo.families.rows import around
 from zoo.naming import ZooNames
 from zoo.spec import ModelSpec
 
@@ -26,10 +26,9 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
     return -(-pixels // spec.total_stride)
 
 
-def body(x, parts: Parts):
+def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    spec, label, rows = parts.spec, parts.names, FAMILIES["wrn"].rows
-    before = rows["each"].removesuffix("conv").strip()
+    label = parts.names
 
     def conv(filters, kernel, name, strides=1):
         return parts.conv(filters, kernel, name, strides=strides, use_bias=False)
@@ -42,18 +41,18 @@ def body(x, parts: Parts):
             unit = label.unit(stage, index)
             stride = 2 if stage > 1 and index == 1 else 1
             changes = stride > 1 or incoming != channels
-            y = place(x, before, label.branch(unit, 1), parts)
+            y = around(x, "entry", label.branch(unit, 1), spec, parts)
             shortcut = x
             if changes:
                 shortcut = conv(channels, 1, label.shortcut(unit, "conv"), stride)(y)
             for k in range(1, spec.convolutions + 1):
                 name = label.branch(unit, k)
                 if k > 1:
-                    y = place(y, before, name, parts)
+                    y = around(y, "entry", name, spec, parts)
                     if spec.dropout_rate:
                         # After the activation, inside the branch and never on the shortcut: section 2.4 of the paper.
                         y = layers.Dropout(spec.dropout_rate, name=f"{name}_dropout")(y)
                 y = conv(channels, 3, name, stride if k == 1 else 1)(y)
             x = layers.Add(name=label.add(unit))([shortcut, y])
             incoming = channels
-    return place(x, rows["end"], label.head, parts)
+    return around(x, "end", label.head, spec, parts)

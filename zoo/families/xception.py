@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from keras import layers
 
-from zoo.blocks import Parts, place
-from zoo.family import FAMILIES
+from zoo.blocks import Parts
+from zoo.families.rows import around
 from zoo.naming import ZooNames
 from zoo.spec import ModelSpec
 
@@ -48,9 +48,9 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
     return max(-(-((pixels - 3) // 2 - 1) // 16), 0) if pixels >= 3 else 0
 
 
-def body(x, parts: Parts):
+def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    spec, rows, label = parts.spec, FAMILIES["xception"].rows, parts.names
+    label = parts.names
     keras = spec.layout == "keras"
 
     def wide(channels):
@@ -58,10 +58,10 @@ def body(x, parts: Parts):
 
     def separable(x, filters, name):
         if spec.between_activation is None:
-            return place(x, rows["pointwise"], name, parts, linear=parts.separable(filters, 3, name))
+            return around(x, "pointwise", name, spec, parts, parts.separable(filters, 3, name))
         first = f"{name}_depthwise"
-        x = place(x, rows["depthwise"], first, parts, linear=parts.depthwise(3, first))
-        return place(x, rows["pointwise"], name, parts, linear=parts.conv(filters, 1, name, use_bias=False))
+        x = around(x, "depthwise", first, spec, parts, parts.depthwise(3, first))
+        return around(x, "pointwise", name, spec, parts, parts.conv(filters, 1, name, use_bias=False))
 
     for index, channels in ((1, 32), (2, 64)):
         name = label.conv(1, index)
@@ -73,7 +73,7 @@ def body(x, parts: Parts):
             padding="valid" if keras else "same",
             use_bias=False,
         )
-        x = place(x, rows["stem"], name, parts, linear=linear)
+        x = around(x, "stem", name, spec, parts, linear)
 
     block = 1
 
@@ -89,7 +89,7 @@ def body(x, parts: Parts):
         for index, channels in enumerate(filters, start=1):
             name = f"{unit}_sepconv{index}"
             if enters or index > 1:
-                x = place(x, rows["entry"], name, parts)
+                x = around(x, "entry", name, spec, parts)
             x = separable(x, wide(channels), name)
         if strides is not None:
             x = layers.MaxPooling2D(3, strides=strides, padding="same", name=f"{unit}_pool")(x)
@@ -107,5 +107,5 @@ def body(x, parts: Parts):
     block += 1
     for index, channels in enumerate(END, start=1):
         name = f"{label.unit(block, 0)}_sepconv{index}"
-        x = place(separable(x, wide(channels), name), rows["exit"], name, parts)
+        x = around(separable(x, wide(channels), name), "exit", name, spec, parts)
     return x
