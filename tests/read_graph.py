@@ -18,11 +18,15 @@ def inputs(op):
 
 def word(op):
     """An operation in one word: what it computes, its kernel and its stride."""
+    if isinstance(op, layers.DepthwiseConv2D):
+        return f"depthwise{op.kernel_size[0]}{_stride(op)}"
+    if isinstance(op, layers.SeparableConv2D):
+        return f"separable{op.kernel_size[0]}"
     if isinstance(op, layers.Conv2D):
         return f"conv{op.kernel_size[0]}{_stride(op)}{_built_in(op)}"
     if isinstance(op, layers.Dense):
         return f"dense{_built_in(op)}"
-    if isinstance(op, layers.BatchNormalization):
+    if isinstance(op, (layers.BatchNormalization, layers.LayerNormalization)):
         return "norm"
     if isinstance(op, layers.Activation):
         return "softmax" if op.activation is keras.activations.softmax else "act"
@@ -38,6 +42,8 @@ def word(op):
         "InputLayer": "image",
         "ZeroPadding2D": "zeros" if _pads_channels(op) else "pad",
         "Add": "add",
+        "Concatenate": "concat",
+        "EinsumDense": "scale",
         "Multiply": "mul",
         "AveragePooling2D": "average2/2",
         "GlobalAveragePooling2D": "mean",

@@ -186,6 +186,11 @@ _DENSE_LAYERS = {"basic": 3, "bottleneck": 6}
 def _densenet(depth: int, block: str | None) -> Entry:
     defaults = {"ordering": "norm_act_conv"}
     if depth in _DENSENET_STAGES:
+        if block == "basic":
+            raise ValueError(
+                f"block='basic': densenet{depth} is the ImageNet net with bottleneck units, by its name; leave block out, "
+                "or choose a depth that no ImageNet net has."
+            )
         return Entry(
             family="densenet",
             stages=_DENSENET_STAGES[depth],
@@ -198,7 +203,7 @@ def _densenet(depth: int, block: str | None) -> Entry:
     layers = _DENSE_LAYERS[block]
     if depth <= 4 or (depth - 4) % layers:
         raise ValueError(
-            f"model 'densenet{depth}': depth {depth} fits no densenet, whose depths are {layers}n+4 ({block}). The "
+            f"model 'densenet{depth}': depth {depth} fits no densenet, whose depths are {layers}n+4 ({block} units). The "
             f"nearest are {_nearest('densenet{}', depth, 4, layers)}."
         )
     return Entry(

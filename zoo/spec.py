@@ -285,10 +285,18 @@ def _check_beyond(spec: ModelSpec) -> None:
                     f"{argument} must be at most {max(family.per_block[word])}, received {value}: a block of "
                     f"{spec.name} has no more places for one."
                 )
+    if spec.family == "densenet" and spec.layout == "keras" and len(spec.stages) != 4:
+        raise ValueError(
+            f"layout='keras' is the graph of keras.applications, which has no {spec.name}; use layout='cifar'."
+        )
     if "alpha" in family.options:
         _number("alpha", spec.alpha)
         if spec.alpha <= 0:
             raise ValueError(f"alpha must be positive, received {spec.alpha!r}.")
+        if "_" in spec.name and float(spec.name.partition("_")[2]) != spec.alpha:
+            raise ValueError(
+                f"alpha={spec.alpha!r} contradicts the name {spec.name!r}; use the name 'mobilenetv2' with this alpha."
+            )
     if "block" in family.options:
         _one_of("block", spec.block, BLOCKS)
     if "convolutions" in family.options:

@@ -16,6 +16,11 @@ def label(op) -> tuple[str, str]:
     kind = type(op).__name__
     if isinstance(op, keras.layers.BatchNormalization):
         return "BatchNorm", "layer"
+    if isinstance(op, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)):
+        stride = f", /{op.strides[0]}" if op.strides[0] > 1 else ""
+        separable = isinstance(op, keras.layers.SeparableConv2D)
+        what = f"separable {op.kernel_size[0]}×{op.kernel_size[1]}, {op.filters}" if separable else ""
+        return (what or f"depthwise {op.kernel_size[0]}×{op.kernel_size[1]}") + stride, "layer"
     if isinstance(op, keras.layers.Conv2D):
         stride = f", /{op.strides[0]}" if op.strides[0] > 1 else ""
         bias = " + bias" if op.use_bias else ""
@@ -39,6 +44,9 @@ def label(op) -> tuple[str, str]:
         return f"dropout {op.rate:g}", "layer"
     fixed = {
         "Add": ("+", "point"),
+        "Concatenate": ("concatenate", "point"),
+        "LayerNormalization": ("LayerNorm", "layer"),
+        "EinsumDense": ("× a factor a channel", "layer"),
         "Multiply": ("×", "point"),
         "Flatten": ("flatten", "layer"),
         "GlobalAveragePooling2D": ("global average pool", "layer"),
