@@ -15,6 +15,7 @@ FLOORS = {
     "spec": 0.5,
     "naming": 0,
     "normalization": 0,
+    "normalizer_free": 0,
     "pretrained": 0,
     "catalog": 1,
     "blocks": 1,
