@@ -6,7 +6,7 @@ import pytest
 
 from zoo.experiments import data
 from zoo.experiments.data import MissingDataError, balanced, load, read_idx, resize
-from zoo.experiments.spec import Dataset
+from zoo.experiments.design.experiment import Dataset
 
 
 def idx(values):

@@ -5,11 +5,13 @@ import keras
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import check, environment, freshness, plan, publication, run
 from zoo.experiments.data import load
-from zoo.experiments.freshness import FRESH, MISSING, STALE, status, statuses
-from zoo.experiments.spec import Comparison, Figure, canonical
-from zoo.experiments.training import Training
+from zoo.experiments.design import plan
+from zoo.experiments.design.experiment import Comparison, Figure, canonical
+from zoo.experiments.publishing import check, freshness, publication
+from zoo.experiments.publishing.freshness import FRESH, MISSING, STALE, status, statuses
+from zoo.experiments.running import environment, run
+from zoo.experiments.training.loop import Training
 
 MEASURED = toys.arm("measured", trains=False, hooks=(toys.hook("weight_norm", when="start"),))
 EXPERIMENT = toys.experiment(
@@ -91,7 +93,7 @@ def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
 
 
 def test_another_optimiser_shows_in_the_second_loss(folder, monkeypatch):
-    from zoo.experiments import steps
+    from zoo.experiments.training import steps
 
     monkeypatch.setattr(steps, "make_optimizer", lambda recipe, total: keras.optimizers.SGD(0.04))
     state = status(EXPERIMENT, folder)
@@ -104,7 +106,7 @@ def test_other_images_show(folder, monkeypatch):
     def others(dataset):
         return dataclasses.replace(original(dataset), sha256="0" * 64)
 
-    monkeypatch.setattr("zoo.experiments.training.load", others)
+    monkeypatch.setattr("zoo.experiments.training.loop.load", others)
     state = status(EXPERIMENT, folder)
     assert state.word == STALE and "the images are others" in state.why
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.experiments.spec import Dataset, canonical
+from zoo.experiments.design.experiment import Dataset, canonical
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 
@@ -213,7 +213,7 @@ def load(dataset: Dataset) -> Images:
 
     Example:
         >>> from zoo.experiments.data import load
-        >>> from zoo.experiments.spec import Dataset
+        >>> from zoo.experiments.design.experiment import Dataset
         >>> load(Dataset(name="digits", train=100, test=50)).x_train.shape
         (100, 8, 8, 1)
     """
