@@ -74,7 +74,7 @@ EPOCH = {"train": 3200, "test": 1000, "batch": 64}
 
 
 def _fashion():
-    from zoo.experiments.data import load
+    from zoo.experiments.data.sets import load
     from zoo.experiments.design.experiment import Dataset
 
     return load(Dataset(name="fashion_mnist", train=EPOCH["train"], test=EPOCH["test"]))

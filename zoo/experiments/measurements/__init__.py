@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from zoo.experiments.data import Images
+from zoo.experiments.data.sets import Images
 
 
 class Row(NamedTuple):

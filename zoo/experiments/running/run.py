@@ -145,7 +145,7 @@ def fingerprints(model: str | None, options: str, data: Dataset | None) -> tuple
     """
     import json
 
-    from zoo.experiments.data import load
+    from zoo.experiments.data.sets import load
 
     images = load(data) if data is not None else None
     if model is None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from zoo.experiments import measurements
-from zoo.experiments.data import Images, load
+from zoo.experiments.data.sets import Images, load
 from zoo.experiments.design.plan import Run
 from zoo.experiments.fingerprint import graph_fingerprint
 from zoo.experiments.measurements import Context, Row
