@@ -13,7 +13,8 @@ import pytest
 from tests.experiments import toys
 from zoo.experiments.design.experiment import Dataset, Recipe
 from zoo.experiments.design.plan import run_of
-from zoo.experiments.training.loop import Training, shift_flip, steps
+from zoo.experiments.training import steps
+from zoo.experiments.training.loop import Training, shift_flip
 from zoo.experiments.training.schedule import rate_number
 from zoo.experiments.training.seeds import seeded
 from zoo.experiments.training.steps import Rate
