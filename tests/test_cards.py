@@ -5,6 +5,8 @@ import pytest
 
 import zoo
 from zoo.cards import count_flops
+from zoo.catalog import specify
+from zoo.families.rows import words
 
 
 def test_card_of_resnet110v2():
@@ -85,3 +87,31 @@ def test_a_printed_card_is_readable():
 
 def test_block_of_a_card_is_the_one_asked_for():
     assert zoo.describe("resnet20", block="bottleneck").block == "bottleneck"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "placement"),
+    [
+        ("mobilenetv2", {}, "conv norm act | conv norm act | conv norm | add"),
+        ("mobilenetv2", {"depthwise_activation": None}, "conv norm act | conv norm | conv norm | add"),
+        ("xception", {"between_activation": "elu"}, "act | conv act | conv norm | add"),
+        ("densenet40", {}, "norm act conv"),
+        ("densenet100", {"ordering": "conv_norm_act"}, "conv norm act | conv norm act"),
+        ("convnexttiny", {}, "conv norm | conv act | conv | scale | add"),
+        ("convnexttiny", {"activations_per_block": 3}, "conv norm act | conv act | conv | scale | add act"),
+        ("wrn16_4", {}, "norm act | conv | norm act | conv | add"),
+        ("repvgg", {}, "conv norm | add act"),
+    ],
+)
+def test_placement_of_a_family_in_words(name, options, placement):
+    assert words(specify(name, **options)) == placement
+
+
+def test_flops_of_depthwise_and_separable_convolutions():
+    # Sandler et al. 2018, table 4: 300 million multiply-adds at 224 pixels; Huang et al.: 2.8 billion of DenseNet-121.
+    for name, published in (("mobilenetv2", 0.3e9), ("densenet121", 2.83e9)):
+        flops = zoo.describe(name, layout="keras", input_shape=(224, 224, 3), classes=1000).flops
+        assert flops / 2 == pytest.approx(published, rel=0.03)
+    by_hand = 2 * 64 * (9 * 3 + 3 * 5)
+    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.SeparableConv2D(5, 3, padding="same")])
+    assert count_flops(model) == by_hand

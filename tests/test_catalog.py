@@ -7,19 +7,26 @@ import pytest
 
 import zoo
 from zoo import catalog
-from zoo.catalog import lookup, register, specify
+from zoo.catalog import OWN_NONE, lookup, register, specify
 from zoo.spec import OPTIONS, ModelSpec
 
 NAMES = [
     "convnet",
+    *(f"convnext{size}" for size in ("base", "large", "small", "tiny", "xlarge")),
+    *(f"densenet{d}" for d in (100, 121, 169, 201, 40)),
     "mlp",
+    *(f"mobilenetv2{alpha}" for alpha in ("", "_0.35", "_0.5", "_0.75", "_1.3", "_1.4")),
     *(f"plain{d}" for d in (110, 20, 32, 44, 56)),
+    "repvgg",
     *sorted(
         f"resnet{d}{v}"
         for d in (20, 32, 44, 56, 110, 164, 1001, 1202, 18, 34, 50, 101, 152, 200)
         for v in ("", "v2")
     ),
     *(f"vgg{d}" for d in (11, 13, 16, 19)),
+    "wrn16_4",
+    "wrn28_10",
+    "xception",
 ]
 
 
@@ -81,8 +88,11 @@ def test_v2_in_a_name_means_full_pre_activation_and_nothing_else(name, options):
 
 
 def test_none_asks_for_the_default_of_the_net():
-    everything = {o: None for o in OPTIONS if o not in ("activation", "classifier_activation")}
-    for name in ("resnet20", "resnet50v2", "vgg16", "convnet", "mlp", "plain20"):
+    everything = {o: None for o in OPTIONS if o not in OWN_NONE}
+    for name in (
+        *"resnet20 resnet50v2 vgg16 convnet mlp plain20".split(),
+        *"mobilenetv2 convnexttiny wrn16_4".split(),
+    ):
         assert specify(name, **everything) == specify(name)
     assert specify("resnet20", activation=None).activation is None
     assert specify("resnet20", classifier_activation=None).classifier_activation is None
@@ -109,7 +119,7 @@ UNKNOWN = [
     ("resnet2O", "model 'resnet2O' is not known. The nearest names are 'resnet32', 'resnet20', "),
     ("Resnet50", "model 'Resnet50' is not known. The nearest names are 'resnet50', "),
     ("vgg12", "model 'vgg12' is not known. The nearest names are 'vgg19', 'vgg16', 'vgg13', 'vgg11'. "),
-    ("densenet121", "model 'densenet121' is not known. "),
+    ("inceptionv3", "model 'inceptionv3' is not known. "),
     ("", "model '' is not known. zoo.list_models() lists them all."),
     (
         "resnet21",

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axi
 SHALLOW = [
     "mlp", "mlp1", "convnet", "convnet1", "convnet3", "vgg11", "plain8", "plain14", "resnet8", "resnet11", "resnet14",
     "resnet20", "resnet8v2", "resnet11v2", "resnet20v2", "resnet18", "resnet18v2", "resnet34", "resnet50", "resnet50v2",
+    "mobilenetv2", "xception", "densenet13", "densenet16", "convnexttiny", "wrn10_1", "wrn16_1", "repvgg",
 ]  # fmt: skip
 
 NONSENSE = st.one_of(
@@ -69,6 +70,15 @@ LEGAL = {
     "pooling_order": st.sampled_from(["act_pool", "pool_act"]),
     "kernel_initializer": st.sampled_from([None, "he_normal", "zeros", "nothing"]),
     "rolled": st.sampled_from(words.ROLLED),
+    "normalization": st.sampled_from(words.NORMALIZATIONS),
+    "alpha": st.floats(-0.1, 2.0),
+    "narrow_activation": st.sampled_from(["relu", None, "same", "rleu"]),
+    "depthwise_activation": st.sampled_from(["elu", None, "same", "rleu"]),
+    "between_activation": st.sampled_from(["elu", None, "same", "rleu"]),
+    "activations_per_block": st.integers(0, 4),
+    "norms_per_block": st.integers(0, 4),
+    "convolutions": st.integers(0, 4),
+    "merged": st.sampled_from([True, False, 1]),
 }
 
 

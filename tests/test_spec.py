@@ -381,7 +381,8 @@ def test_family_of_a_hand_made_spec():
     with pytest.raises(ValueError) as error:
         dataclasses.replace(specify("mlp"), family="rnn")
     assert str(error.value) == (
-        "family='rnn' is not known; expected one of 'mlp', 'convnet', 'vgg', 'plain', 'resnet'."
+        "family='rnn' is not known; expected one of 'mlp', 'convnet', 'vgg', 'plain', 'resnet', 'mobilenetv2', "
+        "'xception', 'densenet', 'convnext', 'wrn', 'repvgg'."
     )
 
 

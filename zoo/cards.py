@@ -9,6 +9,8 @@ import keras
 
 from zoo.blocks import ORDERINGS, PLAIN_ORDERINGS
 from zoo.catalog import lookup, specify
+from zoo.families.rows import words
+from zoo.family import FAMILIES
 from zoo.models import assemble
 from zoo.spec import ModelSpec
 
@@ -107,6 +109,8 @@ def describe(name: str, **options: Any) -> Card:
 
 def placement(spec: ModelSpec) -> str:
     """The ordering of a spec in words, read from the tables that build it."""
+    if spec.family in FAMILIES:
+        return words(spec)
     if spec.family != "resnet":
         return PLAIN_ORDERINGS[spec.ordering]
     ordering = ORDERINGS[spec.ordering]

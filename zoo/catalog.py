@@ -395,8 +395,8 @@ def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], 
     )
 
 
-OWN_NONE = ("activation", "classifier_activation", "normalization", "depthwise_activation")
-"""Options in which None is a value: no activation, no normalisation."""
+OWN_NONE = ("activation", "classifier_activation", "depthwise_activation")
+"""Options in which None is a value: no activation."""
 
 
 def specify(name: str, **options: Any) -> ModelSpec:

@@ -26,6 +26,7 @@ class Family:
         per_block: What a number a block keeps: `"act"` or `"norm"` -> number -> the parts whose word stays.
         head: What stands between the pooling of the last feature map and the classifier.
         norm_settings: Layout -> momentum and epsilon of batch normalisation, where they are not those of the papers' code.
+        unit: The parts of one unit in order, and what joins its ways; empty where the ordering names the one row.
         in_block: The parts among which `per_block` chooses.
         depth: Weight layers on the longest path, of the units of all stages and of whether they are bottlenecks.
     """
@@ -38,6 +39,7 @@ class Family:
     forms: tuple[str, ...] = ("separate",)
     normalizations: tuple[str | None, ...] = ("batch",)
     per_block: Mapping[str, Mapping[int, tuple[str, ...]]] = field(default_factory=dict)
+    unit: tuple[str, ...] = ()
     in_block: tuple[str, ...] = ()
     head: str = ""
     norm_settings: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -57,6 +59,7 @@ FAMILIES = {
         orderings=("conv_norm_act",),
         layouts=("cifar", "keras"),
         activations={"depthwise": "depthwise_activation", "project": "narrow_activation"},
+        unit=("expand", "depthwise", "project", "add"),
         norm_settings={"keras": (0.999, 1e-3)},
         options=("alpha", "narrow_activation", "depthwise_activation"),
         depth=lambda spec: 3 * sum(spec.stages) + 2,
@@ -74,6 +77,7 @@ FAMILIES = {
         orderings=("act_conv_norm",),
         layouts=("cifar", "keras"),
         activations={"depthwise": "between_activation"},
+        unit=("entry", "depthwise", "pointwise", "add"),
         norm_settings={"keras": (0.99, 1e-3)},
         options=("between_activation",),
         depth=lambda spec: 2 * sum(spec.stages) + spec.stages[3] + 5,
@@ -109,6 +113,7 @@ FAMILIES = {
         depth=lambda spec: 3 * sum(spec.stages) + len(spec.stages) + 1,
         normalizations=("layer", "batch"),
         in_block=("depthwise", "expand", "project", "add"),
+        unit=("depthwise", "expand", "project", "scale", "add"),
         per_block={
             "act": {1: ("expand",), 2: ("depthwise", "expand"), 3: ("depthwise", "expand", "add")},
             "norm": {1: ("depthwise",), 2: ("depthwise", "expand"), 3: ("depthwise", "expand", "project")},
@@ -117,6 +122,7 @@ FAMILIES = {
     # Zagoruyko and Komodakis 2016, arXiv 1605.07146: pre-activation units, wide, with dropout between the convolutions.
     "wrn": Family(
         rows={"entry": "norm act", "end": "norm act"},
+        unit=("entry", "conv", "entry", "conv", "add"),
         orderings=("full_pre_activation",),
         layouts=("cifar",),
         options=("convolutions", "dropout_rate"),
@@ -124,6 +130,7 @@ FAMILIES = {
     ),
     # Ding et al. 2021, arXiv 2101.03697: the one activation stands after the sum, so the branches merge.
     "repvgg": Family(
+        unit=("branch", "add"),
         rows={"branch": "conv norm", "identity": "norm", "add": "act", "merged": "conv act"},
         orderings=("original",),
         layouts=("cifar", "imagenet"),

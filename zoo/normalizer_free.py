@@ -95,6 +95,15 @@ class ScaledStandardizedConv2D(keras.layers.Conv2D):
         """The convolution, with the standardised kernel."""
         return super().convolution_op(inputs, self.standardized_kernel())
 
+    # A stock convolution saves kernel and bias alone.
+    def save_own_variables(self, store):
+        """Save kernel, bias and gains."""
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        """Load what `save_own_variables` saved."""
+        keras.layers.Layer.load_own_variables(self, store)
+
     def get_config(self):
         """The arguments."""
         return super().get_config() | {"epsilon": self.epsilon}

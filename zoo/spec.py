@@ -28,7 +28,7 @@ SHORTCUTS = (
 )
 LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10", "cifar", "imagenet")
 RESIDUAL_LAYOUTS = LAYOUTS[:6]
-NORMALIZATIONS = ("batch", None, "skipinit", "scaled_ws", "layer")
+NORMALIZATIONS = ("batch", "layer")
 BLOCKS = ("basic", "bottleneck")
 POOLINGS = (None, "avg", "max")
 ROLLED = (False, True, "remat")
@@ -77,7 +77,7 @@ class ModelSpec:
         pooling_order: Whether pooling comes after the activation, `"act_pool"`, or before it, `"pool_act"`.
         kernel_initializer: Whatever `keras.initializers.get` takes; None is the family's own.
         rolled: Whether runs of identical units become one layer with stacked weights; `"remat"` also recomputes activations.
-        normalization: `"batch"`; of resnet and plain also None, `"skipinit"` and `"scaled_ws"`; `"layer"` of convnext.
+        normalization: `"batch"`; a convnext has `"layer"` too, by default.
         alpha: Factor on the channels of a mobilenetv2, as in its name.
         narrow_activation: Activation after the projection of a mobilenetv2; None is the linear bottleneck.
         depthwise_activation: Activation after its depthwise convolution; `"same"` is the activation of the net.
@@ -115,7 +115,7 @@ class ModelSpec:
     pooling_order: str | None = None
     kernel_initializer: Any = None
     rolled: bool | str = False
-    normalization: str | None = "batch"
+    normalization: str = "batch"
     alpha: float | None = None
     narrow_activation: Any = None
     depthwise_activation: Any = None
@@ -251,6 +251,11 @@ def _check_owners(spec: ModelSpec) -> None:
                 f"{option}={value!r} is an option of {' and '.join(owners)}, and {spec.name} is of family {spec.family!r}."
             )
     _one_of("normalization", spec.normalization, NORMALIZATIONS)
+    if spec.normalization != "batch" and spec.family not in BEYOND:
+        raise ValueError(
+            f"normalization={spec.normalization!r}: {spec.name} normalises by the batch or, by its ordering, not at all; "
+            "leave it out."
+        )
 
 
 def _check_beyond(spec: ModelSpec) -> None:

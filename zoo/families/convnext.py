@@ -127,7 +127,7 @@ def _block(x, channels: int, unit: str, spec: ModelSpec, parts: Parts):
     # A factor for each channel, as a stock layer: the diagonal of a product.
     y = layers.EinsumDense(
         "abcd,d->abcd",
-        output_shape=(None, None, channels),
+        output_shape=tuple(y.shape[1:]),
         kernel_initializer=keras.initializers.Constant(SCALE_AT_START),
         name=label.scale(unit),
     )(y)

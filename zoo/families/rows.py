@@ -22,6 +22,17 @@ def row(part: str, spec: ModelSpec) -> str:
     return " ".join(word for word in family.rows[part].split() if word not in gone)
 
 
+def words(spec: ModelSpec) -> str:
+    """A unit in words, in the order of execution, `|` between its parts."""
+    family, said = FAMILIES[spec.family], []
+    parts = family.unit if family.unit else (spec.ordering,) * (1 if spec.block == "basic" else 2)
+    for part in parts:
+        # A part of a name alone is what the skeleton does there: a convolution, an addition.
+        after = row(part, spec) if part in family.rows else ""
+        said.append(f"{part} {after}".strip() if part in ("conv", "scale", "add") else after)
+    return " | ".join(said)
+
+
 def around(x, part: str, layer: str, spec: ModelSpec, parts: Parts, linear: Callable | None = None):
     """Apply the row of a part.
 
