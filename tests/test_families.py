@@ -1,6 +1,7 @@
 """The families beyond plain and residual nets: sizes of the papers, options, refusals, and where their activations are."""
 
-import time
+import cProfile
+import pstats
 
 import keras
 import numpy as np
@@ -220,13 +221,13 @@ def test_the_smallest_image_of_each():
         ],
     ],
 )
-def test_building_takes_no_longer_than_keras_applications(name, twin):
-    def seconds(make):
-        start = time.process_time()
-        make()
-        taken = time.process_time() - start
+def test_building_is_no_more_work_than_in_keras_applications(name, twin):
+    def work(make):
+        # Calls of Python functions: building is nothing but them, and a busy machine makes no more of them.
+        profile = cProfile.Profile()
+        profile.runcall(make)
         keras.backend.clear_session(free_memory=False)
-        return taken
+        return pstats.Stats(profile).total_calls
 
     def ours():
         return zoo.build(name, layout="keras", classes=10, input_shape=(96, 96, 3))
@@ -234,4 +235,6 @@ def test_building_takes_no_longer_than_keras_applications(name, twin):
     def theirs():
         return getattr(keras.applications, twin)(weights=None, classes=10, input_shape=(96, 96, 3))
 
-    assert min(seconds(ours) for _ in range(2)) <= min(seconds(theirs) for _ in range(2))
+    ours(), theirs()  # whatever is done once
+    # Calls differ in cost; within a hundredth of their number building takes the same time.
+    assert work(ours) <= 1.01 * work(theirs)
