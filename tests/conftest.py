@@ -39,7 +39,7 @@ LIBRARY = (
     "preprocessing",
     "probes",
     "reference",
-    "sites",
+    "activations",
     "spec",
     "transforms_affine",
     "transforms_collapse",

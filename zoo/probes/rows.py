@@ -30,7 +30,7 @@ def complete(what: str, model: keras.Model, rows: list[dict[str, Any]], unseen: 
         ValueError: there are no rows.
     """
     refuse_nothing(what, model, rows, unseen)
-    warn_unseen(what, model, unseen, stacklevel=4)
+    warn_unseen(what, model, unseen)
     return Rows(rows, unseen)
 
 
