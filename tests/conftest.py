@@ -30,6 +30,8 @@ TESTS = Path(__file__).parent
 # On another backend: what is written for every one, and quick enough. The engine, the demo and the site are run on
 # TensorFlow alone; so are the nets of full size, which JAX compiles for minutes.
 LIBRARY = (
+    "activations",
+    "activations",
     "blocks",
     "callbacks",
     "catalog",
@@ -39,7 +41,6 @@ LIBRARY = (
     "preprocessing",
     "probes",
     "reference",
-    "activations",
     "spec",
     "transforms_affine",
     "transforms_collapse",
