@@ -35,6 +35,7 @@ LIBRARY = (
     "blocks",
     "callbacks",
     "catalog",
+    "freezing",
     "graph",
     "models",
     "naming",

@@ -25,6 +25,7 @@ FLOORS = {
     "preprocessing": 2,
     "cards": 3,
     "settings": 3,
+    "freezing": 3,
     "transforms": 3,
     "probes": 3,
     "callbacks": 4,

@@ -17,6 +17,7 @@ _LAZY = {
     "describe": "zoo.cards",
     "preprocess_input": "zoo.preprocessing",
     "fit_settings": "zoo.settings",
+    "freeze": "zoo.freezing",
     "transforms": None,
     "probes": None,
     "callbacks": None,
