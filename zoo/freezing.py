@@ -78,15 +78,13 @@ def _before(found: list[Graph], until: str) -> set[str]:
             f"until={until!r} is no layer of the model; did you mean {', '.join(map(repr, near))}?"
         )
     by_path = {graph.path: graph for graph in found}
-    frozen: set[str] = set()
     graph, node = named[until]
-    while True:
-        frozen |= _ancestors(graph, node, by_path)
-        if not graph.path:
-            return frozen
-        # The model that holds it, at its first call: what comes before that is before `until`.
+    frozen = _ancestors(graph, node, by_path)
+    while graph.path:
+        # The model that holds it, at its last call: what comes before that is before `until`.
         graph, node = named[graph.path.removesuffix("/")]
         frozen |= _ancestors(graph, node, by_path, itself=False)
+    return frozen
 
 
 def _ancestors(graph: Graph, node: Any, by_path: dict[str, Graph], *, itself: bool = True) -> set[str]:
