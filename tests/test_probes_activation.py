@@ -82,13 +82,14 @@ def test_what_is_looked_at_is_as_it_was():
             keras.Input((4,)),
             layers.Dense(3, activation="relu", activity_regularizer="l2", name="fc"),
             layers.Dropout(0.5, name="drop"),
+            layers.ReLU(name="act"),
             layers.Dense(3, activation=layers.PReLU(), name="slopes"),
         ]
     )
     before = [sorted(vars(layer)) for layer in model.layers]
     function, count = model.get_layer("fc").activation, model.count_params()
     rows = activation_stats(model, np.ones((2, 4)))
-    assert [row["site"] for row in rows] == ["fc", "slopes"]
+    assert [row["site"] for row in rows] == ["fc", "act", "slopes"]
     assert [sorted(vars(layer)) for layer in model.layers] == before
     assert model.get_layer("fc").activation is function
     assert model.losses == [] and model.count_params() == count
