@@ -244,6 +244,11 @@ def residual(x, name: str, parts: Parts, *, filters: int, strides: int = 1, open
             done=NOTHING if k > 1 else row.entry,
         )
     shortcut, branch = _join(x, activated, branch, name, parts, filters=filters, strides=strides)
+    if tuple(shortcut.shape) != tuple(branch.shape):
+        raise ValueError(
+            f"shortcut and branch do not fit each other: their shapes are {tuple(shortcut.shape)} and "
+            f"{tuple(branch.shape)}; conv must make convolutions that divide the size by their strides and keep filters."
+        )
     # The shortcut comes first: Keras walks the graph recursively, and in this order 1,202 layers build (the other
     # order raises RecursionError near 360).
     y = layers.Add(name=names.add(name))([shortcut, branch])
@@ -315,6 +320,11 @@ def _join(x, activated, branch, name: str, parts: Parts, *, filters: int, stride
 
 def _pad_channels(x, missing: int, name: str, parts: Parts):
     """Option A of He et al. 2015: the missing channels are zeros, half of them on each side; no parameters."""
+    if missing < 0:
+        raise ValueError(
+            f"shortcut={parts.unit.shortcut!r} can add channels of zeros and not take {-missing} of "
+            f"{x.shape[parts.channel_axis]} channels away; use shortcut='projection'."
+        )
     zeros, none = (missing // 2, missing - missing // 2), (0, 0)
     axes = spatial_axes(x)
     # A stock layer pads neighbouring axes. Told the other data format, it takes the channels for one of them.

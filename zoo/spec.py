@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -292,13 +293,26 @@ def _listed(names: Any, last: str) -> str:
     return f"{', '.join(first)} {last} {end}" if first else end
 
 
+def _hint(ordering: str) -> str:
+    """What a name that is no ordering of this kind may stand for."""
+    for table, kind in (
+        (PLAIN, "plain one, for zoo.conv_unit"),
+        (RESIDUAL, "residual one, for zoo.residual_unit"),
+    ):
+        if ordering in table:
+            return f" It is a {kind}."
+    near = difflib.get_close_matches(ordering, (*PLAIN, *RESIDUAL), n=2)
+    return f" Did you mean {_listed(near, 'or')}?" if near else ""
+
+
 def _check_ordering(unit: UnitSpec) -> None:
     if not isinstance(unit.ordering, str):
         raise TypeError(f"ordering must be a name or a row of words, received {unit.ordering!r}.")
     if unit.is_residual:
         if unit.ordering not in RESIDUAL:
             raise ValueError(
-                f"ordering={unit.ordering!r} is not one of the residual orderings: {_listed(RESIDUAL, 'and')}."
+                f"ordering={unit.ordering!r} is not one of the residual orderings {_listed(RESIDUAL, 'and')}"
+                f".{_hint(unit.ordering)}"
             )
         return
     if unit.ordering in PLAIN:
@@ -307,7 +321,7 @@ def _check_ordering(unit: UnitSpec) -> None:
     if len(words) == 1 and words[0] not in WORDS:
         raise ValueError(
             f"ordering={unit.ordering!r} is neither one of the plain orderings {_listed(PLAIN, 'and')} nor a row of the "
-            f"words {_listed(WORDS, 'and')}, such as 'act conv norm'."
+            f"words {_listed(WORDS, 'and')}, such as 'act conv norm'.{_hint(unit.ordering)}"
         )
     try:
         Row.of(unit.ordering)
