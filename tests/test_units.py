@@ -1,6 +1,8 @@
 """Units in nets of one's own: order and names read from the graph, every factory and rank, refusals by their text."""
 
+import dataclasses
 import functools
+import inspect
 import subprocess
 import sys
 
@@ -199,6 +201,17 @@ def test_plain_nets_of_units_are_those_of_the_zoo(ordering):
 
     theirs = zoo.build("convnet", ordering=ordering, input_shape=IMAGE, width=4)
     assert configured(ours()) == configured(theirs)
+
+
+def test_a_unit_has_the_options_of_a_net_and_says_what_each_is():
+    fields = [field.name for field in dataclasses.fields(UnitSpec)]
+    assert set(fields) <= {field.name for field in dataclasses.fields(zoo.ModelSpec)}
+    attributes = UnitSpec.__doc__.split("Attributes:")[1].split("Example:")[0]
+    assert [line.split(":")[0].strip() for line in attributes.splitlines() if line[8:9].isalpha()] == fields
+    for unit in (zoo.conv_unit, zoo.residual_unit, zoo.unit_end):
+        arguments = unit.__doc__.split("Args:")[1].split("Returns:")[0]
+        documented = [line.split(":")[0].strip() for line in arguments.splitlines() if line[8:9].isalpha()]
+        assert documented == list(inspect.signature(unit).parameters)
 
 
 def test_a_net_holds_the_placement_of_its_units():
@@ -665,7 +678,7 @@ RESIDUAL_REFUSALS = [
     (
         dict(block="wide"),
         ValueError,
-        "block='wide' is not known; expected one of None, 'basic', 'bottleneck'.",
+        "block='wide' is not known; expected one of 'basic', 'bottleneck'.",
     ),
     (dict(block=None), ValueError, "block=None is not known; expected one of 'basic', 'bottleneck'."),
     (dict(filters=0), ValueError, "filters must be at least 1, received 0."),

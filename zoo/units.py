@@ -22,7 +22,7 @@ from zoo.blocks import (
 )
 from zoo.naming import ZooNames
 from zoo.placement import RESIDUAL, Row
-from zoo.spec import UnitSpec, is_one_of
+from zoo.spec import BLOCKS, UnitSpec, is_one_of
 
 Unit = Callable[[keras.KerasTensor], keras.KerasTensor]
 Factory = Callable[..., layers.Layer]
@@ -183,8 +183,8 @@ def residual_unit(
         >>> x.shape
         (None, 16, 16, 32)
     """
-    if block is None:
-        raise ValueError("block=None is not known; expected one of 'basic', 'bottleneck'.")
+    if not is_one_of(block, BLOCKS):
+        raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
     unit = UnitSpec(
         ordering=ordering,
         activation=activation,
