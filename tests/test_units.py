@@ -144,6 +144,29 @@ def test_what_a_unit_opens_with_and_owes(ordering, opened, end):
     assert end == "" or chain(keras.Model(x, y)) == end
 
 
+@pytest.mark.parametrize(
+    ("shortcut", "filters", "strides", "expected"),
+    [
+        (None, 4, 1, ""),
+        (None, 8, 1, "conv1"),
+        (None, 4, 2, "conv1/2"),
+        (None, 8, 2, "conv1/2"),
+        # By its name, a projection is for channels; without it, every second pixel is enough.
+        ("projection", 4, 1, ""),
+        ("projection", 8, 1, "conv1"),
+        ("projection", 4, 2, "subsample/2"),
+        ("identity_pad", 8, 2, "subsample/2 zeros"),
+        ("conv1x1", 4, 1, "conv1"),
+    ],
+)
+def test_what_the_shortcut_is_where_shapes_differ(shortcut, filters, strides, expected):
+    unit = zoo.residual_unit(filters, ordering="bn_after_addition", shortcut=shortcut, strides=strides)
+    model = net(unit, shape=(8, 8, 4))
+    path = back(inputs(additions(model)[0])[0])
+    assert " ".join(map(word, reversed(path[:-1]))) == expected
+    assert model.output_shape == (None, 8 // strides, 8 // strides, filters)
+
+
 # ------------------------------------------------------------------ the zoo's own nets, made of units
 
 

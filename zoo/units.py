@@ -264,7 +264,7 @@ def unit_end(
 
     def apply(x):
         _check_input(x, parts, any_rank=True)
-        return place(x, unit.placement.entry, label(), parts) if unit.placement.entry else x
+        return place(x, unit.placement.entry, label(), parts)
 
     return apply
 
