@@ -84,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--arms", type=_positive, default=2, metavar="N", help="arms of each experiment (2)")
     check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds of each arm (1)")
 
+    again = command(
+        "publish",
+        _publish,
+        "derive tables, verdicts, figures and texts again from the published rows; trains nothing",
+    )
+    again.add_argument("names", nargs="*", metavar="NAME")
+
     figures = command("figures", _figures, "draw the figures again from the published data")
     figures.add_argument("names", nargs="*", metavar="NAME")
     return parser
@@ -210,15 +217,17 @@ def _report(published: publication.Published) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("arm", "metric", "mean", "95 % interval", "runs", title=published.about["question"])
+    table = Table("arm", "metric", "mean", "95 % t interval", "trained", title=published.about["question"])
     for row in published.about["table"]:
         interval = f"{_number(row['low'])} to {_number(row['high'])}"
         diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
-        table.add_row(row["arm"], row["metric"], _number(row["mean"]), interval, f"{row['runs']}{diverged}")
+        trained = f"{row.get('trained', row['runs'])} of {row['of']}{diverged}"
+        table.add_row(row["arm"], row["metric"], _number(row["mean"]), interval, trained)
     console = Console()
     console.print(table)
     for pair in published.about["comparisons"]:
         interval = "" if pair["low"] is None else f" [{_number(pair['low'])}, {_number(pair['high'])}]"
+        interval += "" if pair.get("holm") is None else f", Holm p {_number(pair['holm'])}"
         pair_of = f"{pair['a']} - {pair['b']}, {pair['metric']}"
         console.print(f"{pair_of}: {_number(pair['difference'])}{interval}: {pair['verdict']}", markup=False)
 
@@ -255,6 +264,15 @@ def _check(options: argparse.Namespace) -> int:
                 print(finding.words)
                 fine = fine and finding.inside
     return 0 if fine else 1
+
+
+def _publish(options: argparse.Namespace) -> int:
+    for name in publication.names() if "all" in options.names or not options.names else options.names:
+        experiment = catalog.lookup(name)
+        _draw(experiment, publication.publish_again(experiment))
+        print(f"published docs/data/{name}.json again")
+    _write_texts()
+    return 0
 
 
 def _figures(options: argparse.Namespace) -> int:

@@ -20,17 +20,19 @@ description: The sentences people repeat about activation functions, each with a
 # What people say, and what the data say
 
 Each sentence is judged by a rule that was written down as data, from numbers that are published, by a command
-anybody can run. An effect is a mean with its 95 % bootstrap interval; differences are paired over the same
-seeds.
+anybody can run. An effect is a mean with its 95 % interval by [Student's t](learn/how-many-runs.md#what-to-print);
+differences are paired over the same seeds. A difference counts where its p, adjusted by Holm for all comparisons of
+its experiment, is below 0.05; so an interval may leave zero out and the verdict still be that none was detected. Runs
+that stay at chance or diverge are counted and left out of the means.
 
 | verdict | meaning |
 |---|---|
 | proven | follows from the definition, and the numbers agree for every seed |
 | refuted | the contrary follows from the definition, and the numbers agree for every seed |
-| holds here | the measured effect is as claimed, with the whole of its interval |
+| holds here | the measured effect is as claimed, adjusted p below 0.05 |
 | does not hold here | the measured effect has the other sign, or the claimed one is refuted |
-| holds in part | some of the differences are as claimed, the others cannot be told |
-| no difference detected | the intervals contain zero: at this scale |
+| holds in part | some of the parts are as claimed, the others not, or they cannot be told |
+| no difference detected | the adjusted p is 0.05 and more: at this scale |
 | not measurable at this scale | the runs do not get far enough, or are too few, to tell |
 | not yet measured here | no published run; the command makes one |
 """
@@ -56,7 +58,7 @@ def claims_page(data: Path = FOLDER) -> str:
         parts += [
             f"\n## {title}\n",
             '<div class="zoo-claims" markdown="1">\n',
-            "| people say | verdict | effect, with 95 % interval | evidence |",
+            "| people say | verdict | effect, with 95 % t interval | evidence |",
             "|---|---|---|---|",
             *(_row(claim, data) for claim in claims),
             "\n</div>",
