@@ -13,4 +13,4 @@ sys.path.insert(0, str(ROOT))
 from zoo.experiments.claims.page import write  # noqa: E402
 
 if __name__ == "__main__":
-    print(f"wrote docs/claims.md and {len(write(ROOT / 'docs')) - 1} readings")
+    print(f"wrote docs/claims.md and {len(write(ROOT / 'docs')) - 1} snippets")

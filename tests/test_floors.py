@@ -53,6 +53,10 @@ NO_KERAS = (
     "zoo.experiments.plan",
     "zoo.experiments.results",
     "zoo.experiments.statistics",
+    "zoo.experiments.metrics",
+    "zoo.experiments.outcomes",
+    "zoo.experiments.differences",
+    "zoo.experiments.power",
     "zoo.experiments.publication",
     "zoo.experiments.figures",
 )

@@ -12,7 +12,11 @@
 | `results` | a run on disk: one line an interval, a checkpoint, a done mark |
 | `run` | one run, claimed, resumed and finished: what a worker executes |
 | `execution`, `progress` | many runs: a local pool or a Dask cluster, and what the reader sees meanwhile |
-| `statistics` | means, interquartile means, bootstrap intervals, paired differences |
+| `statistics` | means, t intervals, p, Holm's correction, rates of success, the bootstrap beside them |
+| `outcomes` | did a run train, or stay at chance, or diverge? |
+| `differences` | two arms seed by seed, and all comparisons of an experiment as one family |
+| `metrics` | unit and range of a metric |
+| `power` | how many runs a difference needs |
 | `publication` | `docs/data/NAME.csv` and `.json`: tidy rows, and how they came about |
 | `freshness` | does today's code still do what was published? |
 | `figures` | published data -> charts; no Keras |

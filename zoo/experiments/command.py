@@ -287,4 +287,4 @@ def _write_texts() -> None:
     if Path("docs/claims.md").exists():
         from zoo.experiments.claims.page import write
 
-        print(f"wrote docs/claims.md and {len(write(Path('docs'))) - 1} readings")
+        print(f"wrote docs/claims.md and {len(write(Path('docs'))) - 1} snippets")

@@ -102,11 +102,15 @@ class Difference:
         return f"trained: {a} of {runs} against {b} of {others}"
 
     @property
+    def well(self) -> str:
+        """As `words`, but arms with the same weights are equal to the bit, which is no statistics."""
+        return EQUAL_TO_THE_BIT if self.identical and self.words == EQUAL else self.words
+
+    @property
     def verdict(self) -> str:
-        """Both in words; arms with the same weights are equal to the bit, which is no statistics."""
-        well = EQUAL_TO_THE_BIT if self.identical and self.words == EQUAL else self.words
+        """How well and how often, in words."""
         often = ", ".join(filter(None, (self.failures, self.rates_words)))
-        return f"{well} ({often})" if often else well
+        return f"{self.well} ({often})" if often else self.well
 
     @property
     def signs(self) -> set[str]:

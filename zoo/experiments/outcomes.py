@@ -53,7 +53,7 @@ def chance(dataset: Dataset) -> Chance:
         >>> from zoo.experiments.outcomes import chance
         >>> from zoo.experiments.spec import Dataset
         >>> chance(Dataset(name="fashion_mnist", test=2000)).at_most
-        0.121
+        0.1215
     """
     from scipy import stats
 
@@ -80,7 +80,7 @@ def outcome(status: str, accuracy: float | None, level: Chance | None) -> str:
         >>> from zoo.experiments.outcomes import chance, outcome
         >>> from zoo.experiments.spec import Dataset
         >>> level = chance(Dataset(name="fashion_mnist", test=2000))
-        >>> outcome("done", 0.121, level), outcome("done", 0.1215, level), outcome("diverged", 0.8, level)
+        >>> outcome("done", 0.1215, level), outcome("done", 0.122, level), outcome("diverged", 0.8, level)
         ('at chance', 'trained', 'diverged')
     """
     if status == DIVERGED:

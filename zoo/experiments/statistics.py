@@ -151,17 +151,18 @@ def holm(p: Sequence[float]) -> list[float]:
 def looks_normal(values: Sequence[float]) -> bool:
     """Whether Shapiro and Wilk's test finds nothing against a normal distribution (p of 0.05 and more).
 
-    With three to ten values it finds only what is glaring, such as one value far from all others. So it decides
+    With four to ten values it finds only what is glaring, such as one value far from all others. So it decides
     what is *shown* beside the t interval, never which interval or which test is used: to choose a test by a
     pre-test on the same few values spoils its level.
 
     Args:
-        values: Numbers; fewer than three, or all equal, cannot look otherwise.
+        values: Numbers; fewer than four, or all equal, cannot look otherwise. (Of three, two that are rounded to
+            the same number would give p = 0.)
     """
     from scipy import stats
 
     array = np.asarray(values, float)
-    if len(array) < 3 or np.ptp(array) == 0:
+    if len(array) < 4 or np.ptp(array) == 0:
         return True
     return bool(stats.shapiro(array).pvalue >= DOUBT)
 

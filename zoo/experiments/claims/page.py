@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from zoo.experiments import catalog, publication
+from zoo.experiments import catalog, power, publication
 from zoo.experiments.claims.expected import held
 from zoo.experiments.claims.readings import READINGS, reading, unread
 from zoo.experiments.claims.rules import MISSING, Claim, judge
@@ -75,7 +75,7 @@ def write(docs: Path) -> list[Path]:
         docs: Folder with `data` and `figures` in it.
 
     Returns:
-        The files written: `claims.md`, and `snippets/readings/NAME.md` of every experiment.
+        The files written: `claims.md`, `snippets/readings/NAME.md` of every experiment, and the tables of power.
     """
     data, texts = docs / "data", docs / "snippets" / "readings"
     texts.mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,8 @@ def write(docs: Path) -> list[Path]:
         there = (data / f"{name}.json").exists()
         text = reading(Numbers(publication.load(name, data))) if there else unread(name)
         written[texts / f"{name}.md"] = text
+    written[docs / "snippets" / "power.md"] = power.table()
+    written[docs / "snippets" / "power_resnet110.md"] = power.famous()
     for path, text in written.items():
         path.write_text(text)
     return list(written)

@@ -16,7 +16,7 @@ ORDERINGS = ("bn_after_addition", "relu_before_addition", "relu_only_pre_activat
 
 def _less(n: Numbers, first: str, second: str, metric: str = "test_accuracy") -> str:
     difference = n.difference(first, second, metric)
-    return f"{difference_text(difference)} ({difference.words})"
+    return f"{difference_text(difference)} ({difference.well})"
 
 
 def why(n: Numbers) -> tuple[str, str, str]:
@@ -109,8 +109,7 @@ def ordering(n: Numbers) -> tuple[str, str, str]:
         f"Test accuracy at 110 layers minus that of the original ordering: {'; '.join(parts)}.",
         "The test error after full training, which the paper's table 2 ranks in nearly this order: there the better "
         "orderings lie a quarter to half a point apart, trained to the end. Here the nets have seen 8,000 images four "
-        "times, and what is compared is how they start, where the gaps are far larger. At 20 layers there are none, "
-        "but for bn_after_addition.",
+        "times, and what is compared is how they start, where the gaps are far larger. At 20 layers none was detected.",
         f"About {runs_needed(0.24, 0.16)} seeds an arm, trained for 64,000 steps instead of 500: what resolves 0.24 points when runs "
         "vary "
         "by 0.16.",

@@ -248,7 +248,7 @@ class Slower:
     level: float
 
     def __call__(self, numbers: Numbers) -> Evidence:
-        """Judge by the t interval of the mean ratio over the seeds."""
+        """Judge by the t interval of the mean ratio over the seeds: wholly above, wholly below, or neither."""
         ratios = list(numbers.slowdown(self.slow, self.fast, self.level).values())
         reached = f"{100 * self.level:g} % training accuracy"
         if not all(map(math.isfinite, ratios)):
@@ -269,7 +269,8 @@ class Slower:
             f"epochs to {reached}, {self.slow} over {self.fast}: "
             f"{interval_text(mean, low, high, 'ratio')} (asked: at least {self.times:g})"
         )
-        return Evidence(HOLDS if high >= self.times else FAILS, (text,))
+        verdict = HOLDS if low >= self.times else FAILS if high < self.times else NO_DIFFERENCE
+        return Evidence(verdict, (text,))
 
 
 @dataclass(frozen=True, kw_only=True)
