@@ -131,7 +131,10 @@ def _expected(experiment: Experiment, data: Path) -> str:
             '<details class="zoo-more zoo-claims" markdown="1">',
             f"<summary>{experiment.question} {count}</summary>",
             "",
-            f"[The measurement, and what follows]({page}.md)",
+            # An experiment may be asked before its page is written.
+            f"[The measurement, and what follows]({page}.md)"
+            if (data.parent / f"{page}.md").exists()
+            else f"`scripts/reproduce.py run {experiment.name}` measures it.",
             "",
             "| expected | source | measured here | explanation |",
             "|---|---|---|---|",
