@@ -26,7 +26,7 @@ QUESTIONS = {
     "batch norm before or after relu": ("questions/norm_order", "questions/index"),
     "leaky relu": ("questions/which", "questions/dead", "questions/index"),
     "gelu": ("questions/which", "questions/index"),
-    "he initialization": ("questions/signal", "learn/glossary", "questions/index"),
+    "he initialization": ("questions/signal", "learn/glossary", "questions/index", "questions/short-answers"),
     "receptive field": ("learn/glossary",),
     "pre-activation value": ("use/read-before-activation", "questions/index"),
     "bias before batch norm": ("questions/short-answers",),
