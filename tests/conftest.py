@@ -31,7 +31,6 @@ TESTS = Path(__file__).parent
 # TensorFlow alone; so are the nets of full size, which JAX compiles for minutes.
 LIBRARY = (
     "activations",
-    "activations",
     "blocks",
     "callbacks",
     "catalog",
