@@ -4,9 +4,9 @@ import keras
 import pytest
 
 import zoo
+from zoo import cards
 from zoo.cards import count_flops
 from zoo.catalog import specify
-from zoo.families.rows import words
 
 
 def test_card_of_resnet110v2():
@@ -104,7 +104,7 @@ def test_block_of_a_card_is_the_one_asked_for():
     ],
 )
 def test_placement_of_a_family_in_words(name, options, placement):
-    assert words(specify(name, **options)) == placement
+    assert cards.placement(specify(name, **options)) == placement
 
 
 def test_flops_of_depthwise_and_separable_convolutions():

@@ -14,8 +14,8 @@ import pytest
 import zoo
 from zoo.catalog import lookup, specify
 from zoo.families import skeleton
-from zoo.family import FAMILIES
 from zoo.models import smallest_input
+from zoo.placement import FAMILIES
 
 NAMES = zoo.list_models()
 TENSORFLOW = keras.backend.backend() == "tensorflow"

@@ -7,11 +7,9 @@ from typing import Any
 
 import keras
 
-from zoo.blocks import ORDERINGS, PLAIN_ORDERINGS
 from zoo.catalog import lookup, specify
-from zoo.families.rows import words
-from zoo.family import FAMILIES
 from zoo.models import assemble
+from zoo.placement import FAMILIES
 from zoo.spec import ModelSpec
 
 
@@ -108,14 +106,12 @@ def describe(name: str, **options: Any) -> Card:
 
 
 def placement(spec: ModelSpec) -> str:
-    """The ordering of a spec in words, read from the tables that build it."""
+    """The ordering of a spec in words, read from the row that it is built from."""
     if spec.family in FAMILIES:
-        return words(spec)
-    if spec.family != "resnet":
-        return PLAIN_ORDERINGS[spec.ordering]
-    ordering = ORDERINGS[spec.ordering]
-    rows = ordering.branch(2 if spec.block == "basic" else 3)
-    return " ".join(" | ".join(rows).split()) + " | add" + f" {ordering.after_addition}".rstrip()
+        return FAMILIES[spec.family].words(spec)
+    if spec.is_residual:
+        return spec.placement.words(2 if spec.block == "basic" else 3)
+    return str(spec.placement)
 
 
 def count_flops(model: keras.Model) -> int | None:
@@ -151,25 +147,13 @@ def _layer_flops(layer: keras.layers.Layer) -> int | None:
             return None
         # One output value needs one multiply-add for each kernel weight that leads to its channel.
         return 2 * _product(outputs) * _size(layer.kernel) // layer.kernel.shape[-1]
-    if isinstance(layer, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)):
-        return _depthwise_flops(layer)
-    if isinstance(layer, keras.layers.Conv2DTranspose):
+    if isinstance(
+        layer, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Conv2DTranspose)
+    ):
         raise ValueError(
             f"layer {layer.name!r}: the operations of a {type(layer).__name__} are not counted here."
         )
     return 0
-
-
-def _depthwise_flops(layer: keras.layers.Layer) -> int | None:
-    outputs = layer.output.shape[1:]
-    if None in outputs:
-        return None
-    separable = isinstance(layer, keras.layers.SeparableConv2D)
-    depthwise = layer.depthwise_kernel if separable else layer.kernel
-    last = layer.pointwise_kernel.shape[-1] if separable else depthwise.shape[-2] * depthwise.shape[-1]
-    pixels = _product(outputs) // last
-    # Every weight is used once at every pixel, of the depthwise kernel as of the pointwise one.
-    return 2 * pixels * (_size(depthwise) + (_size(layer.pointwise_kernel) if separable else 0))
 
 
 def _product(sizes) -> int:

@@ -114,8 +114,9 @@ def activation_gain(function: Callable) -> float:
 
     $$\gamma = \left( \mathrm{Var}\, f(z) \right)^{-1/2}, \qquad z \sim N(0, 1),$$
 
-    by the trapezoidal rule. Under a kernel of mean 0 it is the variance that passes on, and not the mean square, whose
-    gain of ReLU would be $\sqrt 2$.
+    by the trapezoidal rule. It differs from $1 / \sqrt{E f(z)^2}$, He's gain, which is $\sqrt 2$ for ReLU: a random kernel
+    passes the mean square of its input on, and a kernel of mean 0, as `ScaledStandardizedConv2D` has, takes no notice of
+    the mean of its input and passes the variance on. The two are equal where $f$ has mean 0, as tanh has.
 
     Args:
         function: A function of a tensor.
@@ -135,7 +136,9 @@ def activation_gain(function: Callable) -> float:
     z = np.linspace(-8.0, 8.0, 4001)
     weight = np.exp(-(z**2) / 2)
     weight /= weight.sum()
-    values = np.asarray(keras.ops.convert_to_numpy(function(keras.ops.cast(z, "float32"))), "float64")
+    # As a feature map, so that a layer that counts its axes can be asked too.
+    values = function(keras.ops.cast(np.reshape(z, (-1, 1, 1, 1)), "float32"))
+    values = np.asarray(keras.ops.convert_to_numpy(values), "float64").reshape(-1)
     mean = (weight * values).sum()
     variance = (weight * (values - mean) ** 2).sum()
     if not (np.isfinite(variance) and variance > 1e-12):

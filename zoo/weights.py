@@ -14,7 +14,7 @@ from keras.src.utils.naming import to_snake_case
 
 from zoo import pretrained
 from zoo.catalog import lookup
-from zoo.family import FAMILIES
+from zoo.placement import FAMILIES
 from zoo.spec import ModelSpec
 
 _APPLICATIONS = {

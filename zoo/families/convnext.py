@@ -110,7 +110,7 @@ def body(x, spec: ModelSpec, parts: Parts):
             linear = parts.conv(channels, 2, name, strides=2, padding="valid")
             x = around(x, "downsample", name, spec, parts, linear)
         for index in range(1, count + 1):
-            x = _block(x, channels, label.unit(stage, index), spec, parts)
+            x = _block(x, channels, label.unit(stage, index), spec, parts.at(f"stage{stage}"))
     return x
 
 

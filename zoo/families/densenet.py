@@ -80,16 +80,16 @@ def body(x, spec: ModelSpec, parts: Parts):
     imagenet = spec.layout == "keras"
     axis = parts.channel_axis
 
-    def conv(x, filters, kernel, name):
+    def conv(x, filters, kernel, name, stage):
         linear = parts.conv(filters, kernel, name, use_bias=False)
-        return around(x, spec.ordering, name, spec, parts, linear)
+        return around(x, spec.ordering, name, spec, parts.at(f"stage{stage}"), linear)
 
     channels = 2 * growth if bottleneck else 16
     # On small images the first unit brings its own activation; the stem of the ImageNet nets has one all the same.
     linear = parts.conv(
         channels, 7 if imagenet else 3, label.stem, strides=2 if imagenet else 1, use_bias=False
     )
-    x = around(x, "stem", label.stem, spec, parts, linear) if imagenet or not before else linear(x)
+    x = around(x, "stem", label.stem, spec, parts.at("stem"), linear) if imagenet or not before else linear(x)
     if imagenet:
         pool = label.stem_pool()
         x = layers.ZeroPadding2D(1, name=label.pad(pool))(x)
@@ -99,12 +99,12 @@ def body(x, spec: ModelSpec, parts: Parts):
             unit = label.unit(stage, index)
             y = x
             if bottleneck:
-                y = conv(y, 4 * growth, 1, label.branch(unit, 1))
-            y = conv(y, growth, 3, label.branch(unit, 2 if bottleneck else 1))
+                y = conv(y, 4 * growth, 1, label.branch(unit, 1), stage)
+            y = conv(y, growth, 3, label.branch(unit, 2 if bottleneck else 1), stage)
             x = layers.Concatenate(axis=axis, name=f"{unit}_concat")([x, y])
             channels += growth
         if stage < len(spec.stages):
             channels = channels // 2 if bottleneck else channels
-            x = conv(x, channels, 1, label.transition(stage))
+            x = conv(x, channels, 1, label.transition(stage), stage)
             x = layers.AveragePooling2D(2, strides=2, name=label.downsample(stage))(x)
-    return around(x, "end", label.head, spec, parts) if before else x
+    return around(x, "end", label.head, spec, parts.at("head")) if before else x

@@ -75,27 +75,29 @@ def body(x, spec: ModelSpec, parts: Parts):
     factor = spec.alpha * spec.width / 32
     keras = spec.layout == "keras"
 
-    def conv(x, filters, kernel, name, part, strides=1):
+    def conv(x, filters, kernel, name, part, at, strides=1):
         linear = parts.conv(filters, kernel, name, strides=strides, use_bias=False)
-        return around(x, part, name, spec, parts, linear)
+        return around(x, part, name, spec, parts.at(at), linear)
 
-    x = conv(x, channels(32 * factor), 3, label.stem, "stem", strides=2 if keras else 1)
+    x = conv(x, channels(32 * factor), 3, label.stem, "stem", "stem", strides=2 if keras else 1)
     incoming = channels(32 * factor)
     for stage, (expansion, filters, *strides) in enumerate(STAGES, start=1):
         # Keras cuts to a whole number first.
         outgoing = channels(int(filters * factor))
+        at = f"stage{stage}"
         for index in range(1, spec.stages[stage - 1] + 1):
             unit = label.unit(stage, index)
             stride = strides[0 if keras else 1] if index == 1 else 1
             entered = x
             if expansion > 1:
-                x = conv(x, expansion * incoming, 1, f"{unit}_expand", "expand")
+                x = conv(x, expansion * incoming, 1, f"{unit}_expand", "expand", at)
             name = f"{unit}_depthwise"
-            x = around(x, "depthwise", name, spec, parts, parts.depthwise(3, name, strides=stride))
-            x = conv(x, outgoing, 1, f"{unit}_project", "project")
+            linear = parts.depthwise(3, name, strides=stride)
+            x = around(x, "depthwise", name, spec, parts.at(at), linear)
+            x = conv(x, outgoing, 1, f"{unit}_project", "project", at)
             if stride == 1 and incoming == outgoing:
                 x = layers.Add(name=label.add(unit))([entered, x])
             incoming = outgoing
     # The paper leaves the last convolution as wide as it is where the others get narrower.
     last = channels(LAST * factor) if spec.alpha > 1 else LAST * spec.width // 32
-    return conv(x, last, 1, label.last, "last")
+    return conv(x, last, 1, label.last, "last", "head")

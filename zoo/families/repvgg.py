@@ -34,13 +34,15 @@ def body(x, spec: ModelSpec, parts: Parts):
     small = spec.layout == "cifar"
     incoming = x.shape[parts.channel_axis]
     channels = min(STEM_AT_MOST, spec.width)
-    x = _unit(x, incoming, channels, 1 if small else 2, "stem", spec, parts)
+    x = _unit(x, incoming, channels, 1 if small else 2, "stem", spec, parts.at("stem"))
     incoming = channels
     for stage, count in enumerate(spec.stages, start=1):
         channels = max(STAGES[stage - 1] * spec.width // 48, 1)
         for index in range(1, count + 1):
             stride = 2 if index == 1 and not (small and stage == 1) else 1
-            x = _unit(x, incoming, channels, stride, label.unit(stage, index), spec, parts)
+            x = _unit(
+                x, incoming, channels, stride, label.unit(stage, index), spec, parts.at(f"stage{stage}")
+            )
             incoming = channels
     return x
 

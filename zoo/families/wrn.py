@@ -36,23 +36,23 @@ def body(x, spec: ModelSpec, parts: Parts):
     x = conv(STEM, 3, label.stem)(x)
     incoming = STEM
     for stage, count in enumerate(spec.stages, start=1):
-        channels = spec.width * 2 ** (stage - 1)
+        channels, here = spec.width * 2 ** (stage - 1), parts.at(f"stage{stage}")
         for index in range(1, count + 1):
             unit = label.unit(stage, index)
             stride = 2 if stage > 1 and index == 1 else 1
             changes = stride > 1 or incoming != channels
-            y = around(x, "entry", label.branch(unit, 1), spec, parts)
+            y = around(x, "entry", label.branch(unit, 1), spec, here)
             shortcut = x
             if changes:
                 shortcut = conv(channels, 1, label.shortcut(unit, "conv"), stride)(y)
             for k in range(1, spec.convolutions + 1):
                 name = label.branch(unit, k)
                 if k > 1:
-                    y = around(y, "entry", name, spec, parts)
+                    y = around(y, "entry", name, spec, here)
                     if spec.dropout_rate:
                         # After the activation, inside the branch and never on the shortcut: section 2.4 of the paper.
                         y = layers.Dropout(spec.dropout_rate, name=f"{name}_dropout")(y)
                 y = conv(channels, 3, name, stride if k == 1 else 1)(y)
             x = layers.Add(name=label.add(unit))([shortcut, y])
             incoming = channels
-    return around(x, "end", label.head, spec, parts)
+    return around(x, "end", label.head, spec, parts.at("head"))

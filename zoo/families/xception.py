@@ -56,12 +56,12 @@ def body(x, spec: ModelSpec, parts: Parts):
     def wide(channels):
         return max(channels * spec.width // 32, 1)
 
-    def separable(x, filters, name):
+    def separable(x, filters, name, here):
         if spec.between_activation is None:
-            return around(x, "pointwise", name, spec, parts, parts.separable(filters, 3, name))
+            return around(x, "pointwise", name, spec, here, parts.separable(filters, 3, name))
         first = f"{name}_depthwise"
-        x = around(x, "depthwise", first, spec, parts, parts.depthwise(3, first))
-        return around(x, "pointwise", name, spec, parts, parts.conv(filters, 1, name, use_bias=False))
+        x = around(x, "depthwise", first, spec, here, parts.depthwise(3, first))
+        return around(x, "pointwise", name, spec, here, parts.conv(filters, 1, name, use_bias=False))
 
     for index, channels in ((1, 32), (2, 64)):
         name = label.conv(1, index)
@@ -73,11 +73,11 @@ def body(x, spec: ModelSpec, parts: Parts):
             padding="valid" if keras else "same",
             use_bias=False,
         )
-        x = around(x, "stem", name, spec, parts, linear)
+        x = around(x, "stem", name, spec, parts.at("stem"), linear)
 
     block = 1
 
-    def module(x, filters, *, strides=1, enters=True):
+    def module(x, filters, here, *, strides=1, enters=True):
         """Activation and separable convolution, two or three times, beside a shortcut."""
         unit = label.unit(block, 0)
         shortcut = x
@@ -89,8 +89,8 @@ def body(x, spec: ModelSpec, parts: Parts):
         for index, channels in enumerate(filters, start=1):
             name = f"{unit}_sepconv{index}"
             if enters or index > 1:
-                x = around(x, "entry", name, spec, parts)
-            x = separable(x, wide(channels), name)
+                x = around(x, "entry", name, spec, here)
+            x = separable(x, wide(channels), name, here)
         if strides is not None:
             x = layers.MaxPooling2D(3, strides=strides, padding="same", name=f"{unit}_pool")(x)
         return layers.Add(name=label.add(unit))([shortcut, x])
@@ -98,14 +98,17 @@ def body(x, spec: ModelSpec, parts: Parts):
     for index, filters in enumerate(ENTRY):
         block += 1
         # The stem has activated already.
-        x = module(x, filters, strides=2 if keras or index else 1, enters=index > 0)
+        x = module(
+            x, filters, parts.at(f"stage{index + 1}"), strides=2 if keras or index else 1, enters=index > 0
+        )
     for _ in range(spec.stages[3]):
         block += 1
-        x = module(x, MIDDLE, strides=None)
+        x = module(x, MIDDLE, parts.at("stage4"), strides=None)
     block += 1
-    x = module(x, EXIT, strides=2)
+    x = module(x, EXIT, parts.at("stage5"), strides=2)
     block += 1
     for index, channels in enumerate(END, start=1):
         name = f"{label.unit(block, 0)}_sepconv{index}"
-        x = around(separable(x, wide(channels), name), "exit", name, spec, parts)
+        x = separable(x, wide(channels), name, parts.at("head"))
+        x = around(x, "exit", name, spec, parts.at("head"))
     return x
