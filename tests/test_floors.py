@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Within a package its files may import one another, without a circle; towards the outside it has one floor.
 FLOORS = {
     "spec": 0,
+    "options": 0,
+    "registration": 0,
     "naming": 0,
     "normalization": 0,
     "pretrained": 0,
@@ -20,10 +22,11 @@ FLOORS = {
     "graph": 1,
     "rolled": 1,
     "weights": 1,
-    "models": 2,
     "activations": 2,
     "preprocessing": 2,
-    "cards": 3,
+    "models": 3,
+    "cards": 4,
+    "feature_maps": 4,
     "settings": 3,
     "transforms": 3,
     "probes": 3,

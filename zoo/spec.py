@@ -42,8 +42,8 @@ SHORTCUT_PARAMETERS = {
 class ModelSpec:
     """A complete description of one net; `zoo.assemble(spec)` turns it into a `keras.Model`.
 
-    Specs normally come from `zoo.catalog.specify(name, **options)`, which fills the family's defaults in.
-    A spec that exists is buildable: everything impossible is refused when it is made.
+    Specs normally come from `zoo.specify(name, **options)`, which fills the family's defaults in; `zoo.register` gives one
+    a name of its own. A spec that exists is buildable: everything impossible is refused when it is made.
 
     Attributes:
         name: Name of the model, as in `zoo.list_models()`.
@@ -73,6 +73,7 @@ class ModelSpec:
         pooling_order: Whether pooling comes after the activation, `"act_pool"`, or before it, `"pool_act"`.
         kernel_initializer: Whatever `keras.initializers.get` takes; None is the family's own.
         rolled: Whether runs of identical units become one layer with stacked weights; `"remat"` also recomputes activations.
+        include_preprocessing: Whether the net scales images of 0..255 itself, as `zoo.preprocess_input` does.
     """
 
     name: str
@@ -102,6 +103,7 @@ class ModelSpec:
     pooling_order: str | None = None
     kernel_initializer: Any = None
     rolled: bool | str = False
+    include_preprocessing: bool = False
 
     def __post_init__(self):
         _one_of("family", self.family, FAMILIES)
@@ -186,6 +188,10 @@ def _check_input_and_head(spec: ModelSpec) -> None:
             _integer("every entry of input_shape", size, 1)
     if not isinstance(spec.include_top, bool):
         raise TypeError(f"include_top must be True or False, received {spec.include_top!r}.")
+    if not isinstance(spec.include_preprocessing, bool):
+        raise TypeError(
+            f"include_preprocessing must be True or False, received {spec.include_preprocessing!r}."
+        )
     _integer("classes", spec.classes, 1)
     _integer("width", spec.width, 1)
     _one_of("pooling", spec.pooling, POOLINGS)
