@@ -5,9 +5,9 @@ import keras
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import check, environment, freshness, plan, publication, run
-from zoo.experiments.data import load
-from zoo.experiments.freshness import FRESH, MISSING, STALE, status, statuses
+from zoo.experiments import check, data, environment, freshness, plan, publication, run
+from zoo.experiments.data import MissingDataError, load
+from zoo.experiments.freshness import FRESH, MISSING, STALE, UNSEEN, status, statuses
 from zoo.experiments.spec import Comparison, Figure, canonical
 from zoo.experiments.training import Training
 
@@ -48,7 +48,8 @@ def test_words_and_figures_may_change(folder):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"seeds": (0, 1, 2)}, r"seeds was \[0, 1\] and is \[0, 1, 2\]"),
+        ({"seeds": (0, 2, 1)}, r"seeds was \[0, 1\] and is \[0, 2, 1\]"),
+        ({"seeds": (0,), "seeds_reason": "fewer"}, r"seeds was \[0, 1\] and is \[0\]"),
         ({"arms": (toys.arm("trained"),)}, "arm 'measured' is gone"),
         ({"arms": (toys.arm("trained", options={"width": 3}), MEASURED)}, "arm 'trained' has other options"),
         ({"comparisons": (Comparison(first="trained", second="measured"),)}, "the comparisons changed"),
@@ -60,6 +61,25 @@ def test_another_spec_is_stale(folder, change, why):
 
     state = status(dataclasses.replace(EXPERIMENT, **change), folder)
     assert state.word == STALE and re.search(why, state.why), state.why
+
+
+def test_the_first_of_the_seeds_are_fresh_as_far_as_they_go(folder):
+    state = status(dataclasses.replace(EXPERIMENT, seeds=(0, 1, 2, 3)), folder)
+    assert state.word == FRESH and "2 of 4 seeds are run so far" in state.why
+
+
+def test_images_that_are_not_here_are_unseen_not_stale(folder, monkeypatch):
+    def absent():
+        raise MissingDataError("the data set 'digits' is not on this machine; get it")
+
+    monkeypatch.setitem(data.SOURCES, "digits", absent)
+    load.cache_clear()
+    state = status(EXPERIMENT, folder)
+    load.cache_clear()
+    assert state.word == UNSEEN
+    assert (
+        state.why == "2 of 2 arms could not be retraced: the data set 'digits' is not on this machine; get it"
+    )
 
 
 def test_a_changed_default_cannot_hide(folder, monkeypatch):

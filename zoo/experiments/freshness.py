@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.experiments import environment, publication
+from zoo.experiments.data import MissingDataError
 from zoo.experiments.plan import run_of
 from zoo.experiments.publication import FOLDER, PublicationError, Published, published_number
 from zoo.experiments.spec import Arm, Experiment, canonical, plain
@@ -21,7 +22,7 @@ from zoo.experiments.spec import Arm, Experiment, canonical, plain
 if TYPE_CHECKING:
     from zoo.experiments.training import Training
 
-FRESH, STALE, MISSING = "fresh", "stale", "missing"
+FRESH, STALE, MISSING, UNSEEN = "fresh", "stale", "missing", "unseen"
 # Losses: the first tests the forward pass, the second gradient and optimiser, the third momentum.
 RETRACED = 3
 SAME_ENVIRONMENT = 1e-5
@@ -45,7 +46,7 @@ class State:
 
     Attributes:
         name: Of the experiment.
-        word: `fresh`, `stale` or `missing`.
+        word: `fresh`, `stale`, `missing`, or `unseen` where its images are not on this machine.
         why: In words.
     """
 
@@ -61,10 +62,12 @@ class Verdict:
     Attributes:
         stale: What today's code does differently, in words; `None` where nothing shows.
         undecided: Whether rounding moves the first losses so much that another machine cannot compare them.
+        unseen: Why it could not be retraced, in words: its images are not on this machine.
     """
 
     stale: str | None = None
     undecided: bool = False
+    unseen: str | None = None
 
 
 def status(experiment: Experiment, folder: Path = FOLDER) -> State:
@@ -144,7 +147,10 @@ def _judge(work: tuple[Experiment, Path, str]) -> Verdict:
     experiment, folder, label = work
     published = publication.load(experiment.name, folder)
     about = next(arm for arm in published.about["arms"] if arm["label"] == label)
-    return acts_otherwise(experiment, experiment.arm(label), about, published, environment.describe())
+    try:
+        return acts_otherwise(experiment, experiment.arm(label), about, published, environment.describe())
+    except MissingDataError as error:
+        return Verdict(unseen=str(error))
 
 
 def _state(experiment: Experiment, reasons: Sequence[str]) -> State:
@@ -156,6 +162,9 @@ def _state_of(experiment: Experiment, published: Published, verdicts: Mapping[st
     reasons = [f"arm {label!r}: {verdict.stale}" for label, verdict in verdicts.items() if verdict.stale]
     if reasons:
         return _state(experiment, reasons)
+    if unseen := [verdict.unseen for verdict in verdicts.values() if verdict.unseen]:
+        count = f"{len(unseen)} of {len(verdicts)} arms could not be retraced: {unseen[0]}"
+        return State(name=experiment.name, word=UNSEEN, why=count)
     why = f"{len(verdicts)} arms build the same graphs, read the same data and retrace their first losses"
     if undecided := [label for label, verdict in verdicts.items() if verdict.undecided]:
         why += (
@@ -163,6 +172,8 @@ def _state_of(experiment: Experiment, published: Published, verdicts: Mapping[st
             f"{OTHER_ENVIRONMENT:g}, so that only the environment they were recorded in can retrace them: "
             + ", ".join(undecided)
         )
+    if len(so_far := published.about["spec"]["seeds"]) < len(experiment.seeds):
+        why += f"; {len(so_far)} of {len(experiment.seeds)} seeds are run so far"
     if other := environment.differences(published.about["environment"], environment.describe()):
         why += f" (elsewhere: {'; '.join(other)})"
     return State(name=experiment.name, word=FRESH, why=why)
@@ -175,6 +186,8 @@ def asks_otherwise(experiment: Experiment, about: Mapping[str, Any]) -> list[str
     for key in sorted(set(now) | set(then)):
         if key in ASKED or now.get(key) == then.get(key):
             continue
+        if key == "seeds" and _seeds_so_far(now, then):
+            continue
         if key == "arms":
             reasons += _arms_differ(now["arms"], then.get("arms", []))
         elif key == "comparisons":
@@ -182,6 +195,11 @@ def asks_otherwise(experiment: Experiment, about: Mapping[str, Any]) -> list[str
         else:
             reasons += _differences(key, then.get(key), now.get(key))
     return reasons
+
+
+def _seeds_so_far(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
+    """Whether what is published are the first of the seeds asked for: true as far as it goes."""
+    return now["seeds"][: len(then["seeds"])] == then["seeds"]
 
 
 def _differences(name: str, then: Any, now: Any) -> list[str]:

@@ -48,7 +48,7 @@ class Dataset:
     """Which images an arm trains and is tested on.
 
     Attributes:
-        name: `digits`, `fashion_mnist`, `cifar10` or `cifar100`.
+        name: `digits`, `fashion_mnist`, `cifar10_jpeg`, `cifar10` or `cifar100`.
         size: Side of the images in pixels after area-averaging; `None` keeps the original.
         train: Number of training images, the same number from each class, first come first; `None` is all.
         test: Number of test images, likewise.
