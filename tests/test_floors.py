@@ -166,7 +166,7 @@ def test_what_needs_no_backend_starts_none(module):
 
 
 # Rewriting a graph moves activations that are there; it does not decide where one belongs.
-REWRITES = {"transforms", "sites", "graph", "rolled"}
+REWRITES = {"transforms", "activations", "graph", "rolled"}
 ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
 
 

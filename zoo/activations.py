@@ -138,8 +138,8 @@ def families(function: Any) -> set[str]:
     ):
         if isinstance(function, cls):
             return {name}
-    name = operation_name(function) or getattr(function, "__name__", None)
-    return set() if name is None else {name}
+    found = operation_name(function) or getattr(function, "__name__", None)
+    return set() if found is None else {found}
 
 
 def split_parts(layer: Any, name: str) -> list[Part]:

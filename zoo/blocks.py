@@ -215,8 +215,8 @@ def place(
     layer: str,
     parts: Parts,
     *,
-    linear: Callable | None = None,
-    pool: Callable | None = None,
+    linear: Any = None,
+    pool: Any = None,
     activated: bool = True,
 ):
     """Apply one row of the tables: the words of `ops` become layers, in order.
@@ -281,7 +281,8 @@ def residual_units(spec: ModelSpec) -> list[Unit]:
     layout = LAYOUTS[spec.layout][spec.is_pre_activation]
     entry = ORDERINGS[spec.ordering].entry
     expansion = 4 if spec.block == "bottleneck" else 1
-    units, channels = [], spec.width
+    units: list[Unit] = []
+    channels = spec.width
     for stage, count in enumerate(spec.stages, start=1):
         out = spec.width * 2 ** (stage - 1) * expansion
         for index in range(1, count + 1):

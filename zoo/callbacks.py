@@ -95,7 +95,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         rows = [{"epoch": epoch, **row} for row in measured]
         self.rows += rows
         if self.csv_path is not None and rows:
-            self._write_csv(rows)
+            self._write_csv(self.csv_path, rows)
         if self._events is not None:
             self._write_events(epoch, rows)
 
@@ -105,10 +105,10 @@ class ActivationMonitor(keras.callbacks.Callback):
             self._events.close()
             self._events = None
 
-    def _write_csv(self, rows: list[dict[str, Any]]) -> None:
-        fresh = not self.csv_path.exists()
+    def _write_csv(self, path: Path, rows: list[dict[str, Any]]) -> None:
+        fresh = not path.exists()
         # Opened for each measurement: a training that is killed leaves every line that was written.
-        with self.csv_path.open("a", newline="") as file:
+        with path.open("a", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             if fresh:
                 writer.writeheader()

@@ -218,6 +218,7 @@ def lookup(name: str, block: str | None = None) -> Entry:
                 "leave block out, or choose a depth that no ImageNet net has."
             )
         return entry
+    assert match is not None  # else the name would have been unknown
     family, depth, v2 = match[1], int(match[2]), bool(match[3])
     if v2 and family != "resnet":
         raise ValueError(f"model {name!r} is not known: only a resnet has a v2. Use {family + match[2]!r}.")
@@ -248,7 +249,7 @@ def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], 
 
 
 def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
-    """The complete spec of a net: the catalog's defaults, then those of shipped weights it asks for, then the options.
+    """The complete spec of a net: the catalog's defaults, then those of the named weights it asks for, then the options.
 
     Args:
         name: Name of the net, see `zoo.list_models()`.
@@ -280,7 +281,14 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
     own_none = ("activation", "classifier_activation", "kernel_initializer", "pooling", "weights")
     given = {k: v for k, v in chosen.items() if v is not None or k in own_none}
     shipped = pretrained.find(name, given.get("weights"))
-    defaults = {"input_shape": ModelSpec.input_shape} | entry.defaults | (shipped.options if shipped else {})
+    comes_with = (
+        shipped.options
+        if shipped
+        else {"classes": 1000}
+        if is_one_of(given.get("weights"), ("imagenet",))
+        else {}
+    )
+    defaults = {"input_shape": ModelSpec.input_shape} | entry.defaults | comes_with
     defaults["input_shape"] = _from_channels_last(tuple(defaults["input_shape"]))
     if given.get("shortcut", defaults.get("shortcut")) != defaults.get("shortcut"):
         defaults = {k: v for k, v in defaults.items() if k not in SHORTCUT_PARAMETERS}

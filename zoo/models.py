@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from inspect import Parameter, Signature, signature
 from itertools import groupby
-from typing import Any, ParamSpec, TypeVar, Unpack
+from typing import ParamSpec, TypeVar, Unpack
 
 import keras
 from keras import layers
@@ -29,7 +29,6 @@ from zoo.naming import activation_of
 from zoo.options import Options
 from zoo.preprocessing import scaled
 from zoo.spec import OPTIONS, ModelSpec
-
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -318,8 +317,8 @@ def _resnet(x, parts: Parts):
             x = layers.ZeroPadding2D(1, name=names.pad(names.stem_pool()))(x)
         x = layers.MaxPooling2D(3, strides=2, padding=padding, name=names.stem_pool())(x)
     units = residual_units(spec)
-    for _, run in groupby(units, key=lambda unit: (unit.stage, "repeats" if unit.repeats else unit.index)):
-        run = list(run)
+    for _, group in groupby(units, key=lambda unit: (unit.stage, "repeats" if unit.repeats else unit.index)):
+        run = list(group)
         if spec.rolled and len(run) > 1:
             x = _roll(x, run, parts)
         else:
@@ -343,7 +342,7 @@ def _roll(x, run: list[Unit], parts: Parts):
 
 def _pool(stage: int, parts: Parts) -> Callable | None:
     layer = {"max_pool": layers.MaxPooling2D, "average_pool": layers.AveragePooling2D}.get(
-        parts.spec.downsampling
+        parts.spec.downsampling or ""
     )
     return layer and layer(2, strides=2, name=parts.names.downsample(stage))
 

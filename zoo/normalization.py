@@ -15,7 +15,7 @@ import keras
 FUSED_DTYPES = ("float32", "float16", "bfloat16")
 
 
-class _SavedAsStock(type(keras.layers.BatchNormalization)):
+class _SavedAsStock(type):
     """The type of a class that names the stock layer's module as its own, so that pickle needs to be told the right one."""
 
 

@@ -308,7 +308,7 @@ def _check_pooling_layers(spec: ModelSpec) -> None:
         allowed = ("max_pool", "average_pool") + (("stride", "none") if spec.family == "convnet" else ())
         _one_of("downsampling", spec.downsampling, allowed)
         _one_of("pooling_order", spec.pooling_order, ("act_pool", "pool_act"))
-        if spec.pooling_order == "pool_act" and not spec.downsampling.endswith("_pool"):
+        if spec.pooling_order == "pool_act" and spec.downsampling not in ("max_pool", "average_pool"):
             raise ValueError(
                 f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}."
             )

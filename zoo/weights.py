@@ -168,7 +168,8 @@ def _read_keras3(layers, net: keras.Model) -> Iterator[tuple[str, list[np.ndarra
 
 def _names_by_position(net: keras.Model) -> dict[str, str]:
     """The key under which Keras 3 saves each layer, its class and number, to the layer's name."""
-    names, counts = {}, Counter()
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for layer in net.layers:
         kind = to_snake_case(type(layer).__name__)
         names[f"{kind}_{counts[kind]}" if counts[kind] else kind] = layer.name

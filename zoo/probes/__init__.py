@@ -175,8 +175,8 @@ def gradient_stats(model: keras.Model, x: Any, y: Any, loss: Any) -> list[dict[s
         (predicted,) = _walk(copy, arrays, shift)
         return ops.mean(loss(ops.convert_to_tensor(y), predicted))
 
-    by_shift, by_variable = _gradients(objective, [np.zeros(s, "float32") for s in shapes], variables)
-    by_shift, by_variable = iter(by_shift), iter(by_variable)
+    gradients = _gradients(objective, [np.zeros(s, "float32") for s in shapes], variables)
+    by_shift, by_variable = map(iter, gradients)
     rows = []
     for kind, name, _ in places:
         gradient = np.asarray(next(by_variable if kind == "weight" else by_shift), "float64")
