@@ -217,14 +217,6 @@ def test_a_name_is_registered_once():
         register("mine", spec)
 
 
-@pytest.fixture(autouse=True)
-def catalog_as_it_was():
-    before = dict(catalog.MODELS)
-    yield
-    catalog.MODELS.clear()
-    catalog.MODELS.update(before)
-
-
 def test_a_registered_net_is_like_any_other():
     spec = zoo.specify(
         "resnet8v2", width=4, activation="gelu", input_shape=(8, 8, 1), classes=3, classifier_activation=None

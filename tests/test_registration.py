@@ -9,22 +9,13 @@ import zoo
 
 pytestmark = pytest.mark.tensorflow
 
-LOAD = "print(len(keras.models.load_model(path).layers))"
-WAYS = {
-    "zoo first": "import zoo; assert 'keras' not in sys.modules; import keras",
-    "keras first": "import keras, zoo",
-    "from keras": "import zoo; from keras import models; import keras",
-    "looked for, then imported": "import zoo, importlib.util as u; assert u.find_spec('keras'); import keras",
-    "a module of zoo alone": "import zoo.catalog; import keras",
-    "by TensorFlow": "import zoo, tensorflow as tf; tf.keras.layers.Layer; import keras",
-    "after a failed import": (
-        "import zoo; keep = sys.modules; sys.modules['h5py'] = None\n"
-        "try:\n    import keras\nexcept ImportError:\n    pass\nelse:\n    raise SystemExit('keras needs no h5py')\n"
-        "del sys.modules['h5py']; [sys.modules.pop(m) for m in list(sys.modules) if m.split('.')[0] == 'keras']\n"
-        "import keras"
-    ),
-    "imported twice": "import zoo, importlib, keras; importlib.reload(zoo)",
-}
+
+def run(program, *arguments, folder=None):
+    path = f"sys.path.insert(0, {str(folder)!r})\n" if folder else ""
+    return subprocess.run(
+        [sys.executable, "-c", f"import sys\n{path}{program}", *arguments],
+        capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,34 +25,63 @@ def rolled_file(tmp_path_factory):
     return path
 
 
-def run(program, path):
-    return subprocess.run(
-        [sys.executable, "-c", f"import sys; path = sys.argv[1]\n{program}", path],
-        capture_output=True, text=True, timeout=200,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", ["import zoo; assert 'keras' not in sys.modules; import keras", "import keras, zoo"]
+)
 def test_import_zoo_is_enough_to_load_a_rolled_file(way, rolled_file):
-    done = run(f"{WAYS[way]}\n{LOAD}", rolled_file)
+    done = run(f"{way}\nprint(len(keras.models.load_model(sys.argv[1]).layers))", rolled_file)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[-1]) > 10
-    watching = "[f for f in sys.meta_path if type(f).__name__ == 'AfterKeras']"
-    left = run(
-        f"{WAYS[way]}\nprint(len({watching}), 'exec_module' in vars(keras.__spec__.loader))", rolled_file
-    )
-    assert left.stdout.split()[-2:] == ["0", "False"], left.stderr
 
 
 def test_without_zoo_it_does_not_load(rolled_file):
-    done = run(f"import keras\n{LOAD}", rolled_file)
+    done = run("import keras; keras.models.load_model(sys.argv[1])", rolled_file)
     assert "Could not locate class 'RolledUnits'" in done.stderr
 
 
-def test_listing_and_specifying_start_no_backend(rolled_file):
+def test_listing_specifying_and_registering_start_no_backend():
     done = run(
         "import zoo; zoo.list_models(); zoo.register('mine', zoo.specify('resnet20v2', width=8))\n"
-        "print({'keras', 'tensorflow', 'numpy'} & {*sys.modules})",
-        rolled_file,
+        "print({'keras', 'tensorflow', 'numpy'} & {*sys.modules})"
     )
     assert done.stdout.strip() == "set()", done.stderr
+
+
+# ------------------------- the watched import, with a package of the name `keras`
+
+WAYS = {
+    "zoo first": "import keras",
+    "a part of it": "from keras import part\nfrom keras.part import VALUE",
+    "looked for, then imported": (
+        "import importlib.util\nassert importlib.util.find_spec('keras').origin\nimport keras"
+    ),
+    "asked for by other names": "try:\n    import kerass\nexcept ImportError:\n    import keras",
+    "the second try succeeds": (
+        "import os\nos.environ['BROKEN'] = '1'\n"
+        "try:\n    import keras\nexcept RuntimeError:\n    del os.environ['BROKEN']\n    import keras\n"
+        "else:\n    raise SystemExit('the first try should have failed')"
+    ),
+    "zoo imported again": ("import importlib\nimportlib.reload(zoo)\nimport keras\nimportlib.reload(zoo)"),
+    "keras imported again": "import importlib\nimport keras\nimportlib.reload(keras)",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_layer_is_registered_once_keras_is_there_and_nothing_stays_behind(way, tmp_path):
+    (tmp_path / "keras").mkdir()
+    (tmp_path / "keras" / "__init__.py").write_text(
+        "import os\nif 'BROKEN' in os.environ:\n    raise RuntimeError\nfrom keras import part\nDONE = True\n"
+    )
+    (tmp_path / "keras" / "part.py").write_text("VALUE = 1\n")
+    # It stands for zoo.rolled, and like it needs all of keras.
+    (tmp_path / "witness.py").write_text("import keras\nprint('registered', keras.DONE)\n")
+    program = f"import zoo.registration\nzoo.registration.REGISTERS = 'witness'\n{WAYS[way]}"
+    done = run(
+        f"{program}\nprint([f for f in sys.meta_path if type(f).__name__ == 'AfterKeras'], "
+        "'exec_module' in vars(sys.modules['keras'].__spec__.loader))",
+        folder=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    said, left = done.stdout.splitlines()
+    assert said == "registered True"
+    assert left == "[] False"

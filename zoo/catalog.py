@@ -281,14 +281,10 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
     own_none = ("activation", "classifier_activation", "kernel_initializer", "pooling", "weights")
     given = {k: v for k, v in chosen.items() if v is not None or k in own_none}
     shipped = pretrained.find(name, given.get("weights"))
-    comes_with = (
-        shipped.options
-        if shipped
-        else {"classes": 1000}
-        if is_one_of(given.get("weights"), ("imagenet",))
-        else {}
-    )
-    defaults = {"input_shape": ModelSpec.input_shape} | entry.defaults | comes_with
+    comes_with: dict[str, Any] = shipped.options if shipped else {}
+    if is_one_of(given.get("weights"), ("imagenet",)):
+        comes_with = {"classes": 1000}
+    defaults: dict[str, Any] = {"input_shape": ModelSpec.input_shape} | entry.defaults | comes_with
     defaults["input_shape"] = _from_channels_last(tuple(defaults["input_shape"]))
     if given.get("shortcut", defaults.get("shortcut")) != defaults.get("shortcut"):
         defaults = {k: v for k, v in defaults.items() if k not in SHORTCUT_PARAMETERS}
