@@ -11,7 +11,7 @@ import keras
 from keras import layers
 
 from zoo.activations import is_linear, separate_function, takes_activation
-from zoo.graph import Graph, read, room_for
+from zoo.graph import Graph, input_structure, read, room_for
 from zoo.models import build
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
 from zoo.options import Options
@@ -114,7 +114,7 @@ def features(
     graph = read(model)
     taps = {name: _tensor(graph, operation, name, tap) for name, operation in _places(graph, at).items()}
     with room_for(len(graph.nodes)):
-        return keras.Model(model.input, taps, name=f"{model.name}_features")
+        return keras.Model(input_structure(model), taps, name=f"{model.name}_features")
 
 
 def _places(graph: Graph, at: str) -> dict[str, Any]:
