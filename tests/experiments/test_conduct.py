@@ -6,9 +6,9 @@ import json
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments.conduct import conduct
-from zoo.experiments.execution import ExecutionError
-from zoo.experiments.publication import publish
+from zoo.experiments.publishing.publication import publish
+from zoo.experiments.running.conduct import conduct
+from zoo.experiments.running.execution import ExecutionError
 
 RECIPE = dataclasses.replace(
     toys.RECIPE, learning_rates=(0.02, 0.1), epochs=1, tuning_epochs=1, tuning_seeds=(1000,)

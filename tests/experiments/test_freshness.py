@@ -5,11 +5,14 @@ import keras
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import check, data, environment, freshness, plan, publication, run
-from zoo.experiments.data import MissingDataError, load
-from zoo.experiments.freshness import FRESH, MISSING, STALE, UNSEEN, status, statuses
-from zoo.experiments.spec import Comparison, Figure, canonical
-from zoo.experiments.training import Training
+from zoo.experiments.data import sets
+from zoo.experiments.data.sets import MissingDataError, load
+from zoo.experiments.design import plan
+from zoo.experiments.design.experiment import Comparison, Figure, canonical
+from zoo.experiments.publishing import check, freshness, publication
+from zoo.experiments.publishing.freshness import FRESH, MISSING, STALE, UNSEEN, status, statuses
+from zoo.experiments.running import environment, run
+from zoo.experiments.training.loop import Training
 
 MEASURED = toys.arm("measured", trains=False, hooks=(toys.hook("weight_norm", when="start"),))
 EXPERIMENT = toys.experiment(
@@ -72,7 +75,7 @@ def test_images_that_are_not_here_are_unseen_not_stale(folder, monkeypatch):
     def absent():
         raise MissingDataError("the data set 'digits' is not on this machine; get it")
 
-    monkeypatch.setitem(data.SOURCES, "digits", absent)
+    monkeypatch.setitem(sets.SOURCES, "digits", absent)
     load.cache_clear()
     state = status(EXPERIMENT, folder)
     load.cache_clear()
@@ -111,7 +114,7 @@ def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
 
 
 def test_another_optimiser_shows_in_the_second_loss(folder, monkeypatch):
-    from zoo.experiments import steps
+    from zoo.experiments.training import steps
 
     monkeypatch.setattr(steps, "make_optimizer", lambda recipe, total: keras.optimizers.SGD(0.04))
     state = status(EXPERIMENT, folder)
@@ -124,7 +127,7 @@ def test_other_images_show(folder, monkeypatch):
     def others(dataset):
         return dataclasses.replace(original(dataset), sha256="0" * 64)
 
-    monkeypatch.setattr("zoo.experiments.training.load", others)
+    monkeypatch.setattr("zoo.experiments.training.loop.load", others)
     state = status(EXPERIMENT, folder)
     assert state.word == STALE and "the images are others" in state.why
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from zoo.experiments import jpegs
-from zoo.experiments.data import MissingDataError, load
-from zoo.experiments.spec import Dataset
+from zoo.experiments.data import jpegs
+from zoo.experiments.data.sets import MissingDataError, load
+from zoo.experiments.design.experiment import Dataset
 
 CLASSES = ("airplane", "bird", "cat")
 
