@@ -34,6 +34,7 @@ LIBRARY = (
     "blocks",
     "callbacks",
     "catalog",
+    "feature_maps",
     "graph",
     "models",
     "naming",

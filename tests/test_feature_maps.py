@@ -136,9 +136,10 @@ def test_layers_by_pattern_in_anybodys_model():
     found = zoo.features(model, at="a[12]").output
     assert {k: t._keras_history.operation.name for k, t in found.items()} == {"a1": "a1", "a2": "r2"}
     # An activation layer has both sides itself, and a bare operation is an activation too.
-    np.testing.assert_array_equal(
-        maps(model, at="r2")["r2"], relu(maps(model, at="r2", tap="before_act")["r2"])
-    )
+    before, after = (maps(model, at="r2", tap=tap)["r2"] for tap in ("before_act", "after_act"))
+    np.testing.assert_array_equal(before, at_layer(model, "n2"))
+    np.testing.assert_array_equal(after, relu(before))
+    assert before.min() < 0
     np.testing.assert_array_equal(
         maps(model, at="a3")["a3"], keras.ops.tanh(maps(model, at="a3", tap="before_act")["a3"])
     )

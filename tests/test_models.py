@@ -619,6 +619,7 @@ def test_a_tensor_that_cannot_be_built_on(given, options, kind, text):
         ("resnet50v2", {}),
         ("plain8", {}),
         ("convnet2", {"form": "builtin"}),
+        pytest.param("resnet20", {"rolled": True}, marks=pytest.mark.tensorflow),
     ],
     ids=str,
 )
