@@ -12,7 +12,7 @@ from zoo.experiments.design.plan import describe_size
 from zoo.experiments.design.registry import Registry, UnknownExperimentError
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.publication import PublicationError
-from zoo.experiments.running import environment
+from zoo.experiments.running import archive, environment
 from zoo.experiments.running.durations import minutes
 from zoo.experiments.running.execution import ExecutionError, cores, pool
 from zoo.experiments.running.progress import watching
@@ -94,6 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--arms", type=_positive, default=2, metavar="N", help="arms of each experiment (2)")
     check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds of each arm (1)")
 
+    pack = command(
+        "pack", _pack, f"write finished runs to {archive.FOLDER}, from where `run` goes on on another machine"
+    )
+    wanted(pack)
+    pack.add_argument("--runs", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of runs")
+
     figures = command("figures", _figures, "draw the figures again from the published data")
     figures.add_argument("names", nargs="*", metavar="NAME")
     return parser
@@ -134,6 +140,9 @@ def _run(options: argparse.Namespace) -> int:
 
     chosen = [_adapted(experiment, options) for experiment in _chosen(options)]
     whole = not (options.quick or options.seeds or options.dataset)
+    for experiment in chosen:
+        if taken := archive.unpack(archive.FOLDER / f"{experiment.name}.jsonl", options.runs):
+            print(f"{experiment.name}: {taken} runs were done before and are taken from {archive.FOLDER}")
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
         for experiment in chosen:
             full = options.registry.lookup(experiment.name)
@@ -259,6 +268,16 @@ def _status(options: argparse.Namespace) -> int:
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
             fresh = fresh and state.word in (FRESH, UNSEEN)
     return 0 if fresh else 1
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from zoo.experiments.running.conduct import ids_of
+
+    for experiment in _chosen(options):
+        ids = ids_of(experiment, runs=options.runs, backend=_backend())
+        place = archive.FOLDER / f"{experiment.name}.jsonl"
+        print(f"{place}: {archive.pack(ids, options.runs, place)} finished runs of {len(ids)}")
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:
