@@ -34,7 +34,6 @@ LIBRARY = (
     "blocks",
     "callbacks",
     "catalog",
-    "feature_maps",
     "graph",
     "models",
     "naming",

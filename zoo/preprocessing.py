@@ -21,7 +21,8 @@ def preprocess_input(name: str, x: Any) -> Any:
     of `keras.applications`; for its VGG and ResNet nets RGB becomes BGR and the ImageNet channel means
     (103.939, 116.779, 123.68) are subtracted.
 
-    `zoo.build(..., include_preprocessing=True)` puts the same, by number the same in float32, into the net.
+    `zoo.build(..., include_preprocessing=True)` puts the same into the net, in float32: equal to the bit on TensorFlow, within
+    one rounding where a compiler divides by multiplying (JAX).
 
     Args:
         name: Name of the net, see `zoo.list_models()`.
