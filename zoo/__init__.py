@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from zoo.catalog import list_models, register, specify
+from zoo.placement import orderings
 from zoo.registration import register_with_keras
 from zoo.spec import ModelSpec
 
@@ -15,6 +16,9 @@ __version__ = "0.1.0"
 # public name -> module that defines it; None: it is a module
 _LAZY = {
     "build": "zoo.models",
+    "conv_unit": "zoo.units",
+    "residual_unit": "zoo.units",
+    "unit_end": "zoo.units",
     "assemble": "zoo.models",
     "describe": "zoo.cards",
     "features": "zoo.feature_maps",
@@ -25,7 +29,7 @@ _LAZY = {
     "callbacks": None,
 }
 
-__all__ = ["ModelSpec", "__version__", "list_models", "register", "specify", *sorted(_LAZY)]
+__all__ = ["ModelSpec", "__version__", "list_models", "orderings", "register", "specify", *sorted(_LAZY)]
 
 # What a type checker reads in place of `_LAZY`; a test compares the two.
 if TYPE_CHECKING:
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
     from zoo.models import build as build
     from zoo.preprocessing import preprocess_input as preprocess_input
     from zoo.settings import fit_settings as fit_settings
+    from zoo.units import conv_unit as conv_unit
+    from zoo.units import residual_unit as residual_unit
+    from zoo.units import unit_end as unit_end
 else:
 
     def __getattr__(name):
