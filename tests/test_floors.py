@@ -30,6 +30,7 @@ FLOORS = {
     "cards": 5,
     "feature_maps": 5,
     "settings": 4,
+    "freezing": 4,
     "transforms": 4,
     "probes": 4,
     "callbacks": 5,

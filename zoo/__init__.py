@@ -24,6 +24,7 @@ _LAZY = {
     "features": "zoo.feature_maps",
     "preprocess_input": "zoo.preprocessing",
     "fit_settings": "zoo.settings",
+    "freeze": "zoo.freezing",
     "transforms": None,
     "probes": None,
     "callbacks": None,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from zoo import transforms as transforms
     from zoo.cards import describe as describe
     from zoo.feature_maps import features as features
+    from zoo.freezing import freeze as freeze
     from zoo.models import assemble as assemble
     from zoo.models import build as build
     from zoo.preprocessing import preprocess_input as preprocess_input
