@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Within a package its files may import one another, without a circle; towards the outside it has one floor.
 FLOORS = {
     "placement": 0,
+    "options": 0,
+    "registration": 0,
     "spec": 1,
     "naming": 0,
     "normalization": 0,
@@ -27,6 +29,8 @@ FLOORS = {
     "activations": 3,
     "preprocessing": 3,
     "models": 4,
+    "cards": 5,
+    "feature_maps": 5,
     "settings": 4,
     "freezing": 4,
     "transforms": 4,
@@ -70,6 +74,8 @@ BACKEND_FILES = {"zoo.rolled.tensorflow_loop", "zoo.rolled.jax_loop"}
 NO_KERAS = (
     "zoo.placement",
     "zoo.spec",
+    "zoo.options",
+    "zoo.registration",
     "zoo.naming",
     "zoo.catalog",
     "zoo.pretrained",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from zoo.placement import FAMILIES as BEYOND
-from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, WORDS, Layout, ResidualOrdering, Row
+from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, WORDS, Layout, Row
 
 FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet", *BEYOND)
 FORMS = ("separate", "builtin")
@@ -102,8 +102,8 @@ class UnitSpec:
         return self.block is not None
 
     @property
-    def placement(self) -> Row | ResidualOrdering:
-        """The ordering as parsed operations."""
+    def placement(self) -> Any:  # which of the two, `is_residual` says, and no type can
+        """The ordering as parsed operations: a `Row`, or the `ResidualOrdering` of a residual unit."""
         return _placement(self)
 
     @property
@@ -123,8 +123,8 @@ class UnitSpec:
 class ModelSpec:
     """A complete description of one net; `zoo.assemble(spec)` turns it into a `keras.Model`.
 
-    Specs normally come from `zoo.catalog.specify(name, **options)`, which fills the family's defaults in.
-    A spec that exists is buildable: everything impossible is refused when it is made.
+    Specs normally come from `zoo.specify(name, **options)`, which fills the family's defaults in; `zoo.register` gives one
+    a name of its own. A spec that exists is buildable: everything impossible is refused when it is made.
 
     Attributes:
         name: Name of the model, as in `zoo.list_models()`.
@@ -167,6 +167,7 @@ class ModelSpec:
         norms_per_block: 1 to 3 normalisations in a block of a convnext.
         convolutions: Convolutions in a unit of a wrn.
         merged: Whether the branches of a repvgg are one convolution.
+        include_preprocessing: Whether the net scales images of 0..255 itself, as `zoo.preprocess_input` does.
     """
 
     name: str
@@ -205,6 +206,7 @@ class ModelSpec:
     norms_per_block: int | None = None
     convolutions: int | None = None
     merged: bool | None = None
+    include_preprocessing: bool = False
 
     def __post_init__(self):
         _one_of("family", self.family, FAMILIES)
@@ -230,8 +232,11 @@ class ModelSpec:
         return UnitSpec(**{f.name: getattr(self, f.name) for f in fields(UnitSpec)})
 
     @property
-    def placement(self) -> Row | ResidualOrdering:
-        """The ordering as parsed operations; a family beyond plain and residual nets has `FAMILIES` instead."""
+    def placement(self) -> Any:  # which of the two, `is_residual` says, and no type can
+        """The ordering as parsed operations: a `Row`, or the `ResidualOrdering` of a residual unit.
+
+        A family beyond plain and residual nets has its rows in `zoo.placement.FAMILIES` instead.
+        """
         return _placement(self)
 
     @property
@@ -362,6 +367,10 @@ def _check_input_and_head(spec: ModelSpec) -> None:
             _integer("every entry of input_shape", size, 1)
     if not isinstance(spec.include_top, bool):
         raise TypeError(f"include_top must be True or False, received {spec.include_top!r}.")
+    if not isinstance(spec.include_preprocessing, bool):
+        raise TypeError(
+            f"include_preprocessing must be True or False, received {spec.include_preprocessing!r}."
+        )
     _integer("classes", spec.classes, 1)
     _integer("width", spec.width, 1)
     _one_of("pooling", spec.pooling, POOLINGS)
@@ -438,7 +447,8 @@ def _check_beyond(spec: ModelSpec) -> None:
         _number("alpha", spec.alpha)
         if spec.alpha <= 0:
             raise ValueError(f"alpha must be positive, received {spec.alpha!r}.")
-        if "_" in spec.name and float(spec.name.partition("_")[2]) != spec.alpha:
+        named = spec.name.removeprefix("mobilenetv2_")
+        if named != spec.name and float(named) != spec.alpha:
             raise ValueError(
                 f"alpha={spec.alpha!r} contradicts the name {spec.name!r}; use the name 'mobilenetv2' with this alpha."
             )
@@ -454,7 +464,8 @@ def _check_beyond(spec: ModelSpec) -> None:
         raise TypeError(f"merged must be True or False, received {spec.merged!r}.")
 
 
-def _placement(spec: ModelSpec | UnitSpec) -> Row | ResidualOrdering:
+def _placement(spec: ModelSpec | UnitSpec) -> Any:
+    row: Any
     if spec.is_residual:
         row = RESIDUAL[spec.ordering]
     else:
@@ -676,7 +687,7 @@ def _check_pooling_layers(spec: ModelSpec) -> None:
         allowed = ("max_pool", "average_pool") + (("stride", "none") if spec.family == "convnet" else ())
         _one_of("downsampling", spec.downsampling, allowed)
         _one_of("pooling_order", spec.pooling_order, ("act_pool", "pool_act"))
-        if spec.pooling_order == "pool_act" and not spec.downsampling.endswith("_pool"):
+        if spec.pooling_order == "pool_act" and spec.downsampling not in ("max_pool", "average_pool"):
             raise ValueError(
                 f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}."
             )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 import h5py
 import keras
@@ -14,6 +16,7 @@ from keras.src.utils.naming import to_snake_case
 
 from zoo import pretrained
 from zoo.catalog import lookup
+from zoo.naming import ZooNames, in_classifier
 from zoo.placement import FAMILIES
 from zoo.spec import ModelSpec
 
@@ -44,8 +47,15 @@ _ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 _SIZES = (96, 128, 160, 192, 224)
 
 
+class LeftOutWarning(UserWarning):
+    """Weights hold a classifier that the net, by its options, does not have: the rest is loaded."""
+
+
 def load(net: keras.Model, spec: ModelSpec) -> None:
     """Set the weights that `spec.weights` names.
+
+    A classifier in the file is left out where the net has none (`include_top=False`) or one of another number of classes,
+    whose weights stay random; a `LeftOutWarning` names the layers. Everything else has to fit.
 
     Args:
         net: The net of the spec; changed in place.
@@ -74,16 +84,49 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
                 f"{', '.join(names)} or the path of a .weights.h5 file."
             )
         source, groups = f"weights file {path!r}", list(_read(path, net))
-    _assign(net, groups, source)
+    groups, left_out = _without_classifier(net, spec, groups)
+    _assign(net, groups, source, left_out)
+    if left_out and not spec.include_top:
+        _warn(
+            f"{source}: left out {', '.join(map(repr, left_out))}, since include_top=False; all else is loaded."
+        )
+    elif left_out:
+        _warn(
+            f"{source}: left out {', '.join(map(repr, left_out))}, since it is not for classes={spec.classes}; it has "
+            "random weights, all else is loaded."
+        )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, LeftOutWarning, stacklevel=2)
+
+
+Groups = list[tuple[str, list[np.ndarray]]]
+
+
+def _without_classifier(net: keras.Model, spec: ModelSpec, groups: Groups) -> tuple[Groups, list[str]]:
+    """The layers of a file without those of a classifier this net does not have, and the names of these."""
+    if not spec.include_top:
+        present = {layer.name for layer in net.layers}
+        left_out = [name for name, _ in groups if name not in present and in_classifier(name, spec.family)]
+    else:
+        left_out = [
+            name
+            for name, arrays in groups
+            if name == ZooNames.classifier and arrays[0].ndim == 2 and arrays[0].shape[-1] != spec.classes
+        ]
+    return [group for group in groups if group[0] not in left_out], left_out
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
     channels_first = keras.config.image_data_format() == "channels_first"
-    entry = lookup(spec.name)
-    if spec.family in FAMILIES and spec.ordering == entry.defaults["ordering"]:
+    defaults: dict[str, Any] = {"width": 64}
+    if spec.family in FAMILIES:
         twin = _BEYOND.get(spec.name.partition("_")[0])
+        defaults = lookup(spec.name).defaults if twin else {}
+        twin = twin if spec.ordering == defaults.get("ordering") else None
     else:
-        twin = None if spec.family in FAMILIES else _residual_twin(spec)
+        twin = _residual_twin(spec)
     if twin is None:
         had = ", ".join(sorted([*_APPLICATIONS.values(), *_BEYOND.values()]))
         raise ValueError(
@@ -92,10 +135,10 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
     if spec.layout != "keras" and spec.family != "vgg":
         raise ValueError(f"weights='imagenet' fit layout='keras' only, received layout={spec.layout!r}.")
     for option in ("width", "normalization", "between_activation", "norms_per_block"):
-        own, given = entry.defaults.get(option, getattr(ModelSpec, option, None)), getattr(spec, option)
+        own, given = defaults.get(option, getattr(ModelSpec, option, None)), getattr(spec, option)
         if given != own:
             raise ValueError(f"weights='imagenet' fit {option}={own!r} only, received {option}={given!r}.")
-    arguments = {}
+    arguments: dict[str, Any] = {}
     if spec.alpha is not None:
         if spec.alpha not in _ALPHAS:
             raise ValueError(
@@ -108,11 +151,6 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
             "alpha": spec.alpha,
             "input_shape": (3, size, size) if channels_first else (size, size, 3),
         }
-    if spec.include_top and spec.classes != 1000:
-        raise ValueError(
-            f"weights='imagenet' come with a classifier of 1000 classes, received classes={spec.classes}; pass "
-            "classes=1000 or include_top=False."
-        )
     if spec.input_shape[0 if channels_first else -1] != 3:
         raise ValueError(
             f"weights='imagenet' fit images of 3 channels, received input_shape={spec.input_shape!r}."
@@ -182,7 +220,8 @@ def _read_keras3(layers, net: keras.Model) -> Iterator[tuple[str, list[np.ndarra
 
 def _names_by_position(net: keras.Model) -> dict[str, str]:
     """The key under which Keras 3 saves each layer, its class and number, to the layer's name."""
-    names, counts = {}, Counter()
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for layer in net.layers:
         kind = to_snake_case(type(layer).__name__)
         names[f"{kind}_{counts[kind]}" if counts[kind] else kind] = layer.name
@@ -195,8 +234,8 @@ def _file_order(key: str) -> tuple[str, int]:
     return (kind, int(number)) if number.isdigit() and kind else (key, 0)
 
 
-def _assign(net: keras.Model, groups: list[tuple[str, list[np.ndarray]]], source: str) -> None:
-    layers = [layer for layer in net.layers if layer.weights]
+def _assign(net: keras.Model, groups: Groups, source: str, left_out: list[str]) -> None:
+    layers = [layer for layer in net.layers if layer.weights and layer.name not in left_out]
     groups = _with_our_names(groups, layers)
     by_name = dict(groups)
     for layer in layers:
@@ -222,9 +261,7 @@ def _assign(net: keras.Model, groups: list[tuple[str, list[np.ndarray]]], source
         layer.set_weights(arrays_of[layer.name])
 
 
-def _with_our_names(
-    groups: list[tuple[str, list[np.ndarray]]], layers: list
-) -> list[tuple[str, list[np.ndarray]]]:
+def _with_our_names(groups: Groups, layers: list) -> Groups:
     """The groups of a file under the names, and in the shapes, of the net's layers.
 
     Keras names a layer that nobody names after its class and a number that counts up through the process: `conv2d_7`.
