@@ -35,7 +35,6 @@ FLOORS = {
     "freezing": 4,
     "transforms": 4,
     "probes": 4,
-    "cards": 5,
     "callbacks": 5,
     "__init__": 6,  # the public names
     "experiments": 7,

@@ -93,7 +93,8 @@ def scaled(name: str, mode: str, x: keras.KerasTensor) -> keras.KerasTensor:
         x = centred_and_divided(x, 0.0, 127.5)
         return layers.Rescaling(1.0, offset=-1.0, name="image_centred", **dtype)(x)
     if mode == "torch":
-        variance = [deviation**2 for deviation in TORCH_DEVIATIONS]
+        # Its square root gives the deviation back, to the bit, if it is squared as it is rounded.
+        variance = [float(np.float32(deviation)) ** 2 for deviation in TORCH_DEVIATIONS]
         x = centred_and_divided(x, 0.0, 255.0)
         return layers.Normalization(
             axis=axis, mean=list(TORCH_MEANS), variance=variance, name="image_centred", **dtype

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -447,8 +448,8 @@ def _check_beyond(spec: ModelSpec) -> None:
         _number("alpha", spec.alpha)
         if spec.alpha <= 0:
             raise ValueError(f"alpha must be positive, received {spec.alpha!r}.")
-        named = spec.name.removeprefix("mobilenetv2_")
-        if named != spec.name and float(named) != spec.alpha:
+        named = re.fullmatch(r"mobilenetv2_([0-9]+(?:\.[0-9]+)?)", spec.name)
+        if named and float(named[1]) != spec.alpha:
             raise ValueError(
                 f"alpha={spec.alpha!r} contradicts the name {spec.name!r}; use the name 'mobilenetv2' with this alpha."
             )
