@@ -1,8 +1,5 @@
 """The families beyond plain and residual nets: sizes of the papers, options, refusals, and where their activations are."""
 
-import cProfile
-import pstats
-
 import keras
 import numpy as np
 import pytest
@@ -202,39 +199,3 @@ def test_the_smallest_image_of_each():
                 except ValueError:
                     continue
                 assert smallest_input(spec) == spec.total_stride, name
-
-
-# ---------------------------------------------------------------------- speed
-
-
-@pytest.mark.parametrize(
-    ("name", "twin"),
-    [
-        ("mobilenetv2", "MobileNetV2"),
-        *[
-            pytest.param(name, twin, marks=pytest.mark.deep)
-            for name, twin in (
-                ("xception", "Xception"),
-                ("densenet121", "DenseNet121"),
-                ("convnexttiny", "ConvNeXtTiny"),
-            )
-        ],
-    ],
-)
-def test_building_is_no_more_work_than_in_keras_applications(name, twin):
-    def work(make):
-        # Calls of Python functions: building is nothing but them, and a busy machine makes no more of them.
-        profile = cProfile.Profile()
-        profile.runcall(make)
-        keras.backend.clear_session(free_memory=False)
-        return pstats.Stats(profile).total_calls
-
-    def ours():
-        return zoo.build(name, layout="keras", classes=10, input_shape=(96, 96, 3))
-
-    def theirs():
-        return getattr(keras.applications, twin)(weights=None, classes=10, input_shape=(96, 96, 3))
-
-    ours(), theirs()  # whatever is done once
-    # Calls differ in cost; within a hundredth of their number building takes the same time.
-    assert work(ours) <= 1.01 * work(theirs)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
+import zoo
 from zoo.normalizer_free import BranchScale, ScaledStandardizedConv2D, activation_gain
 
 
@@ -93,3 +94,152 @@ def test_both_are_saved_and_come_back(tmp_path):
     assert loaded.get_layer("conv").epsilon == 1e-3
     x = np.random.default_rng(1).normal(size=(2, 6, 6, 3)).astype("float32")
     np.testing.assert_array_equal(loaded(x), model(x))
+
+
+# ------------------------------------------------------------ normalization=
+
+SMALL = dict(width=4, input_shape=(16, 16, 3))
+NORMS = (keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.GroupNormalization)
+WITHOUT = [
+    (name, normalization)
+    for name in ("resnet20", "resnet20v2", "resnet50", "plain20", "plain8")
+    for normalization in (None, "skipinit", "scaled_ws")
+    if not (name.startswith("plain") and normalization == "skipinit")
+]
+
+
+def without(name, normalization, **options):
+    layout = {"layout": "he2016", "input_shape": (32, 32, 3)} if name == "resnet50" else {}
+    return zoo.build(name, normalization=normalization, **SMALL | layout | options)
+
+
+@pytest.mark.parametrize(("name", "normalization"), WITHOUT)
+def test_no_layer_normalises_and_every_convolution_has_a_bias(name, normalization):
+    model = without(name, normalization)
+    convs = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert convs and all(conv.use_bias for conv in convs)
+    assert not [layer for layer in model.layers if isinstance(layer, NORMS)]
+    assert {type(conv) for conv in convs} == {
+        ScaledStandardizedConv2D if normalization == "scaled_ws" else keras.layers.Conv2D
+    }
+
+
+def words(model, unit):
+    """The layers of a unit in the order of the graph, in words."""
+    said = {"Conv2D": "conv", "ScaledStandardizedConv2D": "conv", "Activation": "act", "Rescaling": "gain"}
+    layers = [layer for layer in model.layers if layer.name.startswith(f"{unit}_")]
+    return " ".join(said.get(type(layer).__name__, type(layer).__name__.lower()) for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("name", "ordering", "normalization", "expected"),
+    [
+        ("resnet20", "original", None, "conv act conv add act"),
+        ("resnet20", "original", "skipinit", "conv act conv branchscale add act"),
+        ("resnet20", "original", "scaled_ws", "conv act gain conv add act gain"),
+        ("resnet20", "full_pre_activation", None, "act conv act conv add"),
+        ("resnet20", "relu_only_pre_activation", "skipinit", "act conv act conv branchscale add"),
+        ("resnet20", "full_pre_activation", "scaled_ws", "act gain conv act gain conv add"),
+        ("resnet20", "relu_before_addition", "skipinit", "conv act conv act branchscale add"),
+        ("plain20", "conv_norm_act", None, "conv act"),
+        ("plain20", "conv_act_norm", "scaled_ws", "conv act gain"),
+        ("plain20", "norm_act_conv", None, "act conv"),
+    ],
+)
+def test_order_in_a_unit(name, ordering, normalization, expected):
+    model = without(name, normalization, ordering=ordering)
+    assert words(model, "stage1_unit2" if name == "resnet20" else "stage1_conv2") == expected
+
+
+def test_a_net_of_skipinit_starts_as_its_shortcuts():
+    model = without("resnet20", "skipinit", ordering="full_pre_activation")
+    scales = [layer for layer in model.layers if isinstance(layer, BranchScale)]
+    assert [layer.name for layer in scales][:2] == ["stage1_unit1_branch_alpha", "stage1_unit2_branch_alpha"]
+    assert len(scales) == 9
+    x = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("float32")
+    inside = keras.Model(
+        model.inputs, [model.get_layer(n).output for n in ("stage1_unit1_add", "stage1_unit3_add")]
+    )
+    first, third = map(keras.ops.convert_to_numpy, inside(x))
+    np.testing.assert_array_equal(first, third)
+    for layer in scales:
+        layer.alpha.assign(1.0)
+    none = without("resnet20", None, ordering="full_pre_activation")
+    none.set_weights([w for w in model.get_weights() if w.shape != ()])
+    np.testing.assert_array_equal(model(x), none(x))
+
+
+def test_the_gain_is_that_of_the_function():
+    def gains(activation, **options):
+        model = without("plain8", "scaled_ws", activation=activation, **options)
+        return {round(layer.scale, 3) for layer in model.layers if isinstance(layer, keras.layers.Rescaling)}
+
+    assert gains("relu") == {1.714}
+    assert gains("tanh") == {1.593}
+    assert gains(("relu", "tanh", "tanh")) == {1.714, 1.593}
+    assert gains(None) == set()
+    assert gains(keras.layers.LeakyReLU(0.2)) == {1.546}
+    assert gains(keras.layers.PReLU(shared_axes=[1, 2], alpha_initializer="zeros")) == {1.714}
+    assert gains("relu", form="builtin") == {1.714}
+
+
+def test_a_plain_net_of_standardised_kernels_keeps_its_signal():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype("float32")
+
+    def variances(normalization):
+        model = zoo.build("plain32", normalization=normalization, width=16, input_shape=(16, 16, 3))
+        taken = [model.get_layer(f"stage{k}_conv10").output for k in (1, 3)]
+        return [float(keras.ops.var(y)) for y in keras.Model(model.inputs, taken)(x)]
+
+    first, last = variances("scaled_ws")
+    assert 0.2 < last / first < 5
+
+
+@pytest.mark.parametrize("normalization", [None, "skipinit", "scaled_ws"])
+def test_nets_without_normalisation_train_save_and_roll(normalization, tmp_path):
+    model = without("resnet26", normalization)
+    x = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype("float32")
+    y = np.arange(4)
+    before = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_weights]
+    if normalization == "skipinit":  # while it is 0, nothing of a branch learns but it
+        for layer in model.layers:
+            if isinstance(layer, BranchScale):
+                layer.alpha.assign(0.5)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.train_on_batch(x, y)
+    assert all(
+        not np.array_equal(a, keras.ops.convert_to_numpy(b))
+        for a, b in zip(before, model.trainable_weights, strict=True)
+    )
+    model.save(tmp_path / "net.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "net.keras")(x), model(x))
+    model.save_weights(tmp_path / "net.weights.h5")
+    rolled = without("resnet26", normalization, rolled=True, weights=tmp_path / "net.weights.h5")
+    assert len(rolled.layers) < len(model.layers)
+    np.testing.assert_allclose(rolled(x), model(x), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "text"),
+    [
+        ("resnet20", {"normalization": "layer"}, "normalization='layer' is not known; expected one of 'batch', None, 'skipinit', "),
+        ("resnet20", {"normalization": "none"}, "normalization='none' is not known"),
+        ("plain20", {"normalization": "skipinit"}, "normalization='skipinit' scales the branch of a residual unit, and plain20 "
+         "has none; use None or 'scaled_ws'."),
+        ("vgg11", {"normalization": None}, "normalization=None is an option of plain and resnet; what vgg11 normalises, its "
+         "ordering says."),
+        ("mlp", {"normalization": "scaled_ws"}, "normalization='scaled_ws' is an option of plain and resnet"),
+        ("resnet50", {"normalization": None}, "layout='keras' fixes normalization='batch', received normalization=None; use "
+         "layout='he2016' to vary the normalisation."),
+        ("resnet20", {"normalization": None, "ordering": "bn_after_addition"}, "ordering='bn_after_addition' is about where the "
+         "normalisation stands, and normalization=None has none; use another ordering."),
+        ("densenet40", {"normalization": None}, "normalization=None is none of those that densenet40, of family 'densenet'"),
+        ("resnet20", {"normalization": "scaled_ws", "activation": keras.ops.zeros_like}, "activation"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_refused(name, options, text):
+    with pytest.raises(ValueError) as error:
+        zoo.build(name, **options)
+    assert str(error.value).startswith(text)

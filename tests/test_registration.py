@@ -75,7 +75,7 @@ def test_the_layer_is_registered_once_keras_is_there_and_nothing_stays_behind(wa
     (tmp_path / "keras" / "part.py").write_text("VALUE = 1\n")
     # It stands for zoo.rolled, and like it needs all of keras.
     (tmp_path / "witness.py").write_text("import keras\nprint('registered', keras.DONE)\n")
-    program = f"import zoo.registration\nzoo.registration.REGISTERS = 'witness'\n{WAYS[way]}"
+    program = f"import zoo.registration\nzoo.registration.REGISTERS = ('witness',)\n{WAYS[way]}"
     done = run(
         f"{program}\nprint([f for f in sys.meta_path if type(f).__name__ == 'AfterKeras'], "
         "'exec_module' in vars(sys.modules['keras'].__spec__.loader))",

@@ -112,7 +112,10 @@ class Parts:
         """What an activation has given, times its gain: kernels that are standardised keep a variance of 1 and make none."""
         if self.unit.normalization != "scaled_ws":
             return x
-        gain = _gain(self._placed_activation())
+        try:
+            gain = _gain(self._placed_activation())
+        except ValueError as error:
+            raise ValueError(f"activation: {error} Use another normalization than 'scaled_ws'.") from error
         return x if gain == 1 else layers.Rescaling(gain, name=f"{self.names.act(layer)}_gain")(x)
 
     def norm(self, layer: str, *, name: str | None = None) -> Callable:

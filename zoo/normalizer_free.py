@@ -1,7 +1,7 @@
 """What stands in for normalisation in a net without it: standardised kernels, a scale on the branch, gains of activations.
 
-These two layers are the zoo's own, since no stock layer computes them: a saved net that holds them loads where `zoo` has
-been imported.
+These two layers are the zoo's own: no stock layer has one number for a weight, or standardises its kernel. A saved net that
+holds them loads after `import zoo`.
 """
 
 from __future__ import annotations

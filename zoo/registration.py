@@ -1,7 +1,7 @@
-"""Files of rolled nets load after `import zoo`, which imports no backend: Keras is told of our layer once it is there.
+"""Files with layers of the zoo's own load after `import zoo`, which imports no backend: Keras is told of them once it is there.
 
 Keras finds a class that is not its own by a name registered before the file is read, and has no place to say so before
-Keras itself is imported. So its import is watched: directly after it, the file with the registered layer is imported.
+Keras itself is imported. So its import is watched: directly after it, the files with the registered layers are imported.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-REGISTERS = "zoo.rolled"
+REGISTERS: tuple[str, ...] = ("zoo.rolled", "zoo.normalizer_free")
 """What registers itself by `keras.saving.register_keras_serializable` when it is imported."""
 
 
 class AfterKeras:
-    """A finder that finds nothing by itself; to the module `keras` it adds the import of `zoo.rolled`."""
+    """A finder that finds nothing by itself; to the module `keras` it adds the import of what registers layers."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -42,15 +42,20 @@ class AfterKeras:
             execute(module)
             del loader.exec_module
             sys.meta_path.remove(self)
-            importlib.import_module(REGISTERS)
+            _register()
 
         setattr(loader, "exec_module", exec_module)  # noqa: B010 (this one loader, not its class)
         return spec
 
 
+def _register() -> None:
+    for module in REGISTERS:
+        importlib.import_module(module)
+
+
 def register_with_keras() -> None:
     """Register now if Keras is imported, else as soon as it is."""
     if "keras" in sys.modules:
-        importlib.import_module(REGISTERS)
+        _register()
     elif not any(isinstance(finder, AfterKeras) for finder in sys.meta_path):
         sys.meta_path.insert(0, AfterKeras())
