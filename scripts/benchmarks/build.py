@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 
@@ -30,8 +31,16 @@ def measure(quick=False, only=()):
             lambda: zoo.build("vgg16", input_shape=(224, 224, 3), classes=1000),
         ),
     }
+    for name in ("MobileNetV2", "Xception", "DenseNet121", "ConvNeXtTiny"):
+        arguments = {"include_preprocessing": False} if name == "ConvNeXtTiny" else {}
+        pairs[name] = (
+            functools.partial(getattr(keras.applications, name), weights=None, **arguments),
+            functools.partial(
+                zoo.build, name.lower(), layout="keras", input_shape=(224, 224, 3), classes=1000
+            ),
+        )
     for name, makers in pairs.items():
-        if quick and name == "VGG16":
+        if quick and name not in ("ResNet50V2", "MobileNetV2"):
             continue
         times, sizes = ([], []), [None, None]
         for _ in range(3 if quick else 7):

@@ -31,7 +31,9 @@ Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 - `form-separate`, `form-builtin`; `pool-act_pool`, `pool-pool_act`;
 - `shortcut-SHORTCUT` for every shortcut;
 - `layout-LAYOUT` for stem and first unit of a pre-activation net, `stride-LAYOUT` for its unit that halves
-  the resolution.
+  the resolution;
+- `family-FAMILY` for a unit of each family beyond plain and residual nets, and some variants of them; `normalization-skipinit`
+  and `normalization-scaled_ws`.
 
 Other habits
 ------------

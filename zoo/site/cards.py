@@ -7,6 +7,7 @@ import re
 from html import escape
 from typing import Any
 
+from zoo.placement import FAMILIES
 from zoo.site import diagrams, measured, tables
 from zoo.site.place import DOCS
 
@@ -135,6 +136,9 @@ def _card(model: dict[str, Any]) -> str:
 def _diagram(model: dict[str, Any]) -> str:
     if model["family"] == "resnet":
         return f"unit-{model['ordering']}"
+    if model["family"] in FAMILIES:
+        variant = "-bottleneck" if model["family"] == "densenet" and model["block"] == "bottleneck" else ""
+        return f"family-{model['family']}{variant}"
     return f"plain-{model['ordering']}"
 
 
@@ -151,7 +155,7 @@ def options() -> str:
                 cells.append('<td class="zoo-yes">yes</td>')
                 continue
             # Refusals that differ in the value or the net alone are one reason.
-            kind = re.sub(r"'[\w-]+'|\b(mlp|convnet|vgg|plain|resnet)\d*\b|True", "", reason)
+            kind = re.sub(rf"'[\w-]+'|\b({'|'.join(data['families'])})\w*\b|True|[0-9.]+", "", reason)
             number = notes.setdefault(kind, (len(notes) + 1, reason))[0]
             cells.append(f'<td class="zoo-no"><a href="#why-{number}">no<sup>{number}</sup></a></td>')
         title = f"<code>{escape(row['option'])}={escape(row['value'])}</code>"

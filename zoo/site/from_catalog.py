@@ -10,11 +10,13 @@ import keras
 import zoo
 from zoo.catalog import lookup, specify
 from zoo.graph import graphs
+from zoo.placement import FAMILIES as BEYOND
 from zoo.site.from_graph import label
 from zoo.spec import (
     FAMILIES,
     FORMS,
     LAYOUTS,
+    NORMALIZATIONS,
     PLAIN_ORDERINGS,
     RESIDUAL_ORDERINGS,
     ROLLED,
@@ -29,18 +31,34 @@ _REPRESENTATIVE = {
     "vgg": ("vgg11",),
     "plain": ("plain20",),
     "resnet": ("resnet20", "resnet50", "resnet164"),
+    "mobilenetv2": ("mobilenetv2",),
+    "xception": ("xception",),
+    "densenet": ("densenet40", "densenet121"),
+    "convnext": ("convnexttiny",),
+    # Of this depth there is a net for one, two, three and four convolutions a unit.
+    "wrn": ("wrn40_2",),
+    "repvgg": ("repvgg",),
 }
 _OPTIONS = {
     "form": FORMS,
     "ordering": (*PLAIN_ORDERINGS, *RESIDUAL_ORDERINGS),
     "shortcut": SHORTCUTS,
-    "layout": LAYOUTS,
+    "layout": (*LAYOUTS, "cifar", "imagenet"),
+    "normalization": (*NORMALIZATIONS, "layer"),
     "block": ("basic", "bottleneck"),
     "activated": ("all", "last"),
     "downsampling": ("max_pool", "average_pool", "stride", "none"),
     "pooling_order": ("act_pool", "pool_act"),
     "padding": ("same", "valid"),
     "rolled": ROLLED,
+    "narrow_activation": ("relu",),
+    "depthwise_activation": ("relu",),
+    "between_activation": ("relu",),
+    "activations_per_block": (1, 2, 3),
+    "norms_per_block": (1, 2, 3),
+    "convolutions": (1, 2, 3, 4),
+    "dropout_rate": (0.3,),
+    "merged": (False, True),
 }
 _UNIT = re.compile(r"(stage\d+_unit\d+|conv\d+_block\d+|stage\d+|block\d+|stem|head)")
 
@@ -77,9 +95,13 @@ def _taken(family: str, option: str, value: object) -> str:
 
 
 def _helpers(family: str) -> list[dict[str, Any]]:
-    orderings = RESIDUAL_ORDERINGS if family == "resnet" else PLAIN_ORDERINGS
+    if family in BEYOND:
+        orderings = BEYOND[family].orderings
+    else:
+        orderings = RESIDUAL_ORDERINGS if family == "resnet" else PLAIN_ORDERINGS
     helpers = [{}, *({"ordering": ordering} for ordering in orderings)]
     if family == "resnet":
+        helpers += [{"shortcut": "dropout"}]
         helpers += [{"shortcut": "projection"}, {"shortcut": "projection", "ordering": "full_pre_activation"}]
     return helpers
 
@@ -101,7 +123,7 @@ def _natural(name: str) -> tuple[str, int, str]:
 def row(name: str) -> dict[str, Any]:
     """The row of one model."""
     entry = lookup(name)
-    imagenet = entry.family == "vgg" or entry.stem == "imagenet"
+    imagenet = entry.family == "vgg" or entry.stem == "imagenet" or entry.defaults["layout"] == "keras"
     size = {"input_shape": (224, 224, 3), "classes": 1000} if imagenet else {}
     card = zoo.describe(name, **size)
     model = zoo.build(name, **size)

@@ -22,9 +22,10 @@ def label(op) -> tuple[str, str]:
         what = f"separable {op.kernel_size[0]}×{op.kernel_size[1]}, {op.filters}" if separable else ""
         return (what or f"depthwise {op.kernel_size[0]}×{op.kernel_size[1]}") + stride, "layer"
     if isinstance(op, keras.layers.Conv2D):
+        what = "standardised conv" if kind == "ScaledStandardizedConv2D" else "conv"
         stride = f", /{op.strides[0]}" if op.strides[0] > 1 else ""
         bias = " + bias" if op.use_bias else ""
-        return f"conv {op.kernel_size[0]}×{op.kernel_size[1]}, {op.filters}{stride}{bias}", "layer"
+        return f"{what} {op.kernel_size[0]}×{op.kernel_size[1]}, {op.filters}{stride}{bias}", "layer"
     if isinstance(op, keras.layers.Dense):
         return f"dense, {op.units}", "layer"
     if isinstance(op, keras.layers.Activation):
@@ -45,6 +46,7 @@ def label(op) -> tuple[str, str]:
     fixed = {
         "Add": ("+", "point"),
         "Concatenate": ("concatenate", "point"),
+        "BranchScale": ("× α, a learned number", "layer"),
         "LayerNormalization": ("LayerNorm", "layer"),
         "EinsumDense": ("× a factor a channel", "layer"),
         "Multiply": ("×", "point"),
@@ -191,7 +193,30 @@ def diagrams() -> dict[str, tuple]:
             lambda model, strided=strided: up_to_addition(model, strided, strided - 1),
             f"The unit that halves the resolution, layout {layout}",
         )
+    for family, (name, options, unit) in _UNITS.items():
+        made[f"family-{family}"] = (name, options, stage(unit), f"Unit of {family.replace('-', ', ')}")
+    for normalization in ("skipinit", "scaled_ws"):
+        made[f"normalization-{normalization}"] = (
+            "resnet14",
+            {"normalization": normalization},
+            stage("stage1_unit2_"),
+            f"Residual unit, normalization {normalization}",
+        )
     return made
+
+
+# Family -> a small member of it, its options, and how the layers of one of its units begin.
+_UNITS = {
+    "mobilenetv2": ("mobilenetv2", {}, "stage3_unit2_"),
+    "xception": ("xception", {"width": 4}, "block6_"),
+    "xception-between": ("xception", {"width": 4, "between_activation": "relu"}, "block6_"),
+    "densenet": ("densenet40", {}, "stage1_unit2_"),
+    "densenet-bottleneck": ("densenet22", {"block": "bottleneck"}, "stage1_unit2_"),
+    "convnext": ("convnexttiny", {"layout": "cifar", "width": 8}, "stage1_unit2_"),
+    "wrn": ("wrn16_4", {"dropout_rate": 0.3}, "stage1_unit2_"),
+    "repvgg": ("repvgg", {"width": 12}, "stage1_unit2_"),
+    "repvgg-merged": ("repvgg", {"width": 12, "merged": True}, "stage1_unit2_"),
+}
 
 
 def draw_diagram(name: str) -> str:
