@@ -11,7 +11,7 @@ from test_applications import OPTIONS, StandIn, images, outputs, save_as_old_mod
 
 import zoo
 from zoo.catalog import specify
-from zoo.weights import load
+from zoo.weights import LeftOutWarning, load
 
 BARE = {"include_preprocessing": False}
 TWINS = {
@@ -176,7 +176,6 @@ def test_imagenet_weights_of_a_nested_model_arrive(monkeypatch, tmp_path):
     [
         ("mobilenetv2", {}, "fit layout='keras' only, received layout='cifar'"),
         ("mobilenetv2_0.6", {"layout": "keras"}, "has weights for alpha 0.35, 0.5, 0.75, 1.0, 1.3, 1.4, received alpha=0.6"),
-        ("xception", {"layout": "keras", "classes": 7}, "a classifier of 1000 classes, received classes=7"),
         ("densenet121", {"width": 24}, "fit width=32 only, received width=24"),
         ("densenet121", {"ordering": "conv_norm_act"}, "has no densenet121 with ordering='conv_norm_act'"),
         ("densenet40", {}, "has no densenet40 with ordering='norm_act_conv'; it has ConvNeXtBase, "),
@@ -217,3 +216,19 @@ def test_weights_of_another_net_are_refused(name, other, text, tmp_path):
     with pytest.raises(ValueError) as error:
         zoo.build(other, weights=path, **options)
     assert text in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_0.35", "convnexttiny"])
+@pytest.mark.parametrize("options", [{"include_top": False}, {"classes": 5}], ids=str)
+def test_a_classifier_that_the_net_does_not_have_is_left_out_with_a_warning(name, options, tmp_path):
+    model = twin(name, input_shape=(32, 32, 3), classes=7)
+    model.save_weights(tmp_path / "net.weights.h5")
+    with pytest.warns(LeftOutWarning, match=f"left out '{model.layers[-1].name}'"):
+        ours = zoo.build(
+            name, layout="keras", weights=tmp_path / "net.weights.h5", input_shape=(32, 32, 3), **options
+        )
+    named = {layer.name: layer for layer in ours.layers if layer.weights}
+    for layer in model._flatten_layers(include_self=False):
+        if layer.weights and layer.name in named and layer is not model.layers[-1]:
+            for a, b in zip(layer.get_weights(), named[layer.name].get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)

@@ -5,27 +5,42 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from test_models import kinds, shallow
 from transform_nets import batch, error, outputs, randomised, same
 
 import zoo
 from zoo.activations import sites
 from zoo.catalog import lookup
 from zoo.graph import graphs
-from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
+from zoo.placement import FAMILIES
+from zoo.transforms import (
+    fold_batchnorm,
+    fuse_activations,
+    merge_branches,
+    split_activations,
+    swap_activation,
+)
 from zoo.transforms.fold import plan
 
 # Full pre-activation folds what follows a convolution: 3n + 1 in basic units, 2 (3n) + 1 in bottleneck ones.
 DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (109, 54), "plain110": (109, 0)}
 
 
+BEYOND = [kind.values[0] for kind in kinds() if lookup(kind.values[0]).family in FAMILIES]
+NAMES = [name for name in zoo.list_models() if lookup(name).family not in FAMILIES] + BEYOND
+
+
 def small(name, **options):
     entry = lookup(name)
     # As small as the strides allow.
     shape = (32, 32, 3) if entry.family == "vgg" or entry.stem == "imagenet" else (16, 16, 3)
+    if entry.family in FAMILIES:
+        # As narrow and shallow as has every kind of unit.
+        return zoo.assemble(shallow(name, input_shape=(32, 32, 3), classes=4, **options))
     return zoo.build(name, input_shape=shape, classes=4, **options)
 
 
-@pytest.mark.parametrize("name", deep.marked(zoo.list_models()))
+@pytest.mark.parametrize("name", deep.marked(NAMES))
 def test_every_transform_on_every_model(name):
     model = randomised(small(name))
     x = batch(model)
@@ -38,10 +53,21 @@ def test_every_transform_on_every_model(name):
         norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
         assert len(folded.folded) + len(folded.kept) == len(norms)
         assert error(expected, outputs(folded.model, x)) < 1e-5
-    relus = [site for site in sites(model) if site.function is keras.activations.relu]
-    swapped = swap_activation(model, "relu", "silu")
-    assert len(swapped.sites) == len(relus)
-    assert not [site for site in sites(swapped.model) if site.function is keras.activations.relu]
+    own = keras.activations.get(lookup(name).defaults.get("activation", "relu"))
+    expected = [site for site in sites(model) if site.function is own]
+    swapped = swap_activation(model, own, "silu")
+    assert len(swapped.sites) == len(expected) > 0
+    assert not [site for site in sites(swapped.model) if site.function is own]
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_branches_merge_in_a_repvgg_and_nowhere_else(name):
+    model = randomised(small(name))
+    result = merge_branches(model)
+    additions = [layer.name for layer in model.layers if isinstance(layer, layers.Add)]
+    assert [*result.merged] == (additions if name == "repvgg" else [])
+    assert result.max_error < 1e-5
+    assert error(outputs(model, batch(model)), outputs(result.model, batch(model))) < 1e-5
 
 
 @pytest.mark.parametrize("name", DEEP)

@@ -16,7 +16,12 @@ from __future__ import annotations
 def in_classifier(layer: str, family: str) -> bool:
     """Whether a layer of this name, with what serves it, goes with `include_top=False`."""
     owners = ("fc1", "fc2", ZooNames.classifier) if family == "vgg" else (ZooNames.classifier,)
-    return any(layer == owner or layer.startswith(f"{owner}_") for owner in owners)
+    return is_classifier(layer) or any(layer == owner or layer.startswith(f"{owner}_") for owner in owners)
+
+
+def is_classifier(layer: str) -> bool:
+    """Whether a layer of this name has an output for each class; a ConvNeXt of `keras.applications` calls it its own way."""
+    return layer == ZooNames.classifier or layer.endswith("_head_dense")
 
 
 def activation_of(layer: str) -> str:

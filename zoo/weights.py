@@ -16,7 +16,7 @@ from keras.src.utils.naming import to_snake_case
 
 from zoo import pretrained
 from zoo.catalog import lookup
-from zoo.naming import ZooNames, in_classifier
+from zoo.naming import in_classifier, is_classifier
 from zoo.placement import FAMILIES
 from zoo.spec import ModelSpec
 
@@ -113,7 +113,7 @@ def _without_classifier(net: keras.Model, spec: ModelSpec, groups: Groups) -> tu
         left_out = [
             name
             for name, arrays in groups
-            if name == ZooNames.classifier and arrays[0].ndim == 2 and arrays[0].shape[-1] != spec.classes
+            if is_classifier(name) and arrays[0].ndim == 2 and arrays[0].shape[-1] != spec.classes
         ]
     return [group for group in groups if group[0] not in left_out], left_out
 
