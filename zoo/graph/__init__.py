@@ -10,10 +10,10 @@ is a choice of what stands in the place of what.
 from zoo.graph.calling import Stretch, in_inference
 from zoo.graph.comparing import difference
 from zoo.graph.copying import Part, copy_layer, copy_variables, set_values
-from zoo.graph.internals import producer
+from zoo.graph.internals import producer, shadow
 from zoo.graph.policies import full_precision
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, read
-from zoo.graph.rewriting import rewrite, room_for, seeds_untouched
+from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
 
 __all__ = [
@@ -32,8 +32,10 @@ __all__ = [
     "producer",
     "read",
     "rewrite",
+    "rewritten",
     "room_for",
     "sample",
     "seeds_untouched",
     "set_values",
+    "shadow",
 ]

@@ -45,9 +45,13 @@ class Comparison:
         self.undone = undone
         self.exact = exact
         self.begin = ("", 0.0)
+        self.guessed = False
 
-    def run(self, model: keras.Model, probe: Any) -> None:
+    def run(self, model: keras.Model, probe: Any) -> tuple[Any, tuple[Any, ...]]:
         """Compare on `probe`, or on a batch that is drawn where it is None.
+
+        Returns:
+            The batch, and what `model` returned for it, flat; nothing where one of its layers has no weights yet.
 
         Raises:
             ValueError: something differs, or `model` does not take the batch.
@@ -55,8 +59,8 @@ class Comparison:
         batches = list(sample(model)) if probe is None else [probe]
         for position, batch in enumerate(batches, start=1):
             try:
-                in_inference(lambda batch=batch: self._start(model, batch))
-                return
+                outputs = in_inference(lambda batch=batch: self._start(model, batch))
+                return batch, () if self.guessed else outputs
             except _CannotRun as error:
                 if position == len(batches):
                     what = "the probe" if probe is not None else "a batch drawn at random"
@@ -65,7 +69,7 @@ class Comparison:
                         f"Pass probe=, a batch of inputs it takes, or probe=False to go without."
                     ) from error.__cause__
 
-    def _start(self, model: keras.Model, batch: Any) -> None:
+    def _start(self, model: keras.Model, batch: Any) -> tuple[Any, ...]:
         try:
             values = standardised(model, batch)
         except Exception as error:
@@ -75,9 +79,10 @@ class Comparison:
             _Pair(value, self._as_input(value, tensor), True)
             for value, tensor in zip(values, inputs, strict=True)
         ]
-        for pair in self._walk(model, pairs, ""):
-            if self.exact and not pair.same:
-                raise ValueError(self._differs(model))
+        results = self._walk(model, pairs, "")
+        if self.exact and not all(pair.same for pair in results):
+            raise ValueError(self._differs(model))
+        return tuple(pair.old for pair in results)
 
     def _as_input(self, value: Any, tensor: Any) -> Any:
         dtype = self.writer.settings.get("dtype")
@@ -145,6 +150,7 @@ class Comparison:
         args, kwargs = node.arguments.fill_in(old)
         try:
             if _is_waiting(operation):
+                self.guessed = True
                 specs = operation.compute_output_spec(*keras.tree.map_structure(_spec, args), **kwargs)
                 rng = np.random.default_rng(0)
                 results = [

@@ -65,7 +65,7 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
     except Exception as error:
         raise ValueError(
             f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied from its configuration: "
-            f"{_reason(error)} "
+            f"{reason(error)} "
             f"Give the class a get_config and a from_config that restore it, or use a stock layer."
         ) from error
     for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
@@ -189,9 +189,12 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
     stand_in = tokens.stand_in(layer)
     if stand_in is not layer:
         try:
-            config = tokens.restored(stand_in.get_config())
-            with keras.saving.CustomObjectScope(tokens.functions):
-                return type(layer).from_config(config | overrides)
+            config = stand_in.get_config()
+            # Wrappers write down and read again what they are given, so the tokens are in use until the end.
+            with keras.saving.CustomObjectScope(tokens.by_name):
+                new = type(layer).from_config(config | overrides)
+            tokens.remove(new)
+            return new
         except (
             Exception
         ):  # the class looks its function up, or does what a look cannot do: ask the layer itself
@@ -207,56 +210,66 @@ class _Tokens:
     """
 
     def __init__(self) -> None:
-        self.functions: dict[str, Any] = {}
-        self._tokens: dict[int, Any] = {}
+        self.by_name: dict[str, Any] = {}
+        self._functions: dict[int, Any] = {}
         self._shadows: dict[int, Any] = {}
 
     def stand_in(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         """A shadow of `layer`, or `layer` itself where no function of somebody's own is in it."""
         if id(layer) not in self._shadows:
             self._shadows[id(layer)] = layer
-            changed = {}
-            for name in vars(layer).keys() - plain_attributes():
-                value = vars(layer)[name]
-                replaced = self._replaced(value, layer)
-                if replaced is not value:
-                    changed[name] = replaced
+            changed = self._changed(layer, lambda value: self._stand_in_for(value, layer))
             if changed:
                 self._shadows[id(layer)] = shadow(layer, changed)
         return self._shadows[id(layer)]
 
-    def restored(self, value: Any) -> Any:
-        """A configuration in which the functions themselves stand again, where it holds any."""
-        if isinstance(value, dict):
-            return {key: self.restored(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.restored(item) for item in value)
-        name = getattr(value, "__name__", None)
-        is_token = inspect.isfunction(value) and self._tokens.get(id(self.functions.get(name))) is value
-        return self.functions[name] if is_token else value
+    def remove(self, layer: keras.layers.Layer) -> None:
+        """Put the functions themselves into `layer` and the layers in it."""
+        for inner in flatten_layers(layer):
+            for name, value in self._changed(inner, self._function_of).items():
+                setattr(inner, name, value)
 
-    def _replaced(self, value: Any, layer: Any) -> Any:
+    def _changed(self, layer: Any, replace: Callable[[Any], Any]) -> dict[str, Any]:
+        found = {}
+        for name in vars(layer).keys() - plain_attributes():
+            value = vars(layer)[name]
+            replaced = _mapped(replace, value)
+            if replaced is not value:
+                found[name] = replaced
+        return found
+
+    def _stand_in_for(self, value: Any, layer: Any) -> Any:
         if isinstance(value, keras.layers.Layer):
             return value if isinstance(value, keras.Model) else self.stand_in(value)
-        if isinstance(value, dict):
-            items = {key: self._replaced(item, layer) for key, item in value.items()}
-            return items if any(items[key] is not value[key] for key in items) else value
-        if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-            items = [self._replaced(item, layer) for item in value]
-            same = all(a is b for a, b in zip(items, value, strict=True))
-            return value if same else tuple(items) if isinstance(value, tuple) else items
         return self._token(value) if _is_function(value, layer) and id(value) not in _STOCK else value
 
+    def _function_of(self, value: Any) -> Any:
+        return self._functions.get(id(value), value)
+
     def _token(self, function: Any) -> Any:
-        if id(function) not in self._tokens:
+        for token in self.by_name.values():
+            if self._functions[id(token)] is function:
+                return token
 
-            def token(*args: Any, **kwargs: Any) -> Any:
-                return function(*args, **kwargs)
+        def token(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
 
-            token.__name__ = token.__qualname__ = f"zoo_function_{len(self.functions)}"
-            self.functions[token.__name__] = function
-            self._tokens[id(function)] = token
-        return self._tokens[id(function)]
+        token.__name__ = token.__qualname__ = name = f"zoo_function_{len(self.by_name)}"
+        self.by_name[name] = token
+        self._functions[id(token)] = function
+        return token
+
+
+def _mapped(replace: Callable[[Any], Any], value: Any) -> Any:
+    """`value` with `replace` done to all in it; `value` itself where that changes nothing."""
+    if isinstance(value, dict):
+        items = {key: _mapped(replace, item) for key, item in value.items()}
+        return items if any(items[key] is not value[key] for key in items) else value
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        items = [_mapped(replace, item) for item in value]
+        same = all(a is b for a, b in zip(items, value, strict=True))
+        return value if same else tuple(items) if isinstance(value, tuple) else items
+    return replace(value)
 
 
 _STOCK = frozenset(id(f) for f in vars(keras.activations).values() if callable(f))
@@ -341,7 +354,7 @@ def _duplicate(value: Any) -> Any:
     return keras.ops.copy(value) if keras.ops.is_tensor(value) else value
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """What went wrong in the first place: Keras wraps it, twice, behind the whole configuration."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner

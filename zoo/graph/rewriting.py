@@ -7,13 +7,14 @@ import inspect
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from zoo.graph.calling import Stretch, accepted, call_operation, outputs_of
+from zoo.graph.calling import Stretch, accepted, call_operation, nodes_of, outputs_of
 from zoo.graph.comparing import Comparison
-from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, take_attributes
+from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, reason, take_attributes
 from zoo.graph.internals import flatten_layers, keep_remat, producer
 from zoo.graph.reading import Graph, graphs, read
 
@@ -73,17 +74,47 @@ def rewrite(
         >>> [layer.name for layer in rewrite(model, {relu: []}).layers]
         ['dense']
     """
+    return rewritten(
+        model, replace, stretches=stretches, settings=settings, exact=exact, undone=undone, probe=probe
+    ).model
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """What `rewritten` returns.
+
+    Attributes:
+        model: The new model.
+        batch: What both were compared on, as the model takes it; None where nothing was compared.
+        outputs: What the original returned for it, flat; empty where it could not be run as it is.
+    """
+
+    model: keras.Model
+    batch: Any = None
+    outputs: tuple[Any, ...] = ()
+
+
+def rewritten(
+    model: keras.Model,
+    replace: Mapping[Any, list[Part]] | None = None,
+    *,
+    stretches: Sequence[Stretch] = (),
+    settings: Mapping[str, Any] | None = None,
+    exact: bool = False,
+    undone: Mapping[Any, Callable[..., Any]] | None = None,
+    probe: Any = None,
+) -> Rewritten:
+    """`rewrite`, with the batch that both models were compared on and what the original made of it."""
     found = graphs(model)
     writer = _Writer(found, replace or {}, stretches, settings or {})
     depth = sum(len(graph.nodes) for graph in found) + 3 * len(replace or {})
     with seeds_untouched(), room_for(depth):
         new = writer.model(model)
         writer.finish()
-        if probe is not False:
-            Comparison(writer, {id(key): call for key, call in (undone or {}).items()}, exact).run(
-                model, probe
-            )
-    return new
+        if probe is False:
+            return Rewritten(new)
+        comparison = Comparison(writer, {id(key): call for key, call in (undone or {}).items()}, exact)
+        return Rewritten(new, *comparison.run(model, probe))
 
 
 class _Writer:
@@ -115,7 +146,13 @@ class _Writer:
         new_inputs = [self._input(tensor) for tensor in old_inputs]
         if isinstance(model, keras.Sequential):
             layers = [layer for step in self.steps(graph) for layer in self.parts(step)]
-            new = kind([producer(new_inputs[0]).operation, *layers], name=model.name)
+            if len(set(map(id, layers))) == len(layers):
+                new = kind([producer(new_inputs[0]).operation, *layers], name=model.name)
+            else:  # a Sequential model holds no layer twice
+                outputs = new_inputs[0]
+                for layer in layers:
+                    outputs = layer(outputs)
+                new = keras.Model(new_inputs[0], outputs, name=model.name)
         else:
             tensors = {id(old): new for old, new in zip(old_inputs, new_inputs, strict=True)}
             for step in self.steps(graph):
@@ -184,11 +221,24 @@ class _Writer:
             args, kwargs = step.arguments.fill_in(tensors)
             if type(parts[0]) is not type(step.operation):
                 kwargs = accepted(parts[0], step, kwargs)
-            result = call_operation(parts[0], args, kwargs, training)
+            result = self._made(step, parts[0], args, kwargs, training)
             parts = parts[1:]
         for part in parts:
-            result = call_operation(part, (result,), {}, training)
+            result = self._made(step, part, (result,), {}, training)
         return keras.tree.flatten(result)
+
+    def _made(self, step: Any, part: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
+        try:
+            return call_operation(part, args, kwargs, training)
+        except Exception as error:
+            if not self.is_replaced(step):
+                raise
+            shape = keras.tree.map_structure(lambda t: getattr(t, "shape", t), args)
+            raise ValueError(
+                f"{type(part).__name__} {getattr(part, 'name', '')!r} cannot stand in the place of "
+                f"{nodes_of(step)[-1].operation.name!r}: called on shape {', '.join(map(str, shape))} it says: "
+                f"{reason(error)}"
+            ) from error
 
     def finish(self) -> None:
         for layer, name, initializer in self.initializers:
