@@ -9,8 +9,8 @@ is a choice of what stands in the place of what.
 
 from zoo.graph.calling import Stretch, in_inference
 from zoo.graph.comparing import difference
-from zoo.graph.copying import Part, copy_layer, copy_variables, set_values
-from zoo.graph.internals import producer, shadow
+from zoo.graph.copying import Part, copy_layer, copy_variables, is_function, is_stock, set_values
+from zoo.graph.internals import flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, read
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
@@ -24,11 +24,16 @@ __all__ = [
     "copy_layer",
     "copy_variables",
     "difference",
+    "flatten_layers",
     "full_precision",
     "graphs",
     "in_inference",
+    "inbound_nodes",
     "input_structure",
+    "is_function",
+    "is_stock",
     "names",
+    "plain_attributes",
     "producer",
     "read",
     "rewrite",

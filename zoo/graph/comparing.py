@@ -12,7 +12,7 @@ import numpy as np
 from zoo.graph.calling import Stretch, accepted, call_operation, in_inference, nodes_of, outputs_of
 from zoo.graph.internals import carry_mask, flatten_layers, mask_of, standardised
 from zoo.graph.reading import read
-from zoo.graph.samples import sample
+from zoo.graph.samples import is_numeric, sample
 
 # Largest difference, relative to the largest value, that is rounding in float32; coarser types get 8 of their steps.
 TOLERANCE = 1e-5
@@ -86,8 +86,7 @@ class Comparison:
 
     def _as_input(self, value: Any, tensor: Any) -> Any:
         dtype = self.writer.settings.get("dtype")
-        is_float = dtype is not None and keras.backend.is_float_dtype(tensor.dtype)
-        return keras.ops.cast(value, dtype) if is_float else value
+        return keras.ops.cast(value, dtype) if dtype is not None and is_numeric(tensor.dtype) else value
 
     def _walk(self, model: keras.Model, pairs: list[_Pair], path: str) -> list[_Pair]:
         graph = read(model)

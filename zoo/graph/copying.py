@@ -241,7 +241,7 @@ class _Tokens:
     def _stand_in_for(self, value: Any, layer: Any) -> Any:
         if isinstance(value, keras.layers.Layer):
             return value if isinstance(value, keras.Model) else self.stand_in(value)
-        return self._token(value) if _is_function(value, layer) and id(value) not in _STOCK else value
+        return self._token(value) if is_function(value, layer) and id(value) not in _STOCK else value
 
     def _function_of(self, value: Any) -> Any:
         return self._functions.get(id(value), value)
@@ -275,7 +275,7 @@ def _mapped(replace: Callable[[Any], Any], value: Any) -> Any:
 _STOCK = frozenset(id(f) for f in vars(keras.activations).values() if callable(f))
 
 
-def _is_function(value: Any, layer: Any) -> bool:
+def is_function(value: Any, layer: Any) -> bool:
     """Whether `value` is a function that came from outside `layer`."""
     if isinstance(value, (type, keras.layers.Layer)) or hasattr(value, "get_config"):
         return False
@@ -311,7 +311,7 @@ def _can_be_carried(value: Any, other: Any, layer: Any) -> bool:
         if keras.ops.is_tensor(leaf):
             if isinstance(leaf, keras.KerasTensor) or _values(leaf) is None:
                 return False
-        elif _is_function(leaf, layer):
+        elif is_function(leaf, layer):
             made_by_class = getattr(leaf, "__code__", None)
             same = getattr(others[position], "__code__", 0) if position < len(others) else 0
             if made_by_class is not None and made_by_class is same:

@@ -17,6 +17,7 @@ from zoo.graph.comparing import Comparison
 from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, reason, take_attributes
 from zoo.graph.internals import flatten_layers, keep_remat, producer
 from zoo.graph.reading import Graph, graphs, read
+from zoo.graph.samples import is_numeric
 
 # What a user of a model calls besides the model itself. A class that has its own keeps it, or is refused.
 STEPS = (
@@ -296,7 +297,7 @@ class _Writer:
     def _input(self, tensor: Any) -> Any:
         layer = producer(tensor).operation
         config = layer.get_config()
-        if "dtype" in self.settings and keras.backend.is_float_dtype(config["dtype"]):
+        if "dtype" in self.settings and is_numeric(config["dtype"]):
             config["dtype"] = self.settings["dtype"]
         return type(layer).from_config(config).output
 

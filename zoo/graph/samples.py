@@ -60,5 +60,10 @@ def sample(model: keras.Model) -> Iterator[Any]:
         yield keras.tree.map_structure(draw, input_structure(model))
 
 
+def is_numeric(dtype: str) -> bool:
+    """Whether an input of that dtype holds numbers, which a copy in another floating point takes as they are."""
+    return dtype not in ("bool", "string")
+
+
 def _numbers(tensor: Any, size: int) -> float:
     return float(np.prod([dimension or size for dimension in tensor.shape[1:]]))
