@@ -68,6 +68,9 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
             f"{reason(error)} "
             f"Give the class a get_config and a from_config that restore it, or use a stock layer."
         ) from error
+    # Keras' own configuration of a class without get_config may leave the name out.
+    if new.name != (name := overrides.get("name", layer.name)):
+        new.name = name
     for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
         if type(old) is type(copied):
             keep_remat(old, copied)

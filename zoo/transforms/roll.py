@@ -140,7 +140,7 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
     graph = _read_functional(model)
     segments = _segments(graph)
     finder = _Finder(segments)
-    stretches, obstacles = [], list(finder.obstacles)
+    stretches, obstacles = [], []
     for run in finder.runs():
         try:
             layer = run.layer(remat)
@@ -150,18 +150,18 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
         fill = run.fill(layer)
         nodes = tuple(node for unit in run.nodes for node in unit)
         stretches.append(Stretch(nodes, run.entry, run.exit, [Part(layer, fill)]))
-    obstacles += [reason for reason in finder.obstacles if reason not in obstacles]
+    obstacles += finder.obstacles
     if not stretches:
+        nothing = (
+            "what would become one layer must repeat with the same layers, settings and shapes, and return the "
+            "shape it receives."
+        )
         raise ValueError(
             f"model {model.name!r} has no two identical units in a row that can be one layer: "
-            + (
-                "; ".join(obstacles)
-                or "what would become one layer must repeat with the same layers, settings and shapes, and return "
-                "the shape it receives."
-            )
+            f"{obstacles[0] if obstacles else nothing}"
         )
-    for reason in obstacles:
-        warnings.warn(f"roll leaves a part of {model.name!r} as it is: {reason}", stacklevel=3)
+    if obstacles:
+        warnings.warn(f"roll leaves a part of {model.name!r} as it is: {obstacles[0]}", stacklevel=3)
     return rewrite(model, stretches=stretches, exact=True, probe=probe)
 
 
@@ -336,7 +336,7 @@ class _Finder:
             self._say(
                 f"in the unit from {operations[0].name!r} {', '.join(map(repr, frozen[:3]))} is frozen and the rest "
                 f"is not, and a rolled unit is frozen as a whole or not at all; set trainable of all its layers to "
-                f"one value, roll, and freeze the rolled layer"
+                f"one value, roll, and freeze the rolled layer."
             )
             return False
         return _keeps_open_sizes(segments)
