@@ -30,22 +30,25 @@ TESTS = Path(__file__).parent
 # On another backend: what is written for every one, and quick enough. The engine, the demo and the site are run on
 # TensorFlow alone; so are the nets of full size, which JAX compiles for minutes.
 LIBRARY = (
+    "activations",
     "blocks",
     "callbacks",
     "catalog",
+    "freezing",
     "graph",
     "models",
     "naming",
+    "placement",
     "preprocessing",
     "probes",
     "reference",
-    "sites",
     "spec",
     "transforms_affine",
     "transforms_collapse",
     "transforms_fold",
     "transforms_split",
     "transforms_swap",
+    "units",
 )
 
 # A shared machine is slow at times, and CI has to say the same thing twice.

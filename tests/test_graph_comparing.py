@@ -18,6 +18,9 @@ from zoo.transforms import (
     unroll,
 )
 
+# Layers of one's own, and loops, may hide activations: that is said, and not what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+
 
 class Counted(layers.Layer):
     """Each object is another function, and nothing tells."""

@@ -18,6 +18,9 @@ from zoo.transforms import (
     swap_activation,
 )
 
+# Layers of one's own, and loops, may hide activations: that is said, and not what is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(5, 3, (100, 4)).astype("float32")
 

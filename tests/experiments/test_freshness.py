@@ -1,15 +1,19 @@
 import dataclasses
 import json
+import re
 
 import keras
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import check, environment, freshness, plan, publication, run
-from zoo.experiments.data import load
-from zoo.experiments.freshness import FRESH, MISSING, STALE, status, statuses
-from zoo.experiments.spec import Comparison, Figure, canonical
-from zoo.experiments.training import Training
+from zoo.experiments.data import sets
+from zoo.experiments.data.sets import MissingDataError, load
+from zoo.experiments.design import plan
+from zoo.experiments.design.experiment import Comparison, Figure, canonical
+from zoo.experiments.publishing import check, freshness, publication
+from zoo.experiments.publishing.freshness import FRESH, MISSING, STALE, UNSEEN, status, statuses
+from zoo.experiments.running import environment, run
+from zoo.experiments.training.loop import Training
 
 MEASURED = toys.arm("measured", trains=False, hooks=(toys.hook("weight_norm", when="start"),))
 EXPERIMENT = toys.experiment(
@@ -48,7 +52,8 @@ def test_words_and_figures_may_change(folder):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"seeds": (0, 1, 2)}, r"seeds was \[0, 1\] and is \[0, 1, 2\]"),
+        ({"seeds": (0, 2, 1)}, r"seeds was \[0, 1\] and is \[0, 2, 1\]"),
+        ({"seeds": (0,), "seeds_reason": "fewer"}, r"seeds was \[0, 1\] and is \[0\]"),
         ({"arms": (toys.arm("trained"),)}, "arm 'measured' is gone"),
         ({"arms": (toys.arm("trained", options={"width": 3}), MEASURED)}, "arm 'trained' has other options"),
         ({"comparisons": (Comparison(first="trained", second="measured"),)}, "the comparisons changed"),
@@ -56,10 +61,28 @@ def test_words_and_figures_may_change(folder):
     ],
 )
 def test_another_spec_is_stale(folder, change, why):
-    import re
 
     state = status(dataclasses.replace(EXPERIMENT, **change), folder)
     assert state.word == STALE and re.search(why, state.why), state.why
+
+
+def test_the_first_of_the_seeds_are_fresh_as_far_as_they_go(folder):
+    state = status(dataclasses.replace(EXPERIMENT, seeds=(0, 1, 2, 3)), folder)
+    assert state.word == FRESH and "2 of 4 seeds are run so far" in state.why
+
+
+def test_images_that_are_not_here_are_unseen_not_stale(folder, monkeypatch):
+    def absent():
+        raise MissingDataError("the data set 'digits' is not on this machine; get it")
+
+    monkeypatch.setitem(sets.SOURCES, "digits", absent)
+    load.cache_clear()
+    state = status(EXPERIMENT, folder)
+    load.cache_clear()
+    assert state.word == UNSEEN
+    assert (
+        state.why == "2 of 2 arms could not be retraced: the data set 'digits' is not on this machine; get it"
+    )
 
 
 def test_a_changed_default_cannot_hide(folder, monkeypatch):
@@ -91,7 +114,7 @@ def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
 
 
 def test_another_optimiser_shows_in_the_second_loss(folder, monkeypatch):
-    from zoo.experiments import steps
+    from zoo.experiments.training import steps
 
     monkeypatch.setattr(steps, "make_optimizer", lambda recipe, total: keras.optimizers.SGD(0.04))
     state = status(EXPERIMENT, folder)
@@ -104,7 +127,7 @@ def test_other_images_show(folder, monkeypatch):
     def others(dataset):
         return dataclasses.replace(original(dataset), sha256="0" * 64)
 
-    monkeypatch.setattr("zoo.experiments.training.load", others)
+    monkeypatch.setattr("zoo.experiments.training.loop.load", others)
     state = status(EXPERIMENT, folder)
     assert state.word == STALE and "the images are others" in state.why
 
@@ -164,17 +187,92 @@ def test_a_run_with_other_bits_says_so_and_why(folder, tmp_path, monkeypatch):
         run.fingerprints.cache_clear()
 
 
+ALL_TRAINED = dict.fromkeys(range(5), "trained")
+
+
+def judged(now, before, *, seed=0, became=None, outcomes=ALL_TRAINED, floor=0.1215, elsewhere=()):
+    became = became or ("trained" if now > floor else "at chance")
+    return check._finding(
+        "toy",
+        "arm",
+        "test_accuracy",
+        now=now,
+        became=became,
+        before=before,
+        outcomes=outcomes,
+        floor=floor,
+        seed=seed,
+        same_bits=False,
+        elsewhere=list(elsewhere),
+    )
+
+
 @pytest.mark.parametrize(
     ("now", "inside"),
     [(0.81, True), (0.9, True), (0.5, False), (0.97, False), (float("nan"), False)],
 )
 def test_inside_is_where_one_more_run_would_fall(now, inside):
-    before = {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79, 4: 0.9}
-    finding = check._finding(
-        "toy", "arm", "test_accuracy", now=now, before=before, seed=0, same_bits=False, elsewhere=[]
-    )
+    finding = judged(now, {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79, 4: 0.9})
     assert finding.inside is inside
-    assert ("OUTSIDE" in finding.words) is not inside
+    assert bool(re.search("OUTSIDE|NOT as", finding.words)) is not inside
+
+
+# norm_order, plain20, conv_act, as it was published: the band with both failures in it was -0.53 to 1.22.
+MIXED = {0: 0.6095, 1: 0.1, 2: 0.6945, 3: 0.6211, 4: 0.1}
+TWO_FAILED = {**ALL_TRAINED, 1: "at chance", 4: "at chance"}
+
+
+@pytest.mark.parametrize(
+    ("seed", "now", "inside"),
+    [
+        (0, 0.63, True),
+        (0, 0.1, False),  # a broken net: this seed trained
+        (0, 0.15, False),  # nearly broken: no run that trained ended there
+        (0, 1.0, False),
+        (1, 0.1, True),  # this seed failed before
+        (1, 0.65, True),
+        (1, 0.99, False),
+    ],
+)
+def test_one_run_at_chance_does_not_make_everything_right(seed, now, inside):
+    finding = judged(now, MIXED, seed=seed, outcomes=TWO_FAILED)
+    assert finding.inside is inside and "3 of 5 published runs trained" in finding.words
+
+
+def test_elsewhere_a_seed_may_fail_where_others_did_but_not_where_none_did():
+    other = ["processor was A and is B"]
+    assert judged(0.1, MIXED, outcomes=TWO_FAILED, elsewhere=other).inside
+    assert not judged(0.1, {seed: 0.8 + seed / 100 for seed in range(5)}, elsewhere=other).inside
+
+
+def test_the_band_ends_where_the_metric_does():
+    wide = {0: 0.3, 1: 0.9, 2: 0.6}
+    words = judged(0.5, wide, outcomes=dict.fromkeys(wide, "trained")).words
+    assert "from 0.1215 to 1 of runs that trained" in words
+
+
+def test_an_arm_that_never_trained_must_fail_again():
+    failed = dict.fromkeys(range(5), "at chance")
+    assert judged(0.1, dict.fromkeys(range(5), 0.1), outcomes=failed).inside
+    assert not judged(0.8, dict.fromkeys(range(5), 0.1), outcomes=failed).inside
+
+
+def test_a_broken_net_is_caught_by_check_itself(folder, monkeypatch):
+    """The whole way: published runs, a net that ignores its input, a repeated run at chance."""
+    original = toys.net
+    run.fingerprints.cache_clear()
+
+    def broken(*shape, **options):
+        whole = original(*shape, **options)
+        return keras.Model(whole.input, keras.layers.Rescaling(0.0)(whole.output))
+
+    monkeypatch.setattr(toys, "net", broken)
+    try:
+        findings = repeat(folder)
+        assert findings and not any(finding.inside for finding in findings)
+        assert "NOT as published" in findings[0].words
+    finally:
+        run.fingerprints.cache_clear()
 
 
 def test_retracing_sees_momentum():
