@@ -83,7 +83,7 @@ def test_branches_become_one_convolution(case):
     x = sample(model)
     expected = outputs(model, x)
     before = [np.array(w) for w in model.get_weights()]
-    new, merged, kept = merge_branches(model)
+    new, merged, kept, _ = merge_branches(model)
     assert (merged, kept) == (("sum",), {})
     assert len(convolutions(new)) == 1
     assert not [layer for layer in new.layers if isinstance(layer, (layers.BatchNormalization, layers.Add))]

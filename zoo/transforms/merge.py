@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
 from zoo.activations import is_linear
-from zoo.graph import Graph, Part, calls, copy_layer, graphs, producer, rewrite, seeds_untouched, set_values
+from zoo.graph import Graph, Part, calls, copy_layer, graphs, producer, rewritten, seeds_untouched, set_values
 from zoo.transforms.fold import measured_error
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
@@ -19,6 +18,7 @@ from zoo.transforms.kernels import (
     Kernel,
     channel_axis,
     has_kernel,
+    is_computed,
     obstacle,
     precision_obstacle,
 )
@@ -27,9 +27,8 @@ from zoo.transforms.normalization import call_obstacle, called_in_training, is_b
 _PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
 
-@dataclass(frozen=True)
-class MergedModel:
-    """What `merge_branches` returns; unpacks as `model, merged, kept`.
+class MergedModel(NamedTuple):
+    """What `merge_branches` returns; it unpacks: `model, merged, kept, max_error = merge_branches(...)`.
 
     Attributes:
         model: The merged model, for inference.
@@ -37,16 +36,13 @@ class MergedModel:
             computation.
         kept: Name of each addition of which something is left -> the reason.
         max_error: Largest difference between the outputs of both models on the probe batch, relative to the
-            largest output; a number without unit.
+            largest output; a number without unit. Not a number where nothing was compared.
     """
 
     model: keras.Model
     merged: tuple[str, ...]
     kept: dict[str, str]
     max_error: float
-
-    def __iter__(self) -> Iterator[Any]:
-        yield from (self.model, self.merged, self.kept)
 
 
 @seeds_untouched()
@@ -78,15 +74,17 @@ def merge_branches(model: keras.Model, probe: Any = None) -> MergedModel:
 
     Args:
         model: A Functional or built Sequential model. It is left untouched.
-        probe: Inputs on which `max_error` is measured, as `model` takes them. By default one or two samples
-            from a standard normal distribution.
+        probe: The batch, as `model` takes it, on which every step is compared with the model before it, and
+            `max_error` is measured. None draws one or two samples from a standard normal distribution; False
+            compares nothing.
 
     Returns:
         The merged model, not compiled, and what was merged, what was kept and why, and the measured error.
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet, or no probe of a usual size fits its unknown input dimensions.
+        ValueError: it has no graph yet; a copy computes something else; the difference is more than rounding; or
+            no probe of a usual size fits its unknown input dimensions.
 
     Reference:
         Ding et al. 2021, "RepVGG: Making VGG-style ConvNets Great Again", arXiv 2101.03697, section 3.3.
@@ -105,18 +103,18 @@ def merge_branches(model: keras.Model, probe: Any = None) -> MergedModel:
         >>> [layer.name for layer in result.model.layers[1:]]
         ['wide', 're_lu']
     """
-    new, merged = model, []
-    while True:
+    merging = Merging(graphs(model))
+    first = last = rewritten(model, merging.replace, exact=True, probe=probe)
+    merged = merging.merged
+    while merging.merged:
         # The sum of two sums is found when the sums are gone.
-        merging = Merging(graphs(new))
-        if not merging.merged:
-            break
-        merged += merging.merged
-        new = rewrite(new, merging.replace)
-    if new is model:
-        new = rewrite(model)
-    error = measured_error(model, new, probe) if merged else 0.0
-    return MergedModel(new, tuple(dict.fromkeys(merged)), merging.kept, error)
+        merging = Merging(graphs(last.model))
+        if merging.merged:
+            merged = merged + merging.merged
+            batch = False if first.batch is None else first.batch
+            last = rewritten(last.model, merging.replace, exact=True, probe=batch)
+    error = measured_error(first.outputs, last.model, first.batch) if merged else 0.0
+    return MergedModel(last.model, tuple(dict.fromkeys(merged)), merging.kept, error)
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,6 +295,8 @@ class Merging:
         if not is_linear(layer.activation):
             function = getattr(layer.activation, "__name__", type(layer.activation).__name__)
             return f"{layer.name!r} applies {function} in the branch"
+        if is_computed(layer):
+            return f"{type(layer).__name__} {layer.name!r} computes its kernel, so none can be set"
         reason = self._single(graph, node, tensor) or obstacle(layer)
         if reason is not None:
             return reason
