@@ -415,6 +415,13 @@ def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], 
     )
 
 
+# Options in which None is a value of its own, and does not ask for the default of the net.
+OWN_NONE = (
+    *("activation", "classifier_activation", "depthwise_activation", "normalization"),
+    *("kernel_initializer", "pooling", "weights"),
+)
+
+
 def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
     """The complete spec of a net: the catalog's defaults, then those of the named weights it asks for, then the options.
 
@@ -445,11 +452,7 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
             )
     entry = lookup(name, chosen.get("block"), chosen.get("convolutions"))
     # None asks for the default of the net wherever None is no value of its own.
-    own_none = (
-        *("activation", "classifier_activation", "depthwise_activation", "normalization"),
-        *("kernel_initializer", "pooling", "weights"),
-    )
-    given = {k: v for k, v in chosen.items() if v is not None or k in own_none}
+    given = {k: v for k, v in chosen.items() if v is not None or k in OWN_NONE}
     shipped = pretrained.find(name, given.get("weights"))
     comes_with: dict[str, Any] = shipped.options if shipped else {}
     if is_one_of(given.get("weights"), ("imagenet",)):
