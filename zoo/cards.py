@@ -110,9 +110,13 @@ def placement(spec: ModelSpec) -> str:
     """The ordering of a spec in words, read from the row that it is built from."""
     if spec.family in FAMILIES:
         return FAMILIES[spec.family].words(spec)
-    if spec.is_residual:
-        return spec.placement.words(2 if spec.block == "basic" else 3)
-    return str(spec.placement)
+    words = (
+        spec.placement.words(2 if spec.block == "basic" else 3) if spec.is_residual else str(spec.placement)
+    )
+    # What takes the place of a normalisation stands elsewhere: before the addition, or after the activations.
+    if spec.normalization == "skipinit":
+        return words.replace("| add", "| scale | add")
+    return words.replace("act", "act gain") if spec.normalization == "scaled_ws" else words
 
 
 def count_flops(model: keras.Model) -> int | None:
