@@ -23,7 +23,7 @@ FLOORS = {
     "blocks": 2,
     "graph": 2,
     "rolled": 2,
-    "weights": 2,
+    "weights": 3,
     "families": 3,
     "units": 3,
     "activations": 3,
