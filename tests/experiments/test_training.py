@@ -174,6 +174,38 @@ def test_seeds_of_threads_that_overlap():
     assert found == {"one": first, "two": second}
 
 
+def test_the_functions_of_random_are_given_back():
+    """By the last thread to leave, after an error too, and no sooner: a thread within still draws its own."""
+    before = {name: getattr(random, name) for name in ("randint", "seed", "getstate", "setstate")}
+
+    def given_back():
+        return {name: getattr(random, name) for name in before} == before
+
+    with pytest.raises(ZeroDivisionError), seeded(1):
+        with seeded(2):
+            assert not given_back()
+        assert not given_back()
+        1 / 0  # noqa: B018
+    assert given_back()
+
+    inside, go_on = threading.Event(), threading.Event()
+
+    def stay():
+        with seeded(3):
+            inside.set()
+            go_on.wait()
+
+    other = threading.Thread(target=stay)
+    other.start()
+    inside.wait()
+    with seeded(1):
+        pass
+    assert not given_back()
+    go_on.set()
+    other.join()
+    assert given_back()
+
+
 def test_seeds_within_seeds_and_after_an_error():
     with seeded(1):
         expected = draws()

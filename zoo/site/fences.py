@@ -7,7 +7,7 @@ from collections.abc import Callable
 from markdown import Markdown
 from pymdownx.superfences import SuperFencesException
 
-from zoo.site import cards, charts, diagrams, maths, tables
+from zoo.site import catalog_tables, charts, diagrams, maths, tables
 
 
 def _strict(render: Callable[..., str]) -> Callable[..., str]:
@@ -79,13 +79,13 @@ def diagram_row(source: str, md: Markdown) -> str:
 @_strict
 def zoo_table(source: str, md: Markdown) -> str:
     """Every model of the catalog."""
-    return cards.table()
+    return catalog_tables.table()
 
 
 @_strict
 def options_table(source: str, md: Markdown) -> str:
     """Families against options."""
-    return cards.options()
+    return catalog_tables.options()
 
 
 @_strict

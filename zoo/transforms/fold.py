@@ -11,8 +11,8 @@ from keras import layers
 
 from zoo.activations import is_linear
 from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite, seeds_untouched
+from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, obstacle
-from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 
 # Sizes tried for the unknown dimensions of a probe batch; InceptionV3 and its like need the larger ones.
 PROBE_SIZES = (32, 75, 128, 299)
