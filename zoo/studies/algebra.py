@@ -1,6 +1,6 @@
 """What is true of convolutions and activations without any training."""
 
-from zoo.experiments.design.experiment import Arm, Dataset, Expectation, Experiment, Figure, Hook, Quick
+from zoo.experiments.design.experiment import Arm, Dataset, Expectation, Experiment, Hook, Quick, Table
 
 PIECES = ("relu", "leaky_relu", "gelu", "tanh")
 
@@ -54,9 +54,8 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
+        Table(
             name="convolution",
-            kind="table",
             arms=("a convolution",),
             metrics=(
                 "superposition_error",
@@ -69,16 +68,14 @@ EXPERIMENT = Experiment(
             ),
             title="A convolution is linear and shares its kernel over positions",
         ),
-        Figure(
+        Table(
             name="activation",
-            kind="table",
             arms=("an activation",),
             metrics=("functions", "values", "values_out", "moved_elsewhere"),
             title="An activation acts on each value alone",
         ),
-        Figure(
+        Table(
             name="pieces",
-            kind="table",
             arms=tuple(f"a net of one number, {activation}" for activation in PIECES),
             metrics=("straight_fraction", "kinks", "growth"),
             title="A ReLU net is made of straight lines",

@@ -5,10 +5,11 @@ import dataclasses
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
     Expectation,
     Experiment,
-    Figure,
+    Factor,
     Hook,
     Quick,
     Recipe,
@@ -89,8 +90,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="factor",
+        Factor(
             metric="dead_units",
             x="learning rate",
             colour="net",
@@ -100,9 +100,8 @@ EXPERIMENT = Experiment(
             y_title="dead units (share of all channels)",
             x_scale="log",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="dead_units",
             colour="learning rate",
             panel="normalisation",
@@ -111,9 +110,8 @@ EXPERIMENT = Experiment(
             x_title="step",
             y_title="dead units (share of all channels)",
         ),
-        Figure(
+        Factor(
             name="accuracy",
-            kind="factor",
             metric="test_accuracy",
             x="learning rate",
             colour="activation",
@@ -125,9 +123,8 @@ EXPERIMENT = Experiment(
             baseline=0.1,
             baseline_label="chance",
         ),
-        Figure(
+        Curves(
             name="zeros",
-            kind="curves",
             metric="zero_fraction",
             colour="learning rate",
             panel="normalisation",

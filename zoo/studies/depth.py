@@ -1,6 +1,6 @@
 """Why did deeper nets need residuals, and pre-activation?"""
 
-from zoo.experiments.design.experiment import Arm, Comparison, Expectation, Experiment, Figure, Quick
+from zoo.experiments.design.experiment import Arm, Comparison, Curves, Expectation, Experiment, Factor, Quick
 from zoo.experiments.design.recipes import RESIDUAL, RESIDUAL_OPTIONS, RESIDUAL_TRAINING, SMALL_IMAGES
 
 DEPTHS = (8, 20, 56, 110)
@@ -73,8 +73,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="factor",
+        Factor(
             metric="train_loss",
             x="depth",
             colour="net",
@@ -85,9 +84,8 @@ EXPERIMENT = Experiment(
             baseline_label="ln 10: a net that ignores its input",
             x_scale="log",
         ),
-        Figure(
+        Factor(
             name="test",
-            kind="factor",
             metric="test_accuracy",
             x="depth",
             colour="net",
@@ -98,9 +96,8 @@ EXPERIMENT = Experiment(
             baseline_label="chance",
             x_scale="log",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_loss",
             colour="net",
             panel="depth",

@@ -3,13 +3,14 @@
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
     Expectation,
     Experiment,
-    Figure,
     Hook,
     Quick,
     Recipe,
+    Table,
 )
 from zoo.experiments.design.recipes import TUNING_SEEDS
 
@@ -64,8 +65,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="test_accuracy",
             colour="form",
             panel="net",
@@ -73,9 +73,8 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Table(
             name="proof",
-            kind="table",
             metrics=(
                 "weights_sha256",
                 "layers",

@@ -5,13 +5,15 @@ import dataclasses
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
+    Dots,
     Expectation,
     Experiment,
-    Figure,
     Hook,
     Quick,
     Recipe,
+    Series,
 )
 from zoo.experiments.design.recipes import TUNING_SEEDS
 
@@ -113,16 +115,14 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="dots",
+        Dots(
             metric="test_accuracy",
             arms=tuple(HEADS),
             title="Test accuracy by activation of the head and loss",
             y_title="test accuracy after 5 epochs of 3,000 images",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="test_accuracy",
             panel="fit",
             arms=tuple(HEADS),
@@ -130,9 +130,8 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Series(
             name="extreme",
-            kind="series",
             metric="gradient",
             colour="route",
             panel="dtype",
@@ -142,9 +141,8 @@ EXPERIMENT = Experiment(
             y_title="size of the gradient",
             x_scale="log",
         ),
-        Figure(
+        Series(
             name="extreme-loss",
-            kind="series",
             metric="loss",
             colour="route",
             panel="dtype",

@@ -3,13 +3,15 @@
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
+    Dots,
     Expectation,
     Experiment,
-    Figure,
     Hook,
     Quick,
     Recipe,
+    Table,
 )
 
 LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10")
@@ -79,23 +81,20 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="test_accuracy",
             title="Test accuracy of six nets with one name",
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Dots(
             name="last",
-            kind="dots",
             metric="test_accuracy",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 4 epochs of 8,000 images",
         ),
-        Figure(
+        Table(
             name="proof",
-            kind="table",
             metrics=(
                 *(f"same_graph_as_{layout}" for layout in LAYOUTS),
                 "normalisations",

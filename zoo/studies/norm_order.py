@@ -3,10 +3,11 @@
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
+    Dots,
     Expectation,
     Experiment,
-    Figure,
     Quick,
     Recipe,
 )
@@ -83,8 +84,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="test_accuracy",
             colour="ordering",
             panel="net",
@@ -92,18 +92,16 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Dots(
             name="last",
-            kind="dots",
             metric="test_accuracy",
             colour="ordering",
             panel="net",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 5 epochs of 6,000 images",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_loss",
             colour="ordering",
             panel="net",

@@ -1,6 +1,6 @@
 """Which of the five orderings of a residual unit?"""
 
-from zoo.experiments.design.experiment import Arm, Comparison, Expectation, Experiment, Figure, Quick
+from zoo.experiments.design.experiment import Arm, Comparison, Curves, Dots, Expectation, Experiment, Quick
 from zoo.experiments.design.recipes import RESIDUAL, RESIDUAL_OPTIONS, RESIDUAL_TRAINING, SMALL_IMAGES
 
 DEPTHS = (20, 56, 110)
@@ -62,8 +62,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="test_accuracy",
             colour="ordering",
             panel="depth",
@@ -71,9 +70,8 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_loss",
             colour="ordering",
             panel="depth",
@@ -81,9 +79,8 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="training cross-entropy (nats)",
         ),
-        Figure(
+        Dots(
             name="last",
-            kind="dots",
             metric="test_accuracy",
             colour="ordering",
             panel="depth",

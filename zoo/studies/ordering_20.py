@@ -1,6 +1,6 @@
 """Which of the five orderings of a residual unit? Nets of full width and 20 layers, trained to the end on photographs."""
 
-from zoo.experiments.design.experiment import Arm, Comparison, Expectation, Experiment, Figure, Quick
+from zoo.experiments.design.experiment import Arm, Comparison, Curves, Dots, Expectation, Experiment, Quick
 from zoo.experiments.design.recipes import PHOTOGRAPHS, TO_THE_END
 from zoo.studies.ordering import TABLE_2
 
@@ -41,26 +41,23 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="test_accuracy",
             colour="ordering",
             title="Test accuracy of the five orderings in 20 layers",
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_loss",
             colour="ordering",
             title="Training loss of the five orderings in 20 layers",
             x_title="epoch",
             y_title="training cross-entropy (nats)",
         ),
-        Figure(
+        Dots(
             name="last",
-            kind="dots",
             metric="test_accuracy",
             colour="ordering",
             title="Test accuracy of every run after the last epoch",

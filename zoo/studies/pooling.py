@@ -4,12 +4,13 @@ from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
     Dataset,
+    Dots,
     Expectation,
     Experiment,
-    Figure,
     Hook,
     Quick,
     Recipe,
+    Table,
 )
 from zoo.experiments.design.recipes import TUNING_SEEDS
 
@@ -92,15 +93,13 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="dots",
+        Dots(
             metric="test_accuracy",
             title="Test accuracy of both orders",
             y_title="test accuracy after 5 epochs of 3,000 images",
         ),
-        Figure(
+        Table(
             name="proof",
-            kind="table",
             arms=tuple(f"outputs: {pool} pooling, {activation}" for pool in POOLS for activation in COMPARED),
             metrics=("equal_to_the_bit", "largest_difference", "time_ratio"),
             title="The same weights in both orders: outputs, and time of activation first over pooling first",

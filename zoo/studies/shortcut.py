@@ -1,6 +1,6 @@
 """What may sit on the shortcut of a residual unit? Table 1 of He et al. 2016."""
 
-from zoo.experiments.design.experiment import Arm, Comparison, Expectation, Experiment, Figure, Quick
+from zoo.experiments.design.experiment import Arm, Comparison, Curves, Dots, Expectation, Experiment, Quick
 from zoo.experiments.design.recipes import RESIDUAL, RESIDUAL_OPTIONS, RESIDUAL_TRAINING, SMALL_IMAGES
 
 DEPTHS = (20, 56)
@@ -65,17 +65,15 @@ EXPERIMENT = Experiment(
         for variant, (_, printed) in TABLE_1.items()
     ),
     figures=(
-        Figure(
-            kind="dots",
+        Dots(
             metric="test_accuracy",
             colour="shortcut",
             panel="depth",
             title="Test accuracy of every run after the last epoch",
             y_title=f"test accuracy after {RESIDUAL_TRAINING}",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_loss",
             colour="shortcut",
             panel="depth",

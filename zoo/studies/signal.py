@@ -3,13 +3,15 @@
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
     Expectation,
     Experiment,
-    Figure,
     Hook,
     Quick,
     Recipe,
+    Series,
+    Table,
 )
 
 ORDERINGS = (
@@ -204,8 +206,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="series",
+        Series(
             metric="gradient_norm",
             arms=ORDERINGS,
             title="Gradient at the output of each residual unit, 1,001 layers, before training",
@@ -214,9 +215,8 @@ EXPERIMENT = Experiment(
             x_scale="log",
             y_scale="log",
         ),
-        Figure(
+        Series(
             name="variance",
-            kind="series",
             metric="variance",
             arms=ORDERINGS,
             title="Variance at the output of each residual unit, 1,001 layers, before training",
@@ -225,9 +225,8 @@ EXPERIMENT = Experiment(
             x_scale="log",
             y_scale="log",
         ),
-        Figure(
+        Series(
             name="mean",
-            kind="series",
             metric="squared_mean",
             arms=ORDERINGS,
             title="Squared mean at the output of each residual unit, 1,001 layers, before training",
@@ -236,9 +235,8 @@ EXPERIMENT = Experiment(
             x_scale="log",
             y_scale="log",
         ),
-        Figure(
+        Series(
             name="plain",
-            kind="series",
             metric="variance",
             arms=tuple(f"plain, {name}" for name in ("BN", "no BN, He", "no BN, Glorot")),
             title="Variance at the output of each layer of a plain net, before training",
@@ -246,9 +244,8 @@ EXPERIMENT = Experiment(
             y_title="variance (mean over channels)",
             y_scale="log",
         ),
-        Figure(
+        Series(
             name="plain-gradient",
-            kind="series",
             metric="gradient_norm",
             arms=tuple(f"plain, {name}" for name in ("BN", "no BN, He", "no BN, Glorot")),
             title="Gradient at the output of each layer of a plain net, before training",
@@ -257,9 +254,8 @@ EXPERIMENT = Experiment(
             y_scale="log",
         ),
         *(
-            Figure(
+            Series(
                 name=part,
-                kind="series",
                 metric="mean_square",
                 arms=tuple(f"{activation}, {name}" for activation in GAINS),
                 title=f"Mean square before each activation, {name}",
@@ -269,9 +265,8 @@ EXPERIMENT = Experiment(
             )
             for part, name in zip(("glorot", "he", "own-gain"), INITIALISERS, strict=True)
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="gradient_ratio",
             colour="trained",
             arms=tuple(f"training {name}" for name in TRAINED),
@@ -279,9 +274,8 @@ EXPERIMENT = Experiment(
             x_title="step",
             y_title="ratio of gradient norms (0: nothing arrives)",
         ),
-        Figure(
+        Curves(
             name="training-variance",
-            kind="curves",
             metric="last_variance",
             colour="trained",
             arms=tuple(f"training {name}" for name in TRAINED),
@@ -290,9 +284,8 @@ EXPERIMENT = Experiment(
             y_title="variance (mean over channels)",
             y_scale="log",
         ),
-        Figure(
+        Table(
             name="values",
-            kind="table",
             arms=tuple(f"{activation}, own gain (variance gain^2/n)" for activation in GAINS),
             metrics=("gain", "growth", "mean_over_std", "skewness", "excess_kurtosis", "zero_fraction"),
             title="Values behind the activation of the middle layer, by activation",

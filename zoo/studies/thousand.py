@@ -3,10 +3,11 @@
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
     Expectation,
     Experiment,
-    Figure,
+    Factor,
     Quick,
     Recipe,
 )
@@ -57,8 +58,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="train_loss",
             colour="ordering",
             panel="depth",
@@ -69,9 +69,8 @@ EXPERIMENT = Experiment(
             baseline=2.302585,
             baseline_label="ln 10: a net that ignores its input",
         ),
-        Figure(
+        Factor(
             name="depth",
-            kind="factor",
             metric="train_loss",
             x="depth",
             colour="ordering",

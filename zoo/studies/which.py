@@ -3,10 +3,11 @@
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
+    Dots,
     Expectation,
     Experiment,
-    Figure,
     Quick,
     Recipe,
 )
@@ -90,8 +91,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="train_accuracy",
             colour="activation",
             panel="normalisation",
@@ -100,18 +100,16 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="training accuracy (mean over the epoch)",
         ),
-        Figure(
+        Dots(
             name="last",
-            kind="dots",
             metric="test_accuracy",
             colour="activation",
             panel="normalisation",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 10 epochs of 6,000 images",
         ),
-        Figure(
+        Dots(
             name="training",
-            kind="dots",
             metric="train_accuracy",
             colour="activation",
             panel="normalisation",

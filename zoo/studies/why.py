@@ -7,13 +7,15 @@ map and can be collapsed into one layer.
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
     Expectation,
     Experiment,
-    Figure,
+    Factor,
     Hook,
     Quick,
     Recipe,
+    Table,
 )
 from zoo.experiments.design.recipes import TUNING_SEEDS
 
@@ -112,8 +114,7 @@ EXPERIMENT = Experiment(
         ),
     ),
     figures=(
-        Figure(
-            kind="factor",
+        Factor(
             metric="test_accuracy",
             x="convolutions",
             colour="activation",
@@ -122,9 +123,8 @@ EXPERIMENT = Experiment(
             x_title="convolutions (0 is softmax regression)",
             y_title="test accuracy after 9 epochs",
         ),
-        Figure(
+        Factor(
             name="loss",
-            kind="factor",
             metric="test_loss",
             x="convolutions",
             colour="activation",
@@ -135,9 +135,8 @@ EXPERIMENT = Experiment(
             baseline=2.302585,
             baseline_label="ln 10: a classifier that ignores its input",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_accuracy",
             colour="activation",
             arms=("4 conv, none", "4 conv, last", "4 conv, all"),
@@ -145,9 +144,8 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="training accuracy (mean over the epoch)",
         ),
-        Figure(
+        Table(
             name="collapse",
-            kind="table",
             arms=tuple(f"{layers} conv, none" for layers in LAYERS),
             metrics=(
                 "test_accuracy",
