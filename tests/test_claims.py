@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from zoo.experiments import catalog, power, publication
 from zoo.experiments.claims.expected import HELD, held
 from zoo.experiments.claims.page import claims_page
 from zoo.experiments.claims.readings import READINGS, _ends, _failed, reading, unread
@@ -34,12 +33,14 @@ from zoo.experiments.claims.rules import (
     judge,
 )
 from zoo.experiments.claims.sentences import CLAIMS
-from zoo.experiments.numbers import Numbers, crossing, interval_text, number
-from zoo.experiments.publication import Observation, Published
+from zoo.experiments.publishing import power, publication
+from zoo.experiments.publishing.numbers import Numbers, crossing, interval_text, number
+from zoo.experiments.publishing.publication import Observation, Published
+from zoo.studies import STUDIES
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs" / "data"
-MEASURED = [name for name in publication.names(DATA) if name in READINGS]
+MEASURED = [name for name in publication.names(STUDIES.names(), DATA) if name in READINGS]
 
 
 def numbers(values, *, metric="test_accuracy", outcomes=None, weights=None, comparisons=()):
@@ -286,7 +287,7 @@ def test_interval_text():
 def test_every_claim_names_an_experiment_of_the_catalog_and_its_arms():
     """A rule that asks for an arm that no spec has would say "not yet measured" for ever."""
     for claim in CLAIMS:
-        labels = {arm.label for arm in catalog.lookup(claim.experiment).arms}
+        labels = {arm.label for arm in STUDIES.lookup(claim.experiment).arms}
         rule = claim.rule
         checks = [one for name in rule.names for one in rule.of(name)] if isinstance(rule, Each) else ()
         asked = {check.arm for check in checks or getattr(rule, "checks", ())}
@@ -299,7 +300,7 @@ def test_sentences_are_different():
     assert len({claim.sentence for claim in CLAIMS}) == len(CLAIMS)
 
 
-@pytest.mark.parametrize("experiment", catalog.experiments(), ids=lambda e: e.name)
+@pytest.mark.parametrize("experiment", STUDIES.experiments(), ids=lambda e: e.name)
 def test_every_expectation_is_held_against_data(experiment):
     whats = [expectation.what for expectation in experiment.expectations]
     assert [
@@ -336,12 +337,12 @@ def test_every_pair_of_a_claim_and_of_a_reading_is_a_comparison_of_its_experimen
         return original(self, pairs)
 
     monkeypatch.setattr(Numbers, "all_differences", noting)
-    claims_page(DATA)
+    claims_page(STUDIES, DATA)
     for name in MEASURED:
         reading(Numbers(publication.load(name, DATA)))
     compared = {
         (experiment.name, *arms, pair.metric)
-        for experiment in catalog.experiments()
+        for experiment in STUDIES.experiments()
         for pair in experiment.comparisons
         for arms in ((pair.first, pair.second), (pair.second, pair.first))
     }
@@ -465,18 +466,18 @@ def test_the_tables_of_power_are_computed():
 
 
 def test_a_reading_for_each_experiment():
-    assert set(READINGS) == set(catalog.names())
+    assert set(READINGS) == set(STUDIES.names())
     for name in set(READINGS) - set(MEASURED):
         assert (ROOT / "docs" / "snippets" / "readings" / f"{name}.md").read_text() == unread(name)
 
 
 def test_the_page_is_what_the_data_say():
     """scripts/make_claims.py was run after the last publication."""
-    assert (ROOT / "docs" / "claims.md").read_text() == claims_page(DATA)
+    assert (ROOT / "docs" / "claims.md").read_text() == claims_page(STUDIES, DATA)
 
 
 def test_every_row_has_a_verdict_and_links_that_exist():
-    page = claims_page(DATA)
+    page = claims_page(STUDIES, DATA)
     rows = [line for line in page.splitlines() if "scripts/reproduce.py run" in line and line.startswith("|")]
     assert len(rows) == len(CLAIMS)
     for row in rows:

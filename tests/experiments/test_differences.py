@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from zoo.experiments.differences import (
+from zoo.experiments.publishing.differences import (
     EQUAL,
     HIGHER,
     LOWER,

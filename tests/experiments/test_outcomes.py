@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from zoo.experiments import catalog
-from zoo.experiments.outcomes import CLASSES, TEST_IMAGES, chance, comparable, outcome
-from zoo.experiments.spec import Dataset
+from zoo.experiments.design.experiment import Dataset
+from zoo.experiments.publishing.outcomes import CLASSES, TEST_IMAGES, chance, comparable, outcome
+from zoo.studies import STUDIES
 
 
 @pytest.mark.parametrize(
@@ -49,13 +49,13 @@ def test_a_data_set_that_nobody_counted_is_refused():
 
 
 def test_all_data_of_the_catalog_are_known():
-    for experiment in catalog.experiments():
+    for experiment in STUDIES.experiments():
         for arm in experiment.arms:
             assert chance(experiment.data_of(arm)).at_most > 0
 
 
 def test_the_table_is_what_the_images_are():
-    from zoo.experiments.data import load
+    from zoo.experiments.data.sets import load
 
     images = load(Dataset(name="digits"))
     assert (images.classes, len(images.y_test)) == (CLASSES["digits"], TEST_IMAGES["digits"])

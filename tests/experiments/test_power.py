@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from zoo.experiments.power import power, runs_needed
-from zoo.experiments.statistics import t_test
+from zoo.experiments.publishing.power import power, runs_needed
+from zoo.experiments.publishing.statistics import t_test
 
 
 @pytest.mark.parametrize(("runs", "difference"), [(3, 2.0), (5, 1.0), (8, 1.0)])

@@ -7,9 +7,11 @@ import pytest
 from scipy import stats
 
 from tests.experiments import toys
-from zoo.experiments import catalog, publication
-from zoo.experiments.publication import PublicationError, describe_data, load
-from zoo.experiments.spec import Comparison, Dataset, Figure, Recipe
+from zoo.experiments.design.experiment import Comparison, Dataset, Figure, Recipe
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.again import publish_again
+from zoo.experiments.publishing.publication import PublicationError, describe_data, load
+from zoo.studies import STUDIES
 
 EXPERIMENT = toys.experiment(
     arms=(
@@ -140,7 +142,7 @@ def test_intervals_and_p_of_a_comparison_are_those_of_its_rows(tmp_path):
             for arm in values
         ],
     }
-    about = publication._write(experiment, rows, facts, tmp_path).about
+    about = publication.write(experiment, rows, facts, tmp_path).about
     failing, close = about["comparisons"]
     assert failing["runs"] == 4 and failing["trained"] == [[5, 5], [4, 5]] and failing["bootstrap"]
     differences = [values["small"][seed] - values["same"][seed] for seed in (0, 1, 3, 4)]
@@ -158,7 +160,7 @@ def test_intervals_and_p_of_a_comparison_are_those_of_its_rows(tmp_path):
 def test_publishing_again_from_rows_trains_nothing_and_changes_nothing(folder, tmp_path):
     for name in ("toy.csv", "toy.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
-    publication.publish_again(EXPERIMENT, tmp_path)
+    publish_again(EXPERIMENT, tmp_path)
     for name in ("toy.csv", "toy.json"):
         assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
 
@@ -167,14 +169,14 @@ def test_publishing_again_takes_new_comparisons_and_refuses_new_runs(folder, tmp
     for name in ("toy.csv", "toy.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     more = (*EXPERIMENT.comparisons, Comparison(first="large", second="small"))
-    again = publication.publish_again(dataclasses.replace(EXPERIMENT, comparisons=more), tmp_path)
+    again = publish_again(dataclasses.replace(EXPERIMENT, comparisons=more), tmp_path)
     assert (
         len(again.about["comparisons"]) == 5
         and (tmp_path / "toy.csv").read_bytes() == (folder / "toy.csv").read_bytes()
     )
     longer = dataclasses.replace(EXPERIMENT, recipe=dataclasses.replace(EXPERIMENT.recipe, epochs=4))
     with pytest.raises(PublicationError, match=r"asks for other runs.*recipe.epochs was 3 and is 4"):
-        publication.publish_again(longer, tmp_path)
+        publish_again(longer, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -202,16 +204,16 @@ def test_missing_and_damaged(tmp_path):
 
 
 def test_all_that_is_published_is_whole():
-    for name in publication.names():
+    for name in publication.names(STUDIES.names()):
         assert load(name).about["name"] == name
 
 
-@pytest.mark.parametrize("name", publication.names())
+@pytest.mark.parametrize("name", publication.names(STUDIES.names()))
 def test_what_is_published_is_what_its_rows_say_today(name, tmp_path):
     """`scripts/reproduce.py publish` was run after the last change of statistics or catalog."""
     for suffix in ("csv", "json"):
         (tmp_path / f"{name}.{suffix}").write_bytes((publication.FOLDER / f"{name}.{suffix}").read_bytes())
-    publication.publish_again(catalog.lookup(name), tmp_path)
+    publish_again(STUDIES.lookup(name), tmp_path)
     for suffix in ("csv", "json"):
         now, then = tmp_path / f"{name}.{suffix}", publication.FOLDER / f"{name}.{suffix}"
         assert now.read_bytes() == then.read_bytes()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from zoo.experiments.statistics import (
+from zoo.experiments.publishing.statistics import (
     bootstrap_interval,
     holm,
     interquartile_mean,
@@ -172,7 +172,9 @@ def test_normal_values_look_normal_as_often_as_they_should(n):
 
 def test_one_value_far_from_the_others_does_not_look_normal():
     assert not looks_normal([0.81, 0.82, 0.83, 0.82, 0.1])
-    assert looks_normal([1, 1, 1]) and looks_normal([1, 1, 5]) and looks_normal([0.81, 0.82, 0.83, 0.84, 0.85])
+    assert (
+        looks_normal([1, 1, 1]) and looks_normal([1, 1, 5]) and looks_normal([0.81, 0.82, 0.83, 0.84, 0.85])
+    )
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])

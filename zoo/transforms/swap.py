@@ -11,9 +11,9 @@ from typing import Any
 import keras
 from keras import layers
 
+from zoo.activations import Site, families, sites, split_parts
 from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
-from zoo.activations import Site, families, sites, split_parts
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 NOT_ACTIVATIONS = {"get", "serialize", "deserialize"}

@@ -7,9 +7,9 @@ that no text can disagree with its figure.
 from collections.abc import Callable
 
 from zoo.experiments.claims.sentences import REACHED
-from zoo.experiments.numbers import Numbers, difference_text, number
-from zoo.experiments.outcomes import TRAINED
-from zoo.experiments.power import runs_needed
+from zoo.experiments.publishing.numbers import Numbers, difference_text, number
+from zoo.experiments.publishing.outcomes import TRAINED
+from zoo.experiments.publishing.power import runs_needed
 
 ORDERINGS = ("bn_after_addition", "relu_before_addition", "relu_only_pre_activation", "full_pre_activation")
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from zoo.experiments import publication
-from zoo.experiments.differences import EQUAL, HIGHER, LOWER, NEITHER, TOO_FEW, Difference
-from zoo.experiments.metrics import POINTS
-from zoo.experiments.numbers import Numbers, difference_text, interval_text, number
-from zoo.experiments.publication import FOLDER
-from zoo.experiments.statistics import ALPHA, t_interval
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.differences import EQUAL, HIGHER, LOWER, NEITHER, TOO_FEW, Difference
+from zoo.experiments.publishing.metrics import POINTS
+from zoo.experiments.publishing.numbers import Numbers, difference_text, interval_text, number
+from zoo.experiments.publishing.publication import FOLDER
+from zoo.experiments.publishing.statistics import ALPHA, t_interval
 
 PROVEN = "proven"
 HOLDS = "holds here"

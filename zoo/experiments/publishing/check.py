@@ -1,0 +1,162 @@
+"""Run some published seeds again, and say whether they come out inside the published band, and to the bit."""
+
+import math
+import random
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from zoo.experiments.design.experiment import Experiment
+from zoo.experiments.design.plan import run_of
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.metrics import range_of
+from zoo.experiments.publishing.outcomes import TRAINED, Chance, outcome
+from zoo.experiments.publishing.publication import metrics_of
+from zoo.experiments.publishing.statistics import prediction_interval
+from zoo.experiments.running import environment
+from zoo.experiments.running.execution import DaskPool, Job, LocalPool, execute
+from zoo.experiments.running.results import RunFolder
+from zoo.experiments.running.run import identify
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one repeated run came to.
+
+    Attributes:
+        inside: Whether its value lies in the published band, or it failed as published.
+        same_bits: Whether its weights equal the published run's.
+        words: All of it in a sentence.
+    """
+
+    inside: bool
+    same_bits: bool
+    words: str
+
+
+def check(
+    experiment: Experiment,
+    *,
+    workers: LocalPool | DaskPool,
+    backend: str,
+    arms: int = 2,
+    seeds: int = 1,
+    folder: Path = publication.FOLDER,
+) -> Iterator[Finding]:
+    """Repeat runs in a folder of their own.
+
+    The band is where one more run that trains falls with 95 % probability (Student's prediction interval), widened
+    to the published extremes of runs that trained, cut at the metric's range, or, of test accuracies, at chance. A
+    run that fails has no value to compare: it is as published only if that very seed failed before, too, or, in
+    another environment, whose rounding may tip a seed over, if some run of the arm did.
+
+    Args:
+        experiment: Of the catalog.
+        workers: Who runs them.
+        backend: Keras backend.
+        arms: How many arms, drawn at random among those that train; all where none does.
+        seeds: How many seeds of each.
+        folder: Of published data.
+
+    Raises:
+        PublicationError: Nothing is published, or it was edited.
+    """
+    published = publication.load(experiment.name, folder)
+    about = {arm["label"]: arm for arm in published.about["arms"]}
+    candidates = [arm for arm in experiment.arms if arm.trains] or list(experiment.arms)
+    metric = next(
+        (m for m in metrics_of(experiment) if published.last(candidates[0].label, m)), "test_accuracy"
+    )
+    chosen = random.sample(candidates, min(arms, len(candidates)))
+    jobs = []
+    for arm in chosen:
+        for seed in random.sample(experiment.seeds, min(seeds, len(experiment.seeds))):
+            run = run_of(experiment, arm, seed, backend=backend, rate=about[arm.label]["learning_rate"])
+            jobs.append((arm, seed, Job(run, identify(run), f"{arm.label}, seed {seed}")))
+    with tempfile.TemporaryDirectory(prefix="check-") as runs:
+        execute([job for _, _, job in jobs], runs=Path(runs), workers=workers)
+        for arm, seed, job in jobs:
+            stored = RunFolder(runs, job.id)
+            before = next(run for run in about[arm.label]["runs"] if run["seed"] == seed)
+            values = [float(v) for line in stored.lines() for name, _, v in line["rows"] if name == metric]
+            yield _finding(
+                experiment.name,
+                job.title,
+                metric,
+                now=values[-1] if values else math.nan,
+                became=_outcome(stored, about[arm.label]),
+                before=published.last(arm.label, metric),
+                outcomes=published.outcomes(arm.label),
+                floor=_floor(metric, about[arm.label]),
+                seed=seed,
+                same_bits=stored.result()["weights_sha256"] == before["weights"],
+                elsewhere=environment.differences(
+                    published.about["environment"], stored.result()["environment"]
+                ),
+            )
+
+
+def _outcome(stored: RunFolder, about: Mapping[str, Any]) -> str:
+    """What became of a repeated run, by the published level of chance."""
+    accuracies = [
+        float(v) for line in stored.lines() for name, _, v in line["rows"] if name == "test_accuracy"
+    ]
+    level = Chance(**about["chance"]) if about.get("chance") else None
+    return outcome(stored.result()["status"], accuracies[-1] if accuracies else None, level)
+
+
+def _floor(metric: str, about: Mapping[str, Any]) -> float:
+    """The least that a run which trained can have."""
+    at_chance = metric == "test_accuracy" and about.get("chance")
+    return about["chance"]["at_most"] if at_chance else range_of(metric)[0]
+
+
+def _finding(
+    name: str,
+    title: str,
+    metric: str,
+    *,
+    now: float,
+    became: str,
+    before: Mapping[int, float],
+    outcomes: Mapping[int, str],
+    floor: float,
+    seed: int,
+    same_bits: bool,
+    elsewhere: list[str],
+) -> Finding:
+    bits = (
+        "the weights are equal to the bit"
+        if same_bits
+        else f"the weights differ in bits: {_reason(elsewhere)}"
+    )
+    was = outcomes.get(seed, TRAINED)
+    good = [before[s] for s in before if outcomes.get(s, TRAINED) == TRAINED and math.isfinite(before[s])]
+    rate = f"{sum(one == TRAINED for one in outcomes.values())} of {len(outcomes)} published runs trained"
+    if became != TRAINED or not good or not math.isfinite(now):
+        failed = [one for one in outcomes.values() if one != TRAINED]
+        inside = became == was or bool(elsewhere and became != TRAINED and failed)
+        words = (
+            f"{name}, {title}: {became}, {metric} {now:.4g}; published: {was}, {before.get(seed, math.nan):.4g}, "
+            f"{rate}; this is {'as' if inside else 'NOT as'} published; {bits}"
+        )
+        return Finding(inside=inside, same_bits=same_bits, words=words)
+    low, high = prediction_interval(good)
+    low, high = min([max(low, floor), *good]), max([min(high, range_of(metric)[1]), *good])
+    # Published numbers have six digits.
+    slack = 1e-5 * max(abs(low), abs(high), 1e-12) if math.isfinite(low) else 0.0
+    inside = low - slack <= now <= high + slack
+    words = (
+        f"{name}, {title}: {metric} {now:.4g} (published {before.get(seed, math.nan):.4g}) is "
+        f"{'inside' if inside else 'OUTSIDE'} the published band from {low:.4g} to {high:.4g} of runs that trained "
+        f"({rate}); {bits}"
+    )
+    return Finding(inside=inside, same_bits=same_bits, words=words)
+
+
+def _reason(elsewhere: list[str]) -> str:
+    if elsewhere:
+        return "; ".join(elsewhere)
+    return "in the same environment, so the code computes something else; see scripts/reproduce.py status"
