@@ -1,4 +1,4 @@
-"""Which activation function, and does ReLU train six times faster than tanh and sigmoid?"""
+"""Which activation function, and does ReLU train six times faster than tanh?"""
 
 from zoo.experiments.design.experiment import (
     Arm,
@@ -44,7 +44,7 @@ def _arm(function: str, norm: str) -> Arm:
 
 EXPERIMENT = Experiment(
     name="which",
-    question='Which activation function, and does ReLU train "six times faster" than tanh and sigmoid?',
+    question='Which activation function, and does ReLU train "six times faster" than tanh?',
     arms=tuple(_arm(function, norm) for norm in NORMALISATIONS for function in FUNCTIONS),
     options={"classifier_activation": None, "width": 8},
     data=Dataset(name="fashion_mnist", size=14, train=6000, test=2000),
@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
             first=f"{function}, {norm}",
             second=f"relu, {norm}",
             metric=metric,
-            claim="ReLU converges six times faster"
+            claim="ReLU converges several times faster"
             if function in ("tanh", "sigmoid")
             else "the choice of the function matters",
         )
@@ -76,7 +76,9 @@ EXPERIMENT = Experiment(
     expectations=(
         Expectation(
             what="epochs to 25 % training error, four-layer CNN on CIFAR-10, tanh against ReLU",
-            value='six times as many; "the magnitude of the effect varies with network architecture"',
+            value="six times as many; "
+            '"The magnitude of the effect demonstrated here varies with network architecture, but networks with '
+            'ReLUs consistently learn several times faster than equivalents with saturating neurons."',
             source="Krizhevsky et al. 2012, figure 1",
             measured="tanh takes {slowdown train_accuracy (activation=tanh, normalisation=no BN) / (activation=relu, normalisation=no BN) level=0.8} times the epochs of ReLU to 80 % without BN, {slowdown train_accuracy (activation=tanh, normalisation=BN) / (activation=relu, normalisation=BN) level=0.8} times with it",
             why="Six is of one net and one task, as the first half of the sentence says. Its second half, several times faster than any saturating neuron, does not hold here: four layers on small images and good initial weights leave tanh level with ReLU, and with normalisation sigmoid, too.",
@@ -102,7 +104,7 @@ EXPERIMENT = Experiment(
             colour="activation",
             panel="normalisation",
             arms=tuple(f"{function}, {norm}" for norm in NORMALISATIONS for function in DRAWN),
-            title="Training accuracy by activation, each at its best learning rate",
+            title="Training accuracy by activation, each at its best learning rate (none: max-pooling only)",
             x_title="epoch",
             y_title="training accuracy (mean over the epoch)",
         ),
