@@ -1,35 +1,51 @@
 """What is true of convolutions and activations without any training."""
 
-from zoo.experiments.design.experiment import Arm, Dataset, Expectation, Experiment, Hook, Quick, Table
+import functools
+
+from zoo.experiments.claims.rules import NO_DIFFERENCE, REFUTED, Check, Facts
+from zoo.experiments.design.experiment import (
+    Arm,
+    Dataset,
+    Expectation,
+    Experiment,
+    Hook,
+    Quick,
+    Table,
+    label_of,
+)
+from zoo.experiments.design.study import ALGEBRA, Claim, Study
 
 PIECES = ("relu", "leaky_relu", "gelu", "tanh")
+
+ARMS = (
+    Arm(
+        label="a convolution",
+        factors={"thing": "convolution"},
+        hooks=(Hook(name="algebra.convolution", when="start"),),
+        trains=False,
+    ),
+    Arm(
+        label="an activation",
+        factors={"thing": "activation"},
+        hooks=(Hook(name="algebra.activation", when="start"),),
+        trains=False,
+    ),
+    *(
+        Arm(
+            label=f"a net of one number, {activation}",
+            factors={"thing": "net of one number", "activation": activation},
+            hooks=(Hook(name="algebra.pieces", when="start", arguments={"activation": activation}),),
+            trains=False,
+        )
+        for activation in PIECES
+    ),
+)
+arm = functools.partial(label_of, ARMS)
 
 EXPERIMENT = Experiment(
     name="algebra",
     question="Which sentences about convolutions and activations are plain algebra?",
-    arms=(
-        Arm(
-            label="a convolution",
-            factors={"thing": "convolution"},
-            hooks=(Hook(name="algebra.convolution", when="start"),),
-            trains=False,
-        ),
-        Arm(
-            label="an activation",
-            factors={"thing": "activation"},
-            hooks=(Hook(name="algebra.activation", when="start"),),
-            trains=False,
-        ),
-        *(
-            Arm(
-                label=f"a net of one number, {activation}",
-                factors={"thing": "net of one number", "activation": activation},
-                hooks=(Hook(name="algebra.pieces", when="start", arguments={"activation": activation}),),
-                trains=False,
-            )
-            for activation in PIECES
-        ),
-    ),
+    arms=ARMS,
     data=Dataset(name="fashion_mnist", size=14, train=1000, test=500),
     expectations=(
         Expectation(
@@ -64,7 +80,7 @@ EXPERIMENT = Experiment(
     figures=(
         Table(
             name="convolution",
-            arms=("a convolution",),
+            arms=(arm(thing="convolution"),),
             metrics=(
                 "superposition_error",
                 "default_is_none",
@@ -78,17 +94,113 @@ EXPERIMENT = Experiment(
         ),
         Table(
             name="activation",
-            arms=("an activation",),
+            arms=(arm(thing="activation"),),
             metrics=("functions", "values", "values_out", "moved_elsewhere"),
             title="An activation acts on each value alone",
         ),
         Table(
             name="pieces",
-            arms=tuple(f"a net of one number, {activation}" for activation in PIECES),
+            arms=tuple(arm(thing="net of one number", activation=activation) for activation in PIECES),
             metrics=("straight_fraction", "kinks", "growth"),
             title="A ReLU net is made of straight lines",
         ),
     ),
     cost=0.5,
     quick=Quick(seeds=2),
+)
+
+CONV, ACT = arm(thing="convolution"), arm(thing="activation")
+RELU = arm(thing="net of one number", activation="relu")
+CONVOLUTION = "learn/what-a-convolution-is"
+
+STUDY = Study(
+    name="algebra",
+    experiments=(EXPERIMENT,),
+    page="learn/the-algebra",
+    claims=(
+        Claim(
+            sentence="A convolution is linear.",
+            group=ALGEBRA,
+            page=CONVOLUTION,
+            rules={"algebra": Facts(checks=(Check(arm=CONV, metric="superposition_error", most=1e-5),))},
+        ),
+        Claim(
+            sentence="The default activation of a Keras layer is none: it stays linear.",
+            group=ALGEBRA,
+            page="questions/forgotten",
+            rules={"algebra": Facts(checks=(Check(arm=CONV, metric="default_is_none", least=1, most=1),))},
+        ),
+        Claim(
+            sentence="The kernel's weights are shared over positions.",
+            group=ALGEBRA,
+            page=CONVOLUTION,
+            rules={
+                "algebra": Facts(
+                    checks=(
+                        Check(arm=CONV, metric="parameters", least=448, most=448),
+                        Check(arm=CONV, metric="parameters_at_twice_the_size", least=448, most=448),
+                        Check(arm=CONV, metric="shift_difference", most=1e-5),
+                    )
+                )
+            },
+        ),
+        Claim(
+            sentence="The number of filters is the number of output channels, not of input channels.",
+            group=ALGEBRA,
+            page=CONVOLUTION,
+            rules={
+                "algebra": Facts(
+                    checks=(
+                        Check(arm=CONV, metric="output_channels", least=16, most=16),
+                        Check(arm=CONV, metric="input_channels", least=3, most=3),
+                    )
+                )
+            },
+        ),
+        Claim(
+            sentence="An activation acts on each value alone and keeps the shape: 30 x 30 x 3 in, 2,700 out.",
+            group=ALGEBRA,
+            page=CONVOLUTION,
+            rules={
+                "algebra": Facts(
+                    checks=(
+                        Check(arm=ACT, metric="values_out", least=2700, most=2700),
+                        Check(
+                            arm=ACT,
+                            metric="moved_elsewhere",
+                            most=0,
+                            words="other outputs that change with one input",
+                        ),
+                    )
+                )
+            },
+        ),
+        Claim(
+            sentence="A net with activations is a polynomial.",
+            group=ALGEBRA,
+            page="learn/the-algebra",
+            # What is checked refutes the sentence: a ReLU net is straight lines, and far out it grows as one.
+            rules={
+                "algebra": Facts(
+                    checks=(
+                        Check(
+                            arm=RELU,
+                            metric="straight_fraction",
+                            least=0.99,
+                            words="share of points on straight pieces, ReLU",
+                        ),
+                        Check(
+                            arm=RELU,
+                            metric="growth",
+                            least=1.9,
+                            most=2.1,
+                            words="growth where the input doubles, ReLU (x^2 would give 4)",
+                        ),
+                    ),
+                    true=REFUTED,
+                    false=NO_DIFFERENCE,
+                )
+            },
+        ),
+    ),
 )

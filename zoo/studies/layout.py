@@ -1,5 +1,8 @@
 """Which "pre-activation ResNet" did you train?"""
 
+import functools
+
+from zoo.experiments.claims.rules import REFUTED, Check, Facts
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
@@ -12,31 +15,36 @@ from zoo.experiments.design.experiment import (
     Quick,
     Recipe,
     Table,
+    label_of,
 )
+from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Study
 
 LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10")
 NET = "resnet29v2"
 OPTIONS = {"width": 4, "block": "bottleneck", "shortcut": "projection"}
 
+ARMS = tuple(
+    Arm(
+        label=layout,
+        model=NET,
+        options={**OPTIONS, "layout": layout},
+        factors={"layout": layout},
+        hooks=(
+            Hook(
+                name="layout.same_graph",
+                when="start",
+                arguments={"model": NET, "options": OPTIONS, "layout": layout, "layouts": list(LAYOUTS)},
+            ),
+        ),
+    )
+    for layout in LAYOUTS
+)
+arm = functools.partial(label_of, ARMS)
+
 EXPERIMENT = Experiment(
     name="layout",
     question='Which "pre-activation ResNet" did you train, and does it matter?',
-    arms=tuple(
-        Arm(
-            label=layout,
-            model=NET,
-            options={**OPTIONS, "layout": layout},
-            factors={"layout": layout},
-            hooks=(
-                Hook(
-                    name="layout.same_graph",
-                    when="start",
-                    arguments={"model": NET, "options": OPTIONS, "layout": layout, "layouts": list(LAYOUTS)},
-                ),
-            ),
-        )
-        for layout in LAYOUTS
-    ),
+    arms=ARMS,
     options={"classifier_activation": None},
     data=Dataset(name="fashion_mnist", size=8, train=8000, test=2000),
     recipe=Recipe(
@@ -108,4 +116,25 @@ EXPERIMENT = Experiment(
     ),
     cost=4.0,
     quick=Quick(train=1000, test=500, epochs=2, seeds=2),
+)
+
+STUDY = Study(
+    name="layout",
+    experiments=(EXPERIMENT,),
+    claims=(
+        Claim(
+            sentence="All pre-activation ResNets are the same net.",
+            group=RESIDUAL_NETS,
+            figure="layout",
+            rules={
+                "layout": Facts(
+                    checks=tuple(
+                        Check(arm="he2016", metric=f"same_graph_as_{layout}", least=1, most=1)
+                        for layout in LAYOUTS[1:]
+                    ),
+                    false=REFUTED,
+                )
+            },
+        ),
+    ),
 )

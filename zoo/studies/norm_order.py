@@ -1,5 +1,8 @@
 """Batch normalisation before or after the activation?"""
 
+import functools
+
+from zoo.experiments.claims.rules import Pairs
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
@@ -10,24 +13,29 @@ from zoo.experiments.design.experiment import (
     Experiment,
     Quick,
     Recipe,
+    label_of,
 )
+from zoo.experiments.design.study import ORDER, Claim, Reported, Study
 
 NETS = ("convnet", "plain20")
 ORDERINGS = ("conv_act", "conv_norm_act", "conv_act_norm", "norm_act_conv")
 
+ARMS = tuple(
+    Arm(
+        label=f"{net}, {ordering}",
+        model=net,
+        options={"ordering": ordering},
+        factors={"net": net, "ordering": ordering},
+    )
+    for net in NETS
+    for ordering in ORDERINGS
+)
+arm = functools.partial(label_of, ARMS)
+
 EXPERIMENT = Experiment(
     name="norm_order",
     question="Does batch normalisation belong before or after the activation?",
-    arms=tuple(
-        Arm(
-            label=f"{net}, {ordering}",
-            model=net,
-            options={"ordering": ordering},
-            factors={"net": net, "ordering": ordering},
-        )
-        for net in NETS
-        for ordering in ORDERINGS
-    ),
+    arms=ARMS,
     options={"classifier_activation": None, "width": 4},
     data=Dataset(name="fashion_mnist", size=14, train=6000, test=2000),
     recipe=Recipe(
@@ -42,8 +50,8 @@ EXPERIMENT = Experiment(
     comparisons=(
         *(
             Comparison(
-                first=f"{net}, conv_act_norm",
-                second=f"{net}, conv_norm_act",
+                first=arm(net=net, ordering="conv_act_norm"),
+                second=arm(net=net, ordering="conv_norm_act"),
                 metric=metric,
                 claim="BN belongs after the activation",
             )
@@ -52,15 +60,17 @@ EXPERIMENT = Experiment(
         ),
         *(
             Comparison(
-                first=f"{net}, norm_act_conv",
-                second=f"{net}, conv_norm_act",
+                first=arm(net=net, ordering="norm_act_conv"),
+                second=arm(net=net, ordering="conv_norm_act"),
                 claim="BN and activation belong before the convolution",
             )
             for net in NETS
         ),
         *(
             Comparison(
-                first=f"{net}, {ordering}", second=f"{net}, conv_act", claim="normalisation helps at all"
+                first=arm(net=net, ordering=ordering),
+                second=arm(net=net, ordering="conv_act"),
+                claim="normalisation helps at all",
             )
             for net in NETS
             for ordering in ORDERINGS[1:]
@@ -122,6 +132,38 @@ EXPERIMENT = Experiment(
         test=500,
         epochs=3,
         seeds=2,
-        arms=tuple(f"convnet, {ordering}" for ordering in ORDERINGS),
+        arms=tuple(arm(net="convnet", ordering=ordering) for ordering in ORDERINGS),
+    ),
+)
+
+STUDY = Study(
+    name="norm_order",
+    experiments=(EXPERIMENT,),
+    reported=(
+        Reported(
+            caption="Top-1 accuracy, BatchNorm before or after ReLU",
+            source="caffenet-benchmark (ducha-aiki), ImageNet, 128-pixel images, one run each",
+            columns=("net", "before", "after"),
+            rows=(("CaffeNet", ".474", ".499"), ("GoogLeNet", ".603", ".596")),
+        ),
+    ),
+    claims=(
+        *(
+            Claim(
+                sentence=f"Batch normalisation belongs {where} the activation ({net}).",
+                group=ORDER,
+                figure="norm_order",
+                rules={
+                    "norm_order": Pairs(
+                        pairs=((arm(net=net, ordering=better), arm(net=net, ordering=worse)),), sign="higher"
+                    )
+                },
+            )
+            for where, better, worse in (
+                ("before", "conv_norm_act", "conv_act_norm"),
+                ("after", "conv_act_norm", "conv_norm_act"),
+            )
+            for net in NETS
+        ),
     ),
 )

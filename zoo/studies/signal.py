@@ -1,5 +1,8 @@
 """What activations, their place and the initialisation do to the scale of values and gradients."""
 
+import functools
+
+from zoo.experiments.claims.rules import HOLDS, Check, Each, Facts
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
@@ -12,7 +15,9 @@ from zoo.experiments.design.experiment import (
     Recipe,
     Series,
     Table,
+    label_of,
 )
+from zoo.experiments.design.study import FUNCTIONS, Claim, Study
 
 ORDERINGS = (
     "original",
@@ -63,76 +68,91 @@ TRAINED = {
     "resnet20, full_pre_activation": ("resnet20", {"ordering": "full_pre_activation"}),
 }
 
+ARMS = (
+    *(
+        Arm(
+            label=ordering,
+            model=ONE_STAGE,
+            options={
+                "family": "resnet",
+                "units": UNITS,
+                "block": "bottleneck",
+                "ordering": ordering,
+                "width": 8,
+            },
+            factors={"net": "residual, 1,001 layers", "ordering": ordering},
+            hooks=PROPAGATION,
+            trains=False,
+        )
+        for ordering in ORDERINGS
+    ),
+    *(
+        Arm(
+            label=f"plain, {name}",
+            model=ONE_STAGE,
+            options={"family": "plain", "units": PLAIN_LAYERS, "width": 32, **options},
+            factors={"net": "plain, 110 layers", "ordering": name},
+            hooks=PROPAGATION,
+            trains=False,
+        )
+        for name, options in {
+            "BN": {"ordering": "conv_norm_act", "kernel_initializer": _scaled(2.0)},
+            "no BN, He": {"ordering": "conv_act", "kernel_initializer": _scaled(2.0)},
+            "no BN, Glorot": {"ordering": "conv_act", "kernel_initializer": _scaled(1.0)},
+        }.items()
+    ),
+    *(
+        Arm(
+            label=f"{activation}, {name}",
+            model=f"mlp{LAYERS + 1}",
+            options={
+                "width": 256,
+                "activation": activation,
+                "kernel_initializer": INITIALISERS[name](gain),
+            },
+            factors={"activation": activation, "initialiser": name},
+            hooks=(
+                Hook(name="signal.shape_of_values", when="start"),
+                Hook(name="signal.gain", when="start", arguments={"activation": activation}),
+            ),
+            trains=False,
+        )
+        for activation, gain in GAINS.items()
+        for name in INITIALISERS
+    ),
+    *(
+        Arm(
+            label=f"training {name}",
+            model=model,
+            options={"width": 8, **options},
+            factors={"trained": name},
+            data=Dataset(name="fashion_mnist", size=14, train=3000, test=500),
+            hooks=(
+                Hook(name="signal.during_training", when="start"),
+                Hook(name="signal.during_training", when="interval"),
+            ),
+        )
+        for name, (model, options) in TRAINED.items()
+    ),
+)
+arm = functools.partial(label_of, ARMS)
+GLOROT, _, OWN = INITIALISERS
+
+
+def deep(activation: str, initialiser: str) -> str:
+    """Label of the fully connected net of an activation and an initialiser."""
+    return arm(activation=activation, initialiser=initialiser)
+
+
+def plain_net(kind: str) -> str:
+    """Label of a plain convolutional net of 110 layers."""
+    return arm(net="plain, 110 layers", ordering=kind)
+
+
 EXPERIMENT = Experiment(
     name="signal",
     question="What do activations, their place and initialisation do to the scale of values and gradients?",
-    arms=(
-        *(
-            Arm(
-                label=ordering,
-                model=ONE_STAGE,
-                options={
-                    "family": "resnet",
-                    "units": UNITS,
-                    "block": "bottleneck",
-                    "ordering": ordering,
-                    "width": 8,
-                },
-                factors={"net": "residual, 1,001 layers", "ordering": ordering},
-                hooks=PROPAGATION,
-                trains=False,
-            )
-            for ordering in ORDERINGS
-        ),
-        *(
-            Arm(
-                label=f"plain, {name}",
-                model=ONE_STAGE,
-                options={"family": "plain", "units": PLAIN_LAYERS, "width": 32, **options},
-                factors={"net": "plain, 110 layers", "ordering": name},
-                hooks=PROPAGATION,
-                trains=False,
-            )
-            for name, options in {
-                "BN": {"ordering": "conv_norm_act", "kernel_initializer": _scaled(2.0)},
-                "no BN, He": {"ordering": "conv_act", "kernel_initializer": _scaled(2.0)},
-                "no BN, Glorot": {"ordering": "conv_act", "kernel_initializer": _scaled(1.0)},
-            }.items()
-        ),
-        *(
-            Arm(
-                label=f"{activation}, {name}",
-                model=f"mlp{LAYERS + 1}",
-                options={
-                    "width": 256,
-                    "activation": activation,
-                    "kernel_initializer": INITIALISERS[name](gain),
-                },
-                factors={"activation": activation, "initialiser": name},
-                hooks=(
-                    Hook(name="signal.shape_of_values", when="start"),
-                    Hook(name="signal.gain", when="start", arguments={"activation": activation}),
-                ),
-                trains=False,
-            )
-            for activation, gain in GAINS.items()
-            for name in INITIALISERS
-        ),
-        *(
-            Arm(
-                label=f"training {name}",
-                model=model,
-                options={"width": 8, **options},
-                factors={"trained": name},
-                data=Dataset(name="fashion_mnist", size=14, train=3000, test=500),
-                hooks=(
-                    Hook(name="signal.during_training", when="start"),
-                    Hook(name="signal.during_training", when="interval"),
-                ),
-            )
-            for name, (model, options) in TRAINED.items()
-        ),
-    ),
+    arms=ARMS,
     options={"classifier_activation": None},
     data=IMAGES,
     recipe=Recipe(
@@ -144,8 +164,8 @@ EXPERIMENT = Experiment(
     comparisons=(
         *(
             Comparison(
-                first=f"{activation}, Glorot (variance 1/n)",
-                second=f"{activation}, own gain (variance gain^2/n)",
+                first=deep(activation, GLOROT),
+                second=deep(activation, OWN),
                 metric="growth",
                 claim="the initialisation must fit the activation",
             )
@@ -153,8 +173,8 @@ EXPERIMENT = Experiment(
         ),
         *(
             Comparison(
-                first=f"{ordering}, own gain (variance gain^2/n)",
-                second="tanh, own gain (variance gain^2/n)",
+                first=deep(ordering, OWN),
+                second=deep("tanh", OWN),
                 metric=metric,
                 claim="activations keep values near zero and roughly Gaussian",
             )
@@ -256,7 +276,7 @@ EXPERIMENT = Experiment(
         Series(
             name="plain",
             metric="variance",
-            arms=tuple(f"plain, {name}" for name in ("BN", "no BN, He", "no BN, Glorot")),
+            arms=tuple(plain_net(name) for name in ("BN", "no BN, He", "no BN, Glorot")),
             title="Variance at the output of each layer of a plain net, before training",
             x_title="layer",
             y_title="variance (mean over channels)",
@@ -265,7 +285,7 @@ EXPERIMENT = Experiment(
         Series(
             name="plain-gradient",
             metric="gradient_norm",
-            arms=tuple(f"plain, {name}" for name in ("BN", "no BN, He", "no BN, Glorot")),
+            arms=tuple(plain_net(name) for name in ("BN", "no BN, He", "no BN, Glorot")),
             title="Gradient at the output of each layer of a plain net, before training",
             x_title="layer",
             y_title="gradient norm (last layer = 1)",
@@ -287,7 +307,7 @@ EXPERIMENT = Experiment(
             name="training",
             metric="gradient_ratio",
             colour="trained",
-            arms=tuple(f"training {name}" for name in TRAINED),
+            arms=tuple(arm(trained=name) for name in TRAINED),
             title="Gradient at the first unit over that at the last, during training",
             x_title="step",
             y_title="ratio of gradient norms (0: nothing arrives)",
@@ -296,7 +316,7 @@ EXPERIMENT = Experiment(
             name="training-variance",
             metric="last_variance",
             colour="trained",
-            arms=tuple(f"training {name}" for name in TRAINED),
+            arms=tuple(arm(trained=name) for name in TRAINED),
             title="Variance at the output of the last unit, during training",
             x_title="step",
             y_title="variance (mean over channels)",
@@ -304,7 +324,7 @@ EXPERIMENT = Experiment(
         ),
         Table(
             name="values",
-            arms=tuple(f"{activation}, own gain (variance gain^2/n)" for activation in GAINS),
+            arms=tuple(deep(activation, OWN) for activation in GAINS),
             metrics=("gain", "growth", "mean_over_std", "skewness", "excess_kurtosis", "zero_fraction"),
             title="Values behind the activation of the middle layer, by activation",
         ),
@@ -316,13 +336,73 @@ EXPERIMENT = Experiment(
         steps=20,
         seeds=2,
         arms=(
-            "plain, BN",
-            "plain, no BN, He",
-            "plain, no BN, Glorot",
-            "relu, Glorot (variance 1/n)",
-            "relu, own gain (variance gain^2/n)",
-            "tanh, Glorot (variance 1/n)",
-            "tanh, own gain (variance gain^2/n)",
+            plain_net("BN"),
+            plain_net("no BN, He"),
+            plain_net("no BN, Glorot"),
+            deep("relu", GLOROT),
+            deep("relu", OWN),
+            deep("tanh", GLOROT),
+            deep("tanh", OWN),
+        ),
+    ),
+)
+
+STUDY = Study(
+    name="signal",
+    experiments=(EXPERIMENT,),
+    claims=(
+        # Judged function by function: tanh and softsign do what ReLU does not.
+        Claim(
+            sentence="Activations keep values near zero.",
+            group=FUNCTIONS,
+            figure="signal-own-gain",
+            rules={
+                "signal": Each(
+                    arms={name: deep(name, OWN) for name in GAINS},
+                    checks=(Check(metric="mean_over_std", least=-0.2, most=0.2),),
+                )
+            },
+        ),
+        Claim(
+            sentence="Activations keep values roughly Gaussian.",
+            group=FUNCTIONS,
+            figure="signal-own-gain",
+            # A uniform distribution has an excess kurtosis of -1.2: half of that is not roughly Gaussian any more.
+            rules={
+                "signal": Each(
+                    arms={name: deep(name, OWN) for name in GAINS},
+                    checks=(
+                        Check(metric="skewness", least=-0.3, most=0.3),
+                        Check(metric="excess_kurtosis", least=-0.6, most=0.6),
+                        Check(metric="zero_fraction", most=0.1),
+                    ),
+                )
+            },
+        ),
+        Claim(
+            sentence="The initialisation must fit the activation: Glorot's halves the variance at each ReLU.",
+            group=FUNCTIONS,
+            figure="signal-glorot",
+            rules={
+                "signal": Facts(
+                    checks=(
+                        Check(
+                            arm=deep("relu", GLOROT),
+                            metric="growth",
+                            most=1e-4,
+                            words="mean square of layer 20 over layer 1, Glorot",
+                        ),
+                        Check(
+                            arm=deep("relu", OWN),
+                            metric="growth",
+                            least=0.1,
+                            most=10,
+                            words="mean square of layer 20 over layer 1, He",
+                        ),
+                    ),
+                    true=HOLDS,
+                )
+            },
         ),
     ),
 )

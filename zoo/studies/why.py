@@ -4,6 +4,9 @@ The convolutions have no padding and a stride of one, so that a net without acti
 map and can be collapsed into one layer.
 """
 
+import functools
+
+from zoo.experiments.claims.rules import Check, Facts, Pairs
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
@@ -16,8 +19,10 @@ from zoo.experiments.design.experiment import (
     Quick,
     Recipe,
     Table,
+    label_of,
 )
 from zoo.experiments.design.recipes import TUNING_SEEDS
+from zoo.experiments.design.study import NEEDED, Claim, Reported, Study
 
 LAYERS = (1, 2, 3, 4, 5, 6)
 ACTIVATIONS = {
@@ -50,15 +55,18 @@ def _softmax(images: str) -> Arm:
     )
 
 
+ARMS = (
+    _softmax("as given"),
+    *(_conv(layers, activation, "as given") for layers in LAYERS for activation in ACTIVATIONS),
+    _softmax("both signs"),
+    *(_conv(layers, activation, "both signs") for layers in (2, 4) for activation in ACTIVATIONS),
+)
+arm = functools.partial(label_of, ARMS)
+
 EXPERIMENT = Experiment(
     name="why",
     question="Is an activation needed between convolutions, and is one on the last convolution enough?",
-    arms=(
-        _softmax("as given"),
-        *(_conv(layers, activation, "as given") for layers in LAYERS for activation in ACTIVATIONS),
-        _softmax("both signs"),
-        *(_conv(layers, activation, "both signs") for layers in (2, 4) for activation in ACTIVATIONS),
-    ),
+    arms=ARMS,
     # Keeps the scale of values without activation; He's gain for ReLU would double their variance each layer.
     options={"classifier_activation": None, "kernel_initializer": "lecun_normal"},
     data=IMAGES,
@@ -75,34 +83,36 @@ EXPERIMENT = Experiment(
     comparisons=(
         *(
             Comparison(
-                first=f"{layers} conv, none",
-                second="softmax regression",
+                first=arm(convolutions=layers, activation="none", images="as given"),
+                second=arm(convolutions=0, images="as given"),
                 claim="without activation depth is worthless",
             )
             for layers in LAYERS
         ),
         *(
             Comparison(
-                first=f"{layers} conv, all",
-                second=f"{layers} conv, last",
+                first=arm(convolutions=layers, activation="all", images="as given"),
+                second=arm(convolutions=layers, activation="last", images="as given"),
                 claim="an activation on the last layer alone does as well as one on each",
             )
             for layers in LAYERS[1:]
         ),
         *(
             Comparison(
-                first=f"{layers} conv, all", second=f"{layers} conv, none", claim="an activation is needed"
+                first=arm(convolutions=layers, activation="all", images="as given"),
+                second=arm(convolutions=layers, activation="none", images="as given"),
+                claim="an activation is needed",
             )
             for layers in LAYERS
         ),
         Comparison(
-            first="2 conv, all, both signs",
-            second="2 conv, none, both signs",
+            first=arm(convolutions=2, activation="all", images="both signs"),
+            second=arm(convolutions=2, activation="none", images="both signs"),
             claim="an activation is needed",
         ),
         Comparison(
-            first="4 conv, all, both signs",
-            second="4 conv, last, both signs",
+            first=arm(convolutions=4, activation="all", images="both signs"),
+            second=arm(convolutions=4, activation="last", images="both signs"),
             claim="an activation on the last layer alone does as well as one on each",
         ),
     ),
@@ -118,7 +128,7 @@ EXPERIMENT = Experiment(
             what="cross-entropy without activation, where every image comes with both signs",
             value="at least ln 10 = 2.303, that of a classifier that ignores its input",
             source="convexity: the loss of (W, b) averaged over x and -x is at least that of (0, b)",
-            measured="2 convolutions: {mean test_loss (convolutions=2, activation=none, images=both signs)}; 4 convolutions: {mean test_loss (convolutions=4, activation=none, images=both signs)}",
+            measured="2 convolutions: {mean test_loss (convolutions=2, activation=none, images=both signs) digits=5}; 4 convolutions: {mean test_loss (convolutions=4, activation=none, images=both signs) digits=5}",
             why="As the convexity argument says.",
         ),
         Expectation(
@@ -155,14 +165,18 @@ EXPERIMENT = Experiment(
             name="training",
             metric="train_accuracy",
             colour="activation",
-            arms=("4 conv, none", "4 conv, last", "4 conv, all"),
+            arms=(
+                arm(convolutions=4, activation="none", images="as given"),
+                arm(convolutions=4, activation="last", images="as given"),
+                arm(convolutions=4, activation="all", images="as given"),
+            ),
             title="Training accuracy with four convolutions",
             x_title="epoch",
             y_title="training accuracy (mean over the epoch)",
         ),
         Table(
             name="collapse",
-            arms=tuple(f"{layers} conv, none" for layers in LAYERS),
+            arms=tuple(arm(convolutions=layers, activation="none", images="as given") for layers in LAYERS),
             metrics=(
                 "test_accuracy",
                 "collapsed_accuracy",
@@ -179,6 +193,90 @@ EXPERIMENT = Experiment(
         test=1000,
         epochs=9,
         seeds=2,
-        arms=("softmax regression", "3 conv, none", "3 conv, last", "3 conv, all"),
+        arms=(
+            arm(convolutions=0, images="as given"),
+            arm(convolutions=3, activation="none", images="as given"),
+            arm(convolutions=3, activation="last", images="as given"),
+            arm(convolutions=3, activation="all", images="as given"),
+        ),
+    ),
+)
+
+STUDY = Study(
+    name="why",
+    experiments=(EXPERIMENT,),
+    reported=(
+        Reported(
+            caption="Top-1 accuracy of CaffeNet trained without any activation",
+            source="caffenet-benchmark (ducha-aiki), ImageNet, 128-pixel images, one run each",
+            columns=("net", "accuracy"),
+            rows=(
+                ("no activation, max-pooling kept", ".389"),
+                ("no activation, strides instead of pooling", ".035"),
+            ),
+        ),
+    ),
+    claims=(
+        Claim(
+            sentence="Without activation, depth is worthless: the layers are one affine map.",
+            group=NEEDED,
+            figure="why",
+            rules={
+                "why": Facts(
+                    checks=(
+                        *(
+                            Check(
+                                arm=arm(convolutions=layers, activation="none", images="both signs"),
+                                metric="test_loss",
+                                least=2.302585 - 1e-4,
+                                words=f"test cross-entropy of {layers} convolutions on images of both signs",
+                            )
+                            for layers in (2, 4)
+                        ),
+                        Check(
+                            arm=arm(convolutions=6, activation="none", images="as given"),
+                            metric="same_predictions",
+                            least=0.999,
+                            words="predictions kept by collapsing six convolutions into one layer",
+                        ),
+                    )
+                )
+            },
+        ),
+        Claim(
+            sentence="Some activation is needed: without one the net fails where any linear map does.",
+            group=NEEDED,
+            figure="why",
+            rules={
+                "why": Pairs(
+                    pairs=(
+                        (
+                            arm(convolutions=2, activation="all", images="both signs"),
+                            arm(convolutions=2, activation="none", images="both signs"),
+                        ),
+                    ),
+                    sign="higher",
+                )
+            },
+        ),
+        *(
+            Claim(
+                sentence=f"An activation on every layer beats one on the last alone ({layers} convolutions).",
+                group=NEEDED,
+                figure="why",
+                rules={
+                    "why": Pairs(
+                        pairs=(
+                            (
+                                arm(convolutions=layers, activation="all", images="as given"),
+                                arm(convolutions=layers, activation="last", images="as given"),
+                            ),
+                        ),
+                        sign="higher",
+                    )
+                },
+            )
+            for layers in LAYERS[1:]
+        ),
     ),
 )

@@ -11,13 +11,12 @@ from typing import Any
 from zoo.experiments.design.experiment import Experiment
 
 # The headings of the ledger, in the order in which a reader meets them.
-GROUPS = (
-    "What is plain algebra",
-    "Is an activation needed, and as what",
-    "Which function",
-    "In which order",
-    "Residual nets",
-)
+ALGEBRA = "What is plain algebra"
+NEEDED = "Is an activation needed, and as what"
+FUNCTIONS = "Which function"
+ORDER = "In which order"
+RESIDUAL_NETS = "Residual nets"
+GROUPS = (ALGEBRA, NEEDED, FUNCTIONS, ORDER, RESIDUAL_NETS)
 SMALL, PHOTOGRAPHS = "Fashion-MNIST, small nets", "photographs, full width"
 # A world is where a claim is judged: what holds for narrow nets on small images need not hold for others.
 WORLDS = (SMALL, PHOTOGRAPHS)

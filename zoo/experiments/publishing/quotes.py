@@ -17,7 +17,7 @@ A value that holds a comma or a bracket stands in quotes; alternatives are parte
 | `range` | metric, arms | the lowest and the highest mean, and whose |
 | `count` | metric, arms; `is=` | in how many of the arms every seed has this value |
 | `difference` | metric, arm - arm | paired difference, its interval, p, and what it comes to |
-| `slowdown` | metric, arm / arm; `level=` | how many times as long until the metric reaches a level |
+| `slowdown` | arm / arm; `level=` | how many times as many epochs to a training accuracy |
 | `at` | metric, arm; `x=` | mean of a measurement at its own x |
 | `growth` | metric, arm; `from=`, `to=` | its value at one x over that at another |
 | `growth_each` | metric, arm; `from=`, `to=` | the same for one step of x |
@@ -30,6 +30,7 @@ A value that holds a comma or a bracket stands in quotes; alternatives are parte
 | `graphs` | arms | how many different graphs they are |
 | `failures` | nothing | how many runs failed where others of their arm trained |
 | `grid` | nothing | how many arms took a learning rate at an end of their grid |
+| `runs_needed` | nothing; `difference=`, `deviation=` | runs an arm that find it in four cases of five |
 """
 
 import math
@@ -39,8 +40,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.experiments.design.experiment import Experiment, label_of, select
+from zoo.experiments.publishing.metrics import POINTS
 from zoo.experiments.publishing.numbers import Numbers, difference_text, number
-from zoo.experiments.publishing.outcomes import TRAINED
+from zoo.experiments.publishing.power import runs_needed
 
 _BRACKETS = re.compile(r'\(((?:[^()"]|"[^"]*")*)\)')
 _PIECE = r'(?:"[^"]*"|[^,|()"=]+)'
@@ -198,8 +200,6 @@ def _mean(n: Numbers, q: Question, arm: str) -> str:
 
 
 def _value(n: Numbers, q: Question, arm: str) -> str:
-    from zoo.experiments.publishing.metrics import POINTS
-
     if q.metric in POINTS:
         return _percent(n, q, arm)
     return number(n.summary(arm, q.metric, first=_first(q)).mean, digits=_digits(q))
@@ -230,7 +230,7 @@ def _difference(n: Numbers, q: Question, first: str, second: str) -> str:
 
 
 def _slowdown(n: Numbers, q: Question, slow: str, fast: str) -> str:
-    ratios = list(n.slowdown(slow, fast, float(q.options["level"]), q.metric).values())
+    ratios = list(n.slowdown(slow, fast, float(q.options["level"])).values())
     return number(sum(ratios) / len(ratios))
 
 
@@ -319,6 +319,10 @@ def _grid(n: Numbers, q: Question) -> str:
     return f"{len(at_end)} of {len(tuned)} arms, of {min(map(len, rates.values()))} rates each"
 
 
+def _runs_needed(n: Numbers, q: Question) -> str:
+    return str(runs_needed(float(q.options["difference"]), float(q.options["deviation"])))
+
+
 _STATISTIC = ("digits", "first")
 ASKS: dict[str, Ask] = {
     "mean": Ask(answer=_mean, takes=_STATISTIC),
@@ -328,7 +332,7 @@ ASKS: dict[str, Ask] = {
     "range": Ask(answer=_range, several=True),
     "count": Ask(answer=_count, several=True, needs=("is",)),
     "difference": Ask(answer=_difference, shape="() - ()"),
-    "slowdown": Ask(answer=_slowdown, shape="() / ()", needs=("level",)),
+    "slowdown": Ask(answer=_slowdown, shape="() / ()", has_metric=False, needs=("level",)),
     "at": Ask(answer=_at, needs=("x",)),
     "growth": Ask(answer=_growth, needs=("from", "to")),
     "growth_each": Ask(answer=_growth_each, needs=("from", "to")),
@@ -342,4 +346,5 @@ ASKS: dict[str, Ask] = {
     "graphs": Ask(answer=_graphs, has_metric=False, several=True),
     "failures": Ask(answer=_failures, shape="", has_metric=False),
     "grid": Ask(answer=_grid, shape="", has_metric=False),
+    "runs_needed": Ask(answer=_runs_needed, shape="", has_metric=False, needs=("difference", "deviation")),
 }
