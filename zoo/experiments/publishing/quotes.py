@@ -16,7 +16,8 @@ A value that holds a comma or a bracket stands in quotes; alternatives are parte
 | `largest` | metric, arms; `digits=` | the largest of all arms and seeds |
 | `range` | metric, arms | the lowest and the highest mean, and whose |
 | `count` | metric, arms; `is=` | in how many of the arms every seed has this value |
-| `difference` | metric, arm - arm | paired difference, its interval, p, and what it comes to |
+| `difference` | metric, arm - arm; `is=` | paired difference, its interval, p, and what it comes to |
+| `gap` | metric, arm - arm; `is=` | the same without p |
 | `slowdown` | arm / arm; `level=` | how many times as many epochs to a training accuracy |
 | `at` | metric, arm; `x=` | mean of a measurement at its own x |
 | `growth` | metric, arm; `from=`, `to=` | its value at one x over that at another |
@@ -31,6 +32,10 @@ A value that holds a comma or a bracket stands in quotes; alternatives are parte
 | `failures` | nothing | how many runs failed where others of their arm trained |
 | `grid` | nothing | how many arms took a learning rate at an end of their grid |
 | `runs_needed` | nothing; `difference=`, `deviation=` | runs an arm that find it in four cases of five |
+
+A sentence round a hole says more than the number: "not six times", "was not detected". So that it cannot become
+untrue unnoticed, a hole says what it counts on, and what is published otherwise is an error: `below=` and `above=` of
+a bare number, `is=higher|lower|equal|bits|undetected` of a difference.
 """
 
 import math
@@ -40,8 +45,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zoo.experiments.design.experiment import Experiment, label_of, select
+from zoo.experiments.publishing.differences import (
+    EQUAL,
+    EQUAL_TO_THE_BIT,
+    HIGHER,
+    LOWER,
+    NO_DIFFERENCE,
+    Difference,
+)
 from zoo.experiments.publishing.metrics import POINTS
-from zoo.experiments.publishing.numbers import Numbers, difference_text, number
+from zoo.experiments.publishing.numbers import Numbers, difference_text, interval_text, number
 from zoo.experiments.publishing.power import runs_needed
 
 _BRACKETS = re.compile(r'\(((?:[^()"]|"[^"]*")*)\)')
@@ -199,18 +212,29 @@ def _mean(n: Numbers, q: Question, arm: str) -> str:
     return n.mean_text(arm, q.metric, first=_first(q), digits=_digits(q))
 
 
+def _bare(q: Question, value: float) -> str:
+    """A number with nothing round it, if it is where the text counts on it."""
+    below, above = (float(q.options.get(name, math.nan)) for name in ("below", "above"))
+    if value >= below or value <= above:
+        raise ValueError(
+            f"the text counts on {q.ask} being {' and '.join(f'{k} {q.options[k]}' for k in _BOUNDS if k in q.options)}, "
+            f"and {value:g} is published: write the sentence again"
+        )
+    return number(value, digits=_digits(q))
+
+
 def _value(n: Numbers, q: Question, arm: str) -> str:
     if q.metric in POINTS:
         return _percent(n, q, arm)
-    return number(n.summary(arm, q.metric, first=_first(q)).mean, digits=_digits(q))
+    return _bare(q, n.summary(arm, q.metric, first=_first(q)).mean)
 
 
 def _percent(n: Numbers, q: Question, arm: str) -> str:
-    return f"{number(100 * n.summary(arm, q.metric, first=_first(q)).mean, digits=_digits(q))} %"
+    return f"{_bare(q, 100 * n.summary(arm, q.metric, first=_first(q)).mean)} %"
 
 
 def _largest(n: Numbers, q: Question, arms: list[str]) -> str:
-    return number(max(max(n.values(arm, q.metric).values()) for arm in arms), digits=_digits(q))
+    return _bare(q, max(max(n.values(arm, q.metric).values()) for arm in arms))
 
 
 def _range(n: Numbers, q: Question, arms: list[str]) -> str:
@@ -226,16 +250,39 @@ def _count(n: Numbers, q: Question, arms: list[str]) -> str:
 
 def _difference(n: Numbers, q: Question, first: str, second: str) -> str:
     about = n.difference(first, second, q.metric)
-    return f"{difference_text(about)} ({about.well})"
+    return _judged(q, about, difference_text(about))
+
+
+def _gap(n: Numbers, q: Question, first: str, second: str) -> str:
+    about = n.difference(first, second, q.metric)
+    if not about.n:
+        return _judged(q, about, difference_text(about))
+    text = interval_text(about.mean, about.low, about.high, q.metric, signed=True)
+    return _judged(q, about, ", ".join(filter(None, (text, about.failures))))
+
+
+def _judged(q: Question, about: Difference, text: str) -> str:
+    """A difference with what it comes to; without it where the text says so itself, and then it must be so."""
+    if "is" not in q.options:
+        return f"{text} ({about.well})"
+    if q.options["is"] not in _WORDS:
+        raise ValueError(f"is= must be one of {', '.join(_WORDS)}; received {q.options['is']!r}")
+    wanted = _WORDS[q.options["is"]]
+    if wanted not in {about.words, about.well, *about.signs}:
+        raise ValueError(
+            f"the text counts on a difference that is {wanted!r}, and {text} ({about.well}) is published: write the "
+            "sentence again"
+        )
+    return text
 
 
 def _slowdown(n: Numbers, q: Question, slow: str, fast: str) -> str:
     ratios = list(n.slowdown(slow, fast, float(q.options["level"])).values())
-    return number(sum(ratios) / len(ratios))
+    return _bare(q, sum(ratios) / len(ratios))
 
 
 def _at(n: Numbers, q: Question, arm: str) -> str:
-    return number(n.at(arm, q.metric, float(q.options["x"])))
+    return _bare(q, n.at(arm, q.metric, float(q.options["x"])))
 
 
 def _ends_of(n: Numbers, q: Question, arm: str) -> tuple[float, float, float, float]:
@@ -245,17 +292,17 @@ def _ends_of(n: Numbers, q: Question, arm: str) -> tuple[float, float, float, fl
 
 def _growth(n: Numbers, q: Question, arm: str) -> str:
     _, _, before, after = _ends_of(n, q, arm)
-    return number(after / before)
+    return _bare(q, after / before)
 
 
 def _growth_each(n: Numbers, q: Question, arm: str) -> str:
     begin, end, before, after = _ends_of(n, q, arm)
-    return number((after / before) ** (1 / abs(end - begin)))
+    return _bare(q, (after / before) ** (1 / abs(end - begin)))
 
 
 def _power(n: Numbers, q: Question, arm: str) -> str:
     begin, end, before, after = _ends_of(n, q, arm)
-    return number(math.log(after / before) / math.log(end / begin))
+    return _bare(q, math.log(after / before) / math.log(end / begin))
 
 
 def _last_finite(n: Numbers, q: Question, arm: str) -> str:
@@ -264,7 +311,7 @@ def _last_finite(n: Numbers, q: Question, arm: str) -> str:
 
 
 def _rate(n: Numbers, q: Question, first: str, second: str) -> str:
-    return number(n.rate(first) / n.rate(second))
+    return _bare(q, n.rate(first) / n.rate(second))
 
 
 def _trained(n: Numbers, q: Question, arm: str) -> str:
@@ -310,35 +357,43 @@ def _failures(n: Numbers, q: Question) -> str:
 
 def _grid(n: Numbers, q: Question) -> str:
     tuned = [arm for arm in n.published.about["arms"] if arm["grid"]]
-    if not tuned:
-        return "no arm"
     rates = {arm["label"]: {run["rate"] for run in arm["grid"]} for arm in tuned}
     at_end = [
         arm for arm in tuned if arm["learning_rate"] in (min(rates[arm["label"]]), max(rates[arm["label"]]))
     ]
-    return f"{len(at_end)} of {len(tuned)} arms, of {min(map(len, rates.values()))} rates each"
+    return f"{len(at_end)} of {len(tuned)}"
 
 
 def _runs_needed(n: Numbers, q: Question) -> str:
     return str(runs_needed(float(q.options["difference"]), float(q.options["deviation"])))
 
 
+_BOUNDS = ("below", "above")
 _STATISTIC = ("digits", "first")
+_BARE = ("digits", *_BOUNDS)
+_WORDS = {
+    "higher": HIGHER,
+    "lower": LOWER,
+    "equal": EQUAL,
+    "bits": EQUAL_TO_THE_BIT,
+    "undetected": NO_DIFFERENCE,
+}
 ASKS: dict[str, Ask] = {
     "mean": Ask(answer=_mean, takes=_STATISTIC),
-    "value": Ask(answer=_value, takes=_STATISTIC),
-    "percent": Ask(answer=_percent, takes=_STATISTIC),
-    "largest": Ask(answer=_largest, several=True, takes=("digits",)),
+    "value": Ask(answer=_value, takes=(*_STATISTIC, *_BOUNDS)),
+    "percent": Ask(answer=_percent, takes=(*_STATISTIC, *_BOUNDS)),
+    "largest": Ask(answer=_largest, several=True, takes=_BARE),
     "range": Ask(answer=_range, several=True),
     "count": Ask(answer=_count, several=True, needs=("is",)),
-    "difference": Ask(answer=_difference, shape="() - ()"),
-    "slowdown": Ask(answer=_slowdown, shape="() / ()", has_metric=False, needs=("level",)),
-    "at": Ask(answer=_at, needs=("x",)),
-    "growth": Ask(answer=_growth, needs=("from", "to")),
-    "growth_each": Ask(answer=_growth_each, needs=("from", "to")),
-    "power": Ask(answer=_power, needs=("from", "to")),
+    "difference": Ask(answer=_difference, shape="() - ()", takes=("is",)),
+    "gap": Ask(answer=_gap, shape="() - ()", takes=("is",)),
+    "slowdown": Ask(answer=_slowdown, shape="() / ()", has_metric=False, needs=("level",), takes=_BARE),
+    "at": Ask(answer=_at, needs=("x",), takes=_BARE),
+    "growth": Ask(answer=_growth, needs=("from", "to"), takes=_BARE),
+    "growth_each": Ask(answer=_growth_each, needs=("from", "to"), takes=_BARE),
+    "power": Ask(answer=_power, needs=("from", "to"), takes=_BARE),
     "last_finite": Ask(answer=_last_finite),
-    "rate": Ask(answer=_rate, shape="() / ()", has_metric=False),
+    "rate": Ask(answer=_rate, shape="() / ()", has_metric=False, takes=_BARE),
     "trained": Ask(answer=_trained, has_metric=False),
     "diverged": Ask(answer=_diverged, has_metric=False),
     "same_weights": Ask(answer=_same_weights, shape="() - ()", has_metric=False),
