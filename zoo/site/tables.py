@@ -9,8 +9,7 @@ from typing import Any
 
 from markdown import Markdown
 
-from zoo.experiments.publishing.metrics import POINTS
-from zoo.experiments.publishing.numbers import p_text
+from zoo.experiments.publishing.metrics import POINTS, p_text
 from zoo.site.place import DOCS, link
 from zoo.studies import STUDIES
 
@@ -139,16 +138,16 @@ def _folded(summary: str, shown: str, rows: int) -> str:
 
 def _arms(data: dict[str, Any], metric: str) -> str:
     arms = [arm for arm in data["table"] if arm["metric"] == metric]
-    judged = any("trained" in arm for arm in arms)
-    failed = any(arm.get("trained", arm["of"]) < arm["of"] for arm in arms)
+    judged = [arm for arm in arms if "trained" in arm]
+    failed = any(arm["trained"] < arm["of"] for arm in judged)
     rows = [
         [
             arm["arm"],
             _valued(arm["mean"], metric),
             _interval(arm, metric),
             _valued(arm["iqm"], metric),
-            f"{arm['trained']} of {arm['of']}" if judged else arm["runs"],
-            *[f"{_percent(arm['success_low'])} to {_percent(arm['success_high'])}"] * failed,
+            f"{arm['trained']} of {arm['of']}" if arm in judged else arm["runs"],
+            *[_rate(arm)] * failed,
         ]
         for arm in arms
     ]
@@ -203,8 +202,8 @@ def _p(value: float | None) -> str:
     return "–" if value is None else p_text(value)
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
+def _rate(arm: dict[str, Any]) -> str:
+    return f"{100 * arm['success_low']:.0f} to {100 * arm['success_high']:.0f} %" if "trained" in arm else "–"
 
 
 def _valued(value: float | None, metric: str, *, signed: bool = False) -> str:

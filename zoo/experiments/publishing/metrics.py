@@ -1,4 +1,4 @@
-"""What is known of a metric by its name: its unit, its range, and whether it measures how well a run trained."""
+"""What is known of a metric by its name: unit, range, whether it measures how well a run trained; p in words."""
 
 import math
 
@@ -29,3 +29,14 @@ def range_of(metric: str) -> tuple[float, float]:
     if metric in SHARES:
         return 0.0, 1.0
     return (-math.inf if metric in SIGNED else 0.0), math.inf
+
+
+def p_text(p: float) -> str:
+    """A p value as it is read: two digits, and no more zeros than mean something.
+
+    Example:
+        >>> from zoo.experiments.publishing.metrics import p_text
+        >>> p_text(0.0312), p_text(0.42), p_text(3e-7), p_text(1.0)
+        ('0.031', '0.42', '< 0.0001', '1')
+    """
+    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from zoo.experiments.publishing.differences import Difference
-from zoo.experiments.publishing.metrics import PERFORMANCE, POINTS, range_of
+from zoo.experiments.publishing.metrics import PERFORMANCE, POINTS, p_text, range_of
 from zoo.experiments.publishing.outcomes import TRAINED, comparable
 from zoo.experiments.publishing.publication import WEIGHTS, Published
 from zoo.experiments.publishing.statistics import Summary, summarise
@@ -180,17 +180,6 @@ def difference_text(about: Difference) -> str:
     if not math.isnan(about.rates_p):
         parts.append(f"rates p {p_text(about.rates_p)}, Holm {p_text(about.rates_holm)}")
     return ", ".join(parts)
-
-
-def p_text(p: float) -> str:
-    """A p value as it is read: two digits, and no more zeros than mean something.
-
-    Example:
-        >>> from zoo.experiments.publishing.numbers import p_text
-        >>> p_text(0.0312), p_text(0.42), p_text(3e-7), p_text(1.0)
-        ('0.031', '0.42', '< 0.0001', '1')
-    """
-    return "< 0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
