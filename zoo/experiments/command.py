@@ -1,4 +1,4 @@
-"""The command line of `python -m zoo.experiments` and `scripts/reproduce.py`."""
+"""The command line of `python -m zoo.experiments`; in a checkout `scripts/reproduce.py` is the same command."""
 
 import argparse
 import contextlib
@@ -12,23 +12,25 @@ from zoo.experiments.design.plan import describe_size
 from zoo.experiments.design.registry import Registry, UnknownExperimentError
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.publication import PublicationError
-from zoo.experiments.running import environment
+from zoo.experiments.running import archive, environment
 from zoo.experiments.running.durations import minutes
 from zoo.experiments.running.execution import ExecutionError, cores, pool
 from zoo.experiments.running.progress import watching
 from zoo.experiments.running.results import DEFAULT_FOLDER, RunFolderError
 
+PROGRAM = "python -m zoo.experiments"
 REFUSED = 2  # exit status of a command that could not be done; 1 is a command whose answer is "no"
 
 
-def main(registry: Registry, arguments: Sequence[str] | None = None) -> int:
+def main(registry: Registry, arguments: Sequence[str] | None = None, *, prog: str = PROGRAM) -> int:
     """Run a command and return its exit status.
 
     Args:
         registry: The experiments that there are.
         arguments: Without the name of the script; by default those of this process.
+        prog: How the command was called: what is published says so.
     """
-    options = _parser().parse_args(arguments, argparse.Namespace(registry=registry))
+    options = _parser(prog).parse_args(arguments, argparse.Namespace(registry=registry, prog=prog))
     environment.pin_threads()
     try:
         return options.do(options)
@@ -47,9 +49,9 @@ def main(registry: Registry, arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scripts/reproduce.py", description="Run the experiments, publish them, check what is published."
+        prog=prog, description="Run the experiments, publish them, check what is published."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -101,6 +103,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     again.add_argument("names", nargs="*", metavar="NAME")
 
+    pack = command(
+        "pack", _pack, f"write finished runs to {archive.FOLDER}, from where `run` goes on on another machine"
+    )
+    wanted(pack)
+    pack.add_argument("--runs", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of runs")
+
     figures = command("figures", _figures, "draw the figures again from the published data")
     figures.add_argument("names", nargs="*", metavar="NAME")
     return parser
@@ -141,6 +149,9 @@ def _run(options: argparse.Namespace) -> int:
 
     chosen = [_adapted(experiment, options) for experiment in _chosen(options)]
     whole = not (options.quick or options.seeds or options.dataset)
+    for experiment in chosen:
+        if taken := archive.unpack(archive.FOLDER / f"{experiment.name}.jsonl", options.runs):
+            print(f"{experiment.name}: {taken} runs were done before and are taken from {archive.FOLDER}")
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
         for experiment in chosen:
             full = options.registry.lookup(experiment.name)
@@ -157,7 +168,7 @@ def _run(options: argparse.Namespace) -> int:
                     only_done=options.done,
                 )
             if whole:
-                command = f"scripts/reproduce.py run {experiment.name}"
+                command = f"{options.prog} run {experiment.name}"
                 published = publication.publish(collected, command=command)
                 _draw(experiment, published)
                 _write_texts(options)
@@ -255,6 +266,12 @@ def _status(options: argparse.Namespace) -> int:
 
     from zoo.experiments.publishing.freshness import FRESH, UNSEEN, statuses
 
+    if not publication.FOLDER.is_dir():
+        print(
+            f"there is no folder {publication.FOLDER} here: give this command in a checkout of the project, where the "
+            f"published data lie, or make your own with `{PROGRAM} run NAME`",
+            file=sys.stderr,
+        )
     chosen = _chosen(options)
     if options.published:
         chosen = [
@@ -268,6 +285,16 @@ def _status(options: argparse.Namespace) -> int:
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
             fresh = fresh and state.word in (FRESH, UNSEEN)
     return 0 if fresh else 1
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from zoo.experiments.running.conduct import ids_of
+
+    for experiment in _chosen(options):
+        ids = ids_of(experiment, runs=options.runs, backend=_backend())
+        place = archive.FOLDER / f"{experiment.name}.jsonl"
+        print(f"{place}: {archive.pack(ids, options.runs, place)} finished runs of {len(ids)}")
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -304,8 +331,9 @@ def _figures(options: argparse.Namespace) -> int:
 
 
 def _write_texts(options: argparse.Namespace) -> None:
-    """The claims page and the readings, where there is a site to write them for."""
+    """The ledger of claims, where there is a site to write it for."""
     if Path("docs/claims.md").exists():
         from zoo.experiments.claims.page import write
 
-        print(f"wrote docs/claims.md and {len(write(Path('docs'), options.registry)) - 1} snippets")
+        for path in write(Path("docs"), options.registry):
+            print(f"wrote {path}")

@@ -50,6 +50,7 @@ quarter of the width, some hundred steps. There: CIFAR-10 or ImageNet, trained t
 
 LONGEST = 3  # phrases that a cell shows without a click
 YES, NO = {PROVEN, HOLDS}, {REFUTED, FAILS}
+SAME = "the same: it follows from the definition"
 
 
 def claims_page(registry: Registry, data: Path = FOLDER) -> str:
@@ -146,7 +147,10 @@ def _row(study: Study, claim: Claim, known: dict[str, Numbers | None], data: Pat
         links.append(f"[figure](figures/{claim.figure}.svg)")
     links += [f"`scripts/reproduce.py run {name}`" for name in claim.rules]
     sentence = _cell(claim.sentence) + (" **flips**" if flips(found) else "")
-    cells = [sentence, *(_judged(found[world]) for world in WORLDS), "<br>".join(links)]
+    # What follows from a definition follows in every world.
+    elsewhere = SAME if any(one.verdict in (PROVEN, REFUTED) for one in found.values()) else MISSING
+    judged = [elsewhere if one.verdict == MISSING else _judged(one) for one in found.values()]
+    cells = [sentence, *judged, "<br>".join(links)]
     return f"| {' | '.join(cells)} |"
 
 
@@ -156,8 +160,7 @@ def _judged(evidence: Evidence) -> str:
     if len(evidence.effect) > LONGEST:
         summary = evidence.summary or f"{len(evidence.effect)} numbers"
         effect = f'<details class="zoo-more"><summary>{_cell(summary)}</summary>{effect}</details>'
-    verdict = evidence.verdict if evidence.verdict == MISSING else f"**{evidence.verdict}**"
-    return "<br>".join(filter(None, (verdict, effect)))
+    return "<br>".join(filter(None, (f"**{evidence.verdict}**", effect)))
 
 
 def _expected(study: Study, experiment: Experiment, numbers: Numbers | None) -> str:

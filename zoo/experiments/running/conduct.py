@@ -78,11 +78,7 @@ def conduct(
         ExecutionError: Some runs failed.
         ValueError: `only_done`, and no seed is done in every arm, or rates are not tuned yet.
     """
-    tuning = [
-        (arm, run, _job(arm, run, "tuning "))
-        for arm in experiment.arms
-        for run in tuning_runs(experiment, arm, backend=backend)
-    ]
+    tuning = _tuning(experiment, backend)
     if only_done:
         _must_be_tuned(experiment, [job for _, _, job in tuning], runs)
     elif tuning:
@@ -92,12 +88,7 @@ def conduct(
     for label, rate in rates.items():
         if any(run.label == label for run in tuned):
             announce(f"{label}: learning rate {rate:g}")
-    wanted = [
-        (arm, run, _job(arm, run))
-        for seed in experiment.seeds
-        for arm in experiment.arms
-        for run in [run_of(experiment, arm, seed, backend=backend, rate=rates[arm.label])]
-    ]
+    wanted = _evaluation(experiment, backend, rates)
     if only_done:
         experiment, wanted = _balanced(experiment, wanted, runs)
 
@@ -111,6 +102,40 @@ def conduct(
     wanted.sort(key=lambda one: place[one[0].label])  # published arm by arm
     done = [_finished(arm, run, job, runs) for arm, run, job in wanted]
     return Collected(experiment=experiment, tuning=tuple(tuned), runs=tuple(done), rates=rates)
+
+
+def ids_of(experiment: Experiment, *, runs: Path, backend: str) -> list[str]:
+    """Ids of the runs of an experiment as far as they are known: those after tuning once it is finished.
+
+    Args:
+        experiment: Which.
+        runs: Folder of all runs.
+        backend: Keras backend, part of every run's id.
+    """
+    tuning = _tuning(experiment, backend)
+    ids = [job.id for _, _, job in tuning]
+    if any(RunFolder(runs, one).result() is None for one in ids):
+        return ids
+    tuned = [_finished(arm, run, job, runs) for arm, run, job in tuning]
+    rates = {arm.label: _rate(experiment, arm, tuned) for arm in experiment.arms}
+    return ids + [job.id for _, _, job in _evaluation(experiment, backend, rates)]
+
+
+def _tuning(experiment: Experiment, backend: str) -> list[Planned]:
+    return [
+        (arm, run, _job(arm, run, "tuning "))
+        for arm in experiment.arms
+        for run in tuning_runs(experiment, arm, backend=backend)
+    ]
+
+
+def _evaluation(experiment: Experiment, backend: str, rates: Mapping[str, float | None]) -> list[Planned]:
+    return [
+        (arm, run, _job(arm, run))
+        for seed in experiment.seeds
+        for arm in experiment.arms
+        for run in [run_of(experiment, arm, seed, backend=backend, rate=rates[arm.label])]
+    ]
 
 
 def _must_be_tuned(experiment: Experiment, jobs: list[Job], runs: Path) -> None:
