@@ -158,8 +158,8 @@ class TestEach:
 
     def judged(self, *values):
         arms = {f"f{k}, own": {0: value, 1: value} for k, value in enumerate(values)}
-        check = Check(arm="{}, own", metric="mean_over_std", least=-0.2, most=0.2)
-        rule = Each(names=tuple(f"f{k}" for k in range(len(values))), checks=(check,))
+        check = Check(metric="mean_over_std", least=-0.2, most=0.2)
+        rule = Each(arms={f"f{k}": f"f{k}, own" for k in range(len(values))}, checks=(check,))
         return rule(numbers(arms, metric="mean_over_std"))
 
     @pytest.mark.parametrize(
@@ -246,6 +246,13 @@ class TestWithin:
         evidence = Within(pairs=(("a", "b"), ("a", "c")), margin=0.005)(data)
         assert evidence.verdict == IN_PART
         assert evidence.summary == "1 of 2 intervals lie within 0.5 points, the others reach beyond"
+
+
+def test_a_check_names_its_arm_or_each_does():
+    with pytest.raises(ValueError, match="each check of Facts needs an arm; those of loss, size have none"):
+        Facts(checks=(Check(metric="loss"), Check(metric="size"), Check(arm="a", metric="loss")))
+    with pytest.raises(ValueError, match="checks of Each must name no arm, Each has them; received b"):
+        Each(arms={"a": "a"}, checks=(Check(metric="loss"), Check(arm="b", metric="loss")))
 
 
 def test_bits():

@@ -82,6 +82,32 @@ def test_a_dask_cluster_does_the_runs_of_a_whole_command(tmp_path):
     assert {line["process"] for run in results for line in run.lines()} == {one.pid, two.pid}
 
 
+# Another line on standard error, written while Keras is imported.
+LOUD = (
+    "import importlib; real = importlib.import_module; "
+    "importlib.import_module = lambda name: (name == 'keras' and os.write(2, b'W0 of another\\n'), real(name))[1]; "
+)
+
+
+@pytest.mark.parametrize("loud, said", [("", []), (LOUD, ["W0 of another"])])
+def test_start_up_lines_are_left_out_and_others_are_not(loud, said):
+    code = (
+        f"import os, sys; {loud}from zoo.experiments.running import environment; environment.pin_threads(); "
+        "os.write(2, b'before\\n'); environment.start_backend(); assert 'tensorflow' in sys.modules; "
+        "import keras; keras.ops.ones(2) + 1; os.write(2, b'after\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["before", *said, "after"]
+
+
+def test_status_says_nothing_but_its_answer():
+    """Neither start-up lines of its workers, nor Keras on the mistakes that `head` makes on purpose."""
+    done = subprocess.run(
+        [sys.executable, "scripts/reproduce.py", "status", "head"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stderr == "" and done.stdout.startswith("head         fresh    ")
+
+
 def test_times_in_words():
     assert [minutes(m) for m in (0.1, 1, 41.4, 100)] == ["6 s", "1 min", "41 min", "1 h 40 min"]
 
