@@ -17,7 +17,17 @@ DATA = {
     "checksum": "ab" * 32,
     "environment": {"keras": "3.15.1"},
     "table": [
-        {"arm": a, "metric": m, "mean": 0.5, "iqm": 0.5, "low": 0.4, "high": 0.6, "runs": 5, "diverged": d}
+        {
+            "arm": a,
+            "metric": m,
+            "mean": 0.5,
+            "iqm": 0.5,
+            "low": 0.4,
+            "high": 0.6,
+            "runs": 5 - d,
+            "diverged": d,
+        }
+        | {"trained": 5 - d, "of": 5, "success_low": 0.4, "success_high": 1.0}
         for a, d in (("none", 1), ("all", 0))
         for m in ("train_loss", "test_accuracy")
     ],
@@ -107,8 +117,8 @@ def test_the_paper_is_shown_once_a_page_and_as_the_papers(docs, md):
 def test_results_show_the_main_metric_first_and_a_dash_for_no_number(docs, md):
     shown = render(fences.results, "why", md)
     assert shown.index("Test accuracy") < shown.index("The other metrics") < shown.index("Train loss")
-    assert "0.05 to –" in shown
-    assert "diverged" in shown
+    assert "+5.00 to –" in shown
+    assert "4 of 5" in shown and "5 of 5" in shown
     assert "1000" in shown  # the seed of the tuning run
 
 

@@ -226,7 +226,8 @@ def _interval(row: dict[str, Any], metric: str = "", *, signed: bool = False) ->
         return "–"
     if metric in POINTS:
         form = "{:+.2f}" if signed else "{:.2f}"
-        return " to ".join(form.format(100 * row[end]).replace("-", "−") for end in ("low", "high"))
+        ends = [None if row[end] is None else form.format(100 * row[end]) for end in ("low", "high")]
+        return " to ".join("–" if end is None else end.replace("-", "−") for end in ends)
     return f"{number(row['low'])} to {number(row['high'])}"
 
 
