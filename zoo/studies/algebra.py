@@ -59,22 +59,42 @@ EXPERIMENT = Experiment(
             what="a convolution of 3 x 3 with 16 filters on three channels",
             value="3 * 3 * 3 * 16 + 16 = 448 parameters at any image size, and 16 output channels",
             source="the kernel is shared over positions",
-            measured="{mean parameters (thing=convolution)} parameters, {mean parameters_at_twice_the_size (thing=convolution)} at twice the size, {mean output_channels (thing=convolution)} output channels",
+            measured=(
+                "{mean parameters (thing=convolution)} parameters, "
+                "{mean parameters_at_twice_the_size (thing=convolution)} at twice the size, "
+                "{mean output_channels (thing=convolution)} output channels"
+            ),
             why="As the formula says.",
         ),
         Expectation(
             what="an activation on 30 x 30 x 3 values",
             value="2,700 values out, each of one value in",
             source="the definition",
-            measured="{mean values_out (thing=activation)} values out; other outputs changed by one input: {mean moved_elsewhere (thing=activation)}",
+            measured=(
+                "{mean values_out (thing=activation)} values out; other outputs changed by one input: "
+                "{mean moved_elsewhere (thing=activation)}"
+            ),
             why="As the definition says.",
         ),
         Expectation(
             what="a net with ReLU or leaky ReLU",
             value="straight lines with a finite number of kinks; grows as x, never as x^2",
             source="a composition of piecewise linear functions is one",
-            measured="points on straight pieces, and growth: relu {percent straight_fraction (thing=net of one number, activation=relu) digits=4}, {mean growth (thing=net of one number, activation=relu)}; leaky_relu {percent straight_fraction (thing=net of one number, activation=leaky_relu) digits=4}, {mean growth (thing=net of one number, activation=leaky_relu)}; gelu {percent straight_fraction (thing=net of one number, activation=gelu) digits=4}, {mean growth (thing=net of one number, activation=gelu)}; tanh {percent straight_fraction (thing=net of one number, activation=tanh) digits=4}, {mean growth (thing=net of one number, activation=tanh)}",
-            why="Each hidden unit adds a kink. GELU and tanh bend everywhere, and none of the four grows as x^2.",
+            measured=(
+                "points on straight pieces, and growth: relu "
+                "{percent straight_fraction (thing=net of one number, activation=relu) digits=4}, "
+                "{mean growth (thing=net of one number, activation=relu)}; leaky_relu "
+                "{percent straight_fraction (thing=net of one number, activation=leaky_relu) digits=4}, "
+                "{mean growth (thing=net of one number, activation=leaky_relu)}; gelu "
+                "{percent straight_fraction (thing=net of one number, activation=gelu) digits=4}, "
+                "{mean growth (thing=net of one number, activation=gelu)}; tanh "
+                "{percent straight_fraction (thing=net of one number, activation=tanh) digits=4}, "
+                "{mean growth (thing=net of one number, activation=tanh)}"
+            ),
+            why=(
+                "Each hidden unit adds a kink. GELU and tanh bend everywhere, and none of the four grows as "
+                "x^2."
+            ),
         ),
     ),
     figures=(

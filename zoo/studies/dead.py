@@ -88,21 +88,42 @@ EXPERIMENT = Experiment(
             what="ReLU at a learning rate set too high",
             value='"as much as 40 % of your network can be dead"',
             source="CS231n notes, neural networks part 1; a remark, no measurement given",
-            measured="dead channels without BN: {percent dead_units (activation=relu, normalisation=no BN, learning rate=0.01)} at a rate of 0.01; {percent dead_units (activation=relu, normalisation=no BN, learning rate=0.05)} at a rate of 0.05; {percent dead_units (activation=relu, normalisation=no BN, learning rate=0.2)} at a rate of 0.2; {percent dead_units (activation=relu, normalisation=no BN, learning rate=0.8)} at a rate of 0.8",
-            why="The remark names no net and no rate; where the rate is far too high, more than that is dead.",
+            measured=(
+                "dead channels without BN: "
+                "{percent dead_units (activation=relu, normalisation=no BN, learning rate=0.01)} at a rate of "
+                "0.01; {percent dead_units (activation=relu, normalisation=no BN, learning rate=0.05)} at a "
+                "rate of 0.05; {percent dead_units (activation=relu, normalisation=no BN, learning rate=0.2)} "
+                "at a rate of 0.2; "
+                "{percent dead_units (activation=relu, normalisation=no BN, learning rate=0.8)} at a rate of "
+                "0.8"
+            ),
+            why=(
+                "The remark names no net and no rate; where the rate is far too high, more than that is dead."
+            ),
         ),
         Expectation(
             what="leaky ReLU and ELU",
             value="no unit is ever zero on all images: a slope, or a curve, is left below zero",
             source="their formulas",
-            measured="dead channels without BN at a rate of 0.01: leaky ReLU {percent dead_units (activation=leaky_relu, normalisation=no BN, learning rate=0.01)}, ELU {percent dead_units (activation=elu, normalisation=no BN, learning rate=0.01)}; at 0.2 {diverged (activation=leaky_relu, normalisation=no BN, learning rate=0.2)} and {diverged (activation=elu, normalisation=no BN, learning rate=0.2)} runs diverge",
-            why="By their formulas no output is exactly zero. What kills ReLU units makes these nets overflow.",
+            measured=(
+                "dead channels without BN at a rate of 0.01: leaky ReLU "
+                "{percent dead_units (activation=leaky_relu, normalisation=no BN, learning rate=0.01)}, ELU "
+                "{percent dead_units (activation=elu, normalisation=no BN, learning rate=0.01)}; at 0.2 "
+                "{diverged (activation=leaky_relu, normalisation=no BN, learning rate=0.2)} and "
+                "{diverged (activation=elu, normalisation=no BN, learning rate=0.2)} runs diverge"
+            ),
+            why=(
+                "By their formulas no output is exactly zero. What kills ReLU units makes these nets overflow."
+            ),
         ),
         Expectation(
             what="ReLU before training",
             value="about half of all values are zero",
             source="symmetric initial weights",
-            measured="zero values: {percent zero_fraction (activation=relu, normalisation=no BN, learning rate=0.01) first=yes}",
+            measured=(
+                "zero values: "
+                "{percent zero_fraction (activation=relu, normalisation=no BN, learning rate=0.01) first=yes}"
+            ),
             why="Initial weights are symmetric; images have a mean, hence not exactly one half.",
         ),
     ),

@@ -80,22 +80,38 @@ EXPERIMENT = Experiment(
             what="plain nets",
             value="deeper ones have a higher training error; plain-110 is above 60 % test error on CIFAR-10",
             source="He et al. 2015, arXiv 1512.03385",
-            measured="training loss, 8 layers: {mean train_loss (net=plain, depth=8)}; 20 layers: {mean train_loss (net=plain, depth=20)}; 56 layers: {mean train_loss (net=plain, depth=56)}; 110 layers: {mean train_loss (net=plain, depth=110)}",
+            measured=(
+                "training loss, 8 layers: {mean train_loss (net=plain, depth=8)}; 20 layers: "
+                "{mean train_loss (net=plain, depth=20)}; 56 layers: {mean train_loss (net=plain, depth=56)}; "
+                "110 layers: {mean train_loss (net=plain, depth=110)}"
+            ),
             why="As there: the training loss itself rises, so it is not overfitting.",
         ),
         Expectation(
             what="residual nets of 20, 32, 44, 56 and 110 layers, test error on CIFAR-10",
             value=f"{', '.join(list(TEST_ERROR.values())[:-1])} and {TEST_ERROR['110']} %",
             source="He et al. 2015, arXiv 1512.03385",
-            measured="test accuracy, 8 layers: {mean test_accuracy (net=original, depth=8)}; 20 layers: {mean test_accuracy (net=original, depth=20)}; 56 layers: {mean test_accuracy (net=original, depth=56)}; 110 layers: {mean test_accuracy (net=original, depth=110)}",
-            why="In a short run deeper residual nets are worse, not better: their gain comes late in training.",
+            measured=(
+                "test accuracy, 8 layers: {mean test_accuracy (net=original, depth=8)}; 20 layers: "
+                "{mean test_accuracy (net=original, depth=20)}; 56 layers: "
+                "{mean test_accuracy (net=original, depth=56)}; 110 layers: "
+                "{mean test_accuracy (net=original, depth=110)}"
+            ),
+            why=(
+                "In a short run deeper residual nets are worse, not better: their gain comes late in training."
+            ),
         ),
         Expectation(
             what="110 layers, original and full pre-activation, test error on CIFAR-10",
             value=f"{TABLE_2.cell('original', 'ResNet-110')} and {TABLE_2.cell('full_pre_activation', 'ResNet-110')} %",
             source="He et al. 2016, arXiv 1603.05027, table 3",
-            measured="{difference test_accuracy (net=full_pre_activation, depth=110) - (net=original, depth=110)}",
-            why="A smaller task, and only the start of it. There the difference is a quarter of a point, a run-to-run standard deviation and a half.",
+            measured=(
+                "{difference test_accuracy (net=full_pre_activation, depth=110) - (net=original, depth=110)}"
+            ),
+            why=(
+                "A smaller task, and only the start of it. There the difference is a quarter of a point, a "
+                "run-to-run standard deviation and a half."
+            ),
         ),
     ),
     figures=(

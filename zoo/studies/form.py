@@ -70,7 +70,12 @@ EXPERIMENT = Experiment(
             what="trained weights of the two forms",
             value="equal to the bit",
             source="the same operations in the same order",
-            measured="equal to the bit: mlp {same_weights (net=mlp, form=separate) - (net=mlp, form=builtin)} seeds; convnet {same_weights (net=convnet, form=separate) - (net=convnet, form=builtin)}; plain8 with BN {same_weights (net=plain8 with BN, form=separate) - (net=plain8 with BN, form=builtin)}",
+            measured=(
+                "equal to the bit: mlp {same_weights (net=mlp, form=separate) - (net=mlp, form=builtin)} "
+                "seeds; convnet {same_weights (net=convnet, form=separate) - (net=convnet, form=builtin)}; "
+                "plain8 with BN "
+                "{same_weights (net=plain8 with BN, form=separate) - (net=plain8 with BN, form=builtin)}"
+            ),
             why="The same operations in the same order.",
         ),
     ),

@@ -105,29 +105,48 @@ EXPERIMENT = Experiment(
             what="logits with from_logits=True against softmax with from_logits=False",
             value="the same function: no difference but rounding, while logits stay small",
             source="log softmax(z) = z - log sum exp z",
-            measured='softmax minus logits: {difference test_accuracy (head="softmax, cross-entropy") - (head="logits, cross-entropy from logits")}',
+            measured=(
+                'softmax minus logits: {difference test_accuracy (head="softmax, cross-entropy") - '
+                '(head="logits, cross-entropy from logits")}'
+            ),
             why="Keras's softmax remembers its logits, and the loss uses them: the same computation.",
         ),
         Expectation(
             what="softmax twice",
             value="trains, but slower: the loss cannot fall below log(1 + 9 / e) = 1.46 for ten classes",
             source="a softmax of values between 0 and 1",
-            measured='softmax twice minus logits: {difference test_accuracy (head="softmax, cross-entropy from logits (softmax twice)") - (head="logits, cross-entropy from logits")}; training loss {mean train_loss (head="softmax, cross-entropy from logits (softmax twice)")}',
-            why="It does not happen: Keras on TensorFlow sees that the tensor comes from a softmax, takes the logits before it, and warns. The two arms train to the same weights, to the bit.",
+            measured=(
+                'softmax twice minus logits: {difference test_accuracy (head="softmax, cross-entropy from '
+                'logits (softmax twice)") - (head="logits, cross-entropy from logits")}; training loss '
+                '{mean train_loss (head="softmax, cross-entropy from logits (softmax twice)")}'
+            ),
+            why=(
+                "It does not happen: Keras on TensorFlow sees that the tensor comes from a softmax, takes the "
+                "logits before it, and warns. The two arms train to the same weights, to the bit."
+            ),
         ),
         Expectation(
             what="loss of probabilities, at large logits",
             value="stops at -log(1e-7) = 16.1, where Keras clips, and its gradient vanishes; unless the "
             "tensor comes straight from Keras's softmax, which remembers its logits",
             source="keras.backend.epsilon() = 1e-7; keras/src/activations/activations.py",
-            measured='at a gap of 1000: loss {at loss (route="probabilities from elsewhere", dtype=float32) x=1000}, gradient {at gradient (route="probabilities from elsewhere", dtype=float32) x=1000}; straight from Keras\'s softmax: loss {at loss (route="softmax, then the loss", dtype=float32) x=1000}, gradient {at gradient (route="softmax, then the loss", dtype=float32) x=1000}',
+            measured=(
+                "at a gap of 1000: loss "
+                '{at loss (route="probabilities from elsewhere", dtype=float32) x=1000}, gradient '
+                '{at gradient (route="probabilities from elsewhere", dtype=float32) x=1000}; straight from '
+                'Keras\'s softmax: loss {at loss (route="softmax, then the loss", dtype=float32) x=1000}, '
+                'gradient {at gradient (route="softmax, then the loss", dtype=float32) x=1000}'
+            ),
             why="Any operation between softmax and loss loses the remembered logits.",
         ),
         Expectation(
             what="by hand, exp overflows",
             value="at a logit of 88.7 in float32 and 11.1 in float16",
             source="the largest finite numbers, 3.4e38 and 65504",
-            measured="last gap with a finite loss: float32 {last_finite loss (route=by hand, dtype=float32)}; float16 {last_finite loss (route=by hand, dtype=float16)}",
+            measured=(
+                "last gap with a finite loss: float32 {last_finite loss (route=by hand, dtype=float32)}; "
+                "float16 {last_finite loss (route=by hand, dtype=float16)}"
+            ),
             why="exp(89) is more than float32 holds, exp(12) more than float16 does.",
         ),
     ),

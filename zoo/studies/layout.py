@@ -81,15 +81,25 @@ EXPERIMENT = Experiment(
             what="the six layouts behind a CIFAR stem",
             value="differ in first activation, what the projection reads, place of the stride, and biases",
             source="the six code bases; keras#15167, keras-resnet#26, pytorch-cifar#9",
-            measured="{graphs (layout=he2016|keras|kerashub|timm|keras_resnet|keras_cifar10)} different graphs behind six names",
-            why="kerashub and timm differ in the ImageNet stem only, keras_resnet and keras_cifar10 in nothing.",
+            measured=(
+                "{graphs (layout=he2016|keras|kerashub|timm|keras_resnet|keras_cifar10)} different graphs "
+                "behind six names"
+            ),
+            why=(
+                "kerashub and timm differ in the ImageNet stem only, keras_resnet and keras_cifar10 in "
+                "nothing."
+            ),
         ),
         Expectation(
             what="their accuracy at this scale",
             value="within the noise of five seeds of each other",
             source="no published comparison; readers file the differences as bugs",
             measured="{range test_accuracy (layout=he2016|keras|kerashub|timm|keras_resnet|keras_cifar10)}",
-            why="The graphs differ in a handful of layers. Early in training the momentum of the moving statistics counts more: 0.9 in some layouts, Keras's default 0.99 in others, whose statistics lag at first.",
+            why=(
+                "The graphs differ in a handful of layers. Early in training the momentum of the moving "
+                "statistics counts more: 0.9 in some layouts, Keras's default 0.99 in others, whose "
+                "statistics lag at first."
+            ),
         ),
     ),
     figures=(

@@ -81,21 +81,33 @@ EXPERIMENT = Experiment(
             what="CaffeNet on ImageNet, top-1: before and after ReLU",
             value=".474 and .499",
             source="caffenet-benchmark, one run each",
-            measured="after minus before, in the convnet: {difference test_accuracy (net=convnet, ordering=conv_act_norm) - (net=convnet, ordering=conv_norm_act)}",
+            measured=(
+                "after minus before, in the convnet: {difference test_accuracy (net=convnet, "
+                "ordering=conv_act_norm) - (net=convnet, ordering=conv_norm_act)}"
+            ),
             why="A smaller task, and only the start of it.",
         ),
         Expectation(
             what="GoogLeNet on ImageNet, top-1: before and after ReLU",
             value=".603 and .596: the reverse",
             source="caffenet-benchmark, one run each",
-            measured="after minus before, in plain20: {difference test_accuracy (net=plain20, ordering=conv_act_norm) - (net=plain20, ordering=conv_norm_act)}",
-            why="Another net, another sign there as well: the order is a property of net and recipe, not a law.",
+            measured=(
+                "after minus before, in plain20: {difference test_accuracy (net=plain20, "
+                "ordering=conv_act_norm) - (net=plain20, ordering=conv_norm_act)}"
+            ),
+            why=(
+                "Another net, another sign there as well: the order is a property of net and recipe, not a "
+                "law."
+            ),
         ),
         Expectation(
             what="20 layers without normalisation",
             value="slow or stuck, even with He's initial weights",
             source="He et al. 2015, arXiv 1512.03385, train nothing this deep without it",
-            measured="plain20 without: {mean test_accuracy (net=plain20, ordering=conv_act)}; with, before the activation: {mean test_accuracy (net=plain20, ordering=conv_norm_act)}",
+            measured=(
+                "plain20 without: {mean test_accuracy (net=plain20, ordering=conv_act)}; with, before the "
+                "activation: {mean test_accuracy (net=plain20, ordering=conv_norm_act)}"
+            ),
             why="Without normalisation the scale of values and gradients is left to the initial weights.",
         ),
     ),

@@ -93,14 +93,24 @@ EXPERIMENT = Experiment(
             what="max pooling with an activation that never falls (ReLU, leaky ReLU, ELU, tanh, sigmoid)",
             value="both orders equal to the bit; pooling first activates a quarter of the values",
             source="f(max(a, b)) = max(f(a), f(b)) where f never falls",
-            measured="outputs equal to the bit for {count equal_to_the_bit (pooling=max, activation=relu|leaky_relu|elu|tanh|sigmoid) is=1} functions",
+            measured=(
+                "outputs equal to the bit for "
+                "{count equal_to_the_bit (pooling=max, activation=relu|leaky_relu|elu|tanh|sigmoid) is=1} "
+                "functions"
+            ),
             why="f(max(a, b)) = max(f(a), f(b)).",
         ),
         Expectation(
             what="max pooling with GELU, SiLU or Mish, and average pooling with anything not linear",
             value="different functions",
             source="the three fall and rise; a mean of f is not f of a mean",
-            measured="different for {count equal_to_the_bit (pooling=max, activation=gelu|silu|mish) is=0} functions after max pooling, by up to {largest largest_difference (pooling=max, activation=gelu|silu|mish)} times the largest output; for {count equal_to_the_bit (pooling=average) is=0} after average pooling, by up to {largest largest_difference (pooling=average)} times",
+            measured=(
+                "different for {count equal_to_the_bit (pooling=max, activation=gelu|silu|mish) is=0} "
+                "functions after max pooling, by up to "
+                "{largest largest_difference (pooling=max, activation=gelu|silu|mish)} times the largest "
+                "output; for {count equal_to_the_bit (pooling=average) is=0} after average pooling, by up to "
+                "{largest largest_difference (pooling=average)} times"
+            ),
             why="The three fall before they rise; and a mean of f is not f of the mean.",
         ),
     ),

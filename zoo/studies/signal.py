@@ -187,49 +187,105 @@ EXPERIMENT = Experiment(
             what="full_pre_activation, variance and squared mean at unit l",
             value="0.34 + 0.68 l and 0.16 + 0.32 l",
             source="fully connected simulation; the shape carries over, constants roughly",
-            measured='at units 1, 33 and 333: variance {at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=1}, {at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=33}, {at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=333}; squared mean {at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=1}, {at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=33}, {at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=333}',
-            why="Each unit adds a branch of the same size to the shortcut. Ours is convolutional, with eight channels in the branch: the shape carries over, the constants roughly.",
+            measured=(
+                "at units 1, 33 and 333: variance "
+                '{at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=1}, '
+                '{at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=33}, '
+                '{at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=333}; squared '
+                'mean {at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=1}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=33}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=333}'
+            ),
+            why=(
+                "Each unit adds a branch of the same size to the shortcut. Ours is convolutional, with eight "
+                "channels in the branch: the shape carries over, the constants roughly."
+            ),
         ),
         Expectation(
             what="relu_only_pre_activation, variance at unit l",
             value="0.34 + l, squared mean constant",
             source="fully connected simulation",
-            measured='at units 1, 33 and 333: variance {at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=1}, {at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=33}, {at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=333}; squared mean {at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=1}, {at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=33}, {at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=333}',
+            measured=(
+                "at units 1, 33 and 333: variance "
+                '{at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=1}, '
+                '{at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=33}, '
+                '{at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=333}; '
+                "squared mean "
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=1}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=33}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=333}'
+            ),
             why="A branch that ends in a normalisation adds variance one and mean zero.",
         ),
         Expectation(
             what="original and both pre-activations, gradient norm towards the input",
             value="about as 1 / l",
             source="fully connected simulation",
-            measured='from unit 33 to 333: original as l^{power gradient_norm (net="residual, 1,001 layers", ordering=original) from=33 to=333}; relu_only_pre_activation as l^{power gradient_norm (net="residual, 1,001 layers", ordering=relu_only_pre_activation) from=33 to=333}; full_pre_activation as l^{power gradient_norm (net="residual, 1,001 layers", ordering=full_pre_activation) from=33 to=333}',
-            why="A power of l, not an exponential, since each branch normalises by the size of its input, which grows with l. It is steeper than 1 / l; narrow convolutional branches are our guess, not a finding.",
+            measured=(
+                "from unit 33 to 333: original as "
+                'l^{power gradient_norm (net="residual, 1,001 layers", ordering=original) from=33 to=333}; '
+                'relu_only_pre_activation as l^{power gradient_norm (net="residual, 1,001 layers", '
+                "ordering=relu_only_pre_activation) from=33 to=333}; full_pre_activation as l^{power "
+                'gradient_norm (net="residual, 1,001 layers", ordering=full_pre_activation) from=33 to=333}'
+            ),
+            why=(
+                "A power of l, not an exponential, since each branch normalises by the size of its input, "
+                "which grows with l. It is steeper than 1 / l; narrow convolutional branches are our guess, "
+                "not a finding."
+            ),
         ),
         Expectation(
             what="relu_before_addition, squared mean",
             value="about 0.16 (l + 1)^2: it adds up, for no branch is ever negative",
             source="fully connected simulation; He et al. 2016, section 4.1",
-            measured='at units 1, 33 and 333: {at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=1}, {at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=33}, {at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=333}',
+            measured=(
+                "at units 1, 33 and 333: "
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=1}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=33}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=333}'
+            ),
             why="Means add up as l, so their square grows as l^2.",
         ),
         Expectation(
             what="bn_after_addition",
             value="values bounded, gradient exponential in the depth",
             source="fully connected simulation",
-            measured='at units 1, 33 and 333: variance {at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=1}, {at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=33}, {at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=333}; gradient {at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=1}, {at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=33}, {at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=333}',
+            measured=(
+                "at units 1, 33 and 333: variance "
+                '{at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=1}, '
+                '{at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=33}, '
+                '{at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=333}; gradient '
+                '{at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=1}, '
+                '{at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=33}, '
+                '{at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=333}'
+            ),
             why="The normalisation on the shortcut divides by the root of two at first, unit after unit.",
         ),
         Expectation(
             what="plain with BN",
             value="values flat, gradient times 1.2 a layer towards the input",
             source="fully connected simulation",
-            measured='variance at layers 1, 11 and 108: {at variance (net="plain, 110 layers", ordering="BN") x=1}, {at variance (net="plain, 110 layers", ordering="BN") x=11}, {at variance (net="plain, 110 layers", ordering="BN") x=108}; gradient of the first layer over that of the last: {growth gradient_norm (net="plain, 110 layers", ordering="BN") from=108 to=1}, a factor of {growth_each gradient_norm (net="plain, 110 layers", ordering="BN") from=108 to=1} a layer',
+            measured=(
+                "variance at layers 1, 11 and 108: "
+                '{at variance (net="plain, 110 layers", ordering="BN") x=1}, '
+                '{at variance (net="plain, 110 layers", ordering="BN") x=11}, '
+                '{at variance (net="plain, 110 layers", ordering="BN") x=108}; gradient of the first layer '
+                "over that of the last: "
+                '{growth gradient_norm (net="plain, 110 layers", ordering="BN") from=108 to=1}, a factor of '
+                '{growth_each gradient_norm (net="plain, 110 layers", ordering="BN") from=108 to=1} a layer'
+            ),
             why="BN hides the scale of the values, not that of the gradients.",
         ),
         Expectation(
             what="plain, Glorot, ReLU, no BN",
             value="variance and gradient halved by each layer",
             source="E relu(z)^2 = 1/2",
-            measured='variance of layer 21 over layer 1: {growth variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=21}, a factor of {growth_each variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=21} a layer',
+            measured=(
+                "variance of layer 21 over layer 1: "
+                '{growth variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=21}, a factor '
+                'of {growth_each variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=21} a '
+                "layer"
+            ),
             why="Somewhat less than a half: zero padding adds zeros, and an image of 8 x 8 is mostly border.",
         ),
         *(

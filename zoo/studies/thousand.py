@@ -81,14 +81,20 @@ EXPERIMENT = Experiment(
             what="1,001 layers, original and full pre-activation: test error on CIFAR-10",
             value=f"{TABLE_3.rows[2][1]} and {TABLE_3.rows[2][2]} %",
             source="He et al. 2016, arXiv 1603.05027, table 3",
-            measured="pre-activation minus original after 200 steps: {difference test_accuracy (ordering=full_pre_activation, depth=1001) - (ordering=original, depth=1001)}",
+            measured=(
+                "pre-activation minus original after 200 steps: {difference test_accuracy "
+                "(ordering=full_pre_activation, depth=1001) - (ordering=original, depth=1001)}"
+            ),
             why="Two hundred steps against tens of thousands: only the start can be compared.",
         ),
         Expectation(
             what="early training of 1,001 layers",
             value="the training loss of the original falls slowly at first, that of full pre-activation at once",
             source="He et al. 2016, arXiv 1603.05027, figure 1 and section 4.2",
-            measured="pre-activation minus original, training loss: {difference train_loss (ordering=full_pre_activation, depth=1001) - (ordering=original, depth=1001)}",
+            measured=(
+                "pre-activation minus original, training loss: {difference train_loss "
+                "(ordering=full_pre_activation, depth=1001) - (ordering=original, depth=1001)}"
+            ),
             why="The original passes 333 activations on the way back; under pre-activation the way is free.",
         ),
     ),

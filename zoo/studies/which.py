@@ -89,22 +89,43 @@ EXPERIMENT = Experiment(
             '"The magnitude of the effect demonstrated here varies with network architecture, but networks with '
             'ReLUs consistently learn several times faster than equivalents with saturating neurons."',
             source="Krizhevsky et al. 2012, figure 1",
-            measured="tanh takes {slowdown (activation=tanh, normalisation=no BN) / (activation=relu, normalisation=no BN) level=0.8} times the epochs of ReLU to 80 % without BN, {slowdown (activation=tanh, normalisation=BN) / (activation=relu, normalisation=BN) level=0.8} times with it",
-            why="Six is of one net and one task, as the first half of the sentence says. Its second half, several times faster than any saturating neuron, does not hold here: four layers on small images and good initial weights leave tanh level with ReLU, and with normalisation sigmoid, too.",
+            measured=(
+                "tanh takes {slowdown (activation=tanh, normalisation=no BN) / (activation=relu, "
+                "normalisation=no BN) level=0.8} times the epochs of ReLU to 80 % without BN, {slowdown "
+                "(activation=tanh, normalisation=BN) / (activation=relu, normalisation=BN) level=0.8} times "
+                "with it"
+            ),
+            why=(
+                "Six is of one net and one task, as the first half of the sentence says. Its second half, "
+                "several times faster than any saturating neuron, does not hold here: four layers on small "
+                "images and good initial weights leave tanh level with ReLU, and with normalisation sigmoid, "
+                "too."
+            ),
         ),
         Expectation(
             what="sigmoid without normalisation",
             value="slowest by far: its derivative is at most 1/4",
             source="the formula",
-            measured="training accuracy: sigmoid {mean train_accuracy (activation=sigmoid, normalisation=no BN)}; ReLU {mean train_accuracy (activation=relu, normalisation=no BN)}",
-            why="Each layer multiplies the gradient by at most a quarter; a larger learning rate makes up for most of it.",
+            measured=(
+                "training accuracy: sigmoid {mean train_accuracy (activation=sigmoid, normalisation=no BN)}; "
+                "ReLU {mean train_accuracy (activation=relu, normalisation=no BN)}"
+            ),
+            why=(
+                "Each layer multiplies the gradient by at most a quarter; a larger learning rate makes up for "
+                "most of it."
+            ),
         ),
         Expectation(
             what="ReLU and its relatives with normalisation",
             value="within the noise of five seeds",
             source="caffenet-benchmark: differences of one or two points on ImageNet, one run each",
-            measured="{range test_accuracy (normalisation=BN, activation=relu|leaky_relu|prelu|elu|gelu|silu|mish)}",
-            why="Five seeds of short runs cannot resolve the half point that separates the better variants there.",
+            measured=(
+                "{range test_accuracy (normalisation=BN, activation=relu|leaky_relu|prelu|elu|gelu|silu|mish)}"
+            ),
+            why=(
+                "Five seeds of short runs cannot resolve the half point that separates the better variants "
+                "there."
+            ),
         ),
     ),
     figures=(

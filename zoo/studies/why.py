@@ -121,22 +121,41 @@ EXPERIMENT = Experiment(
             what="nets without activation, any number of convolutions",
             value="no better than softmax regression",
             source="a composition of affine maps is an affine map",
-            measured="2 convolutions minus softmax regression: {difference test_accuracy (convolutions=2, activation=none, images=as given) - (convolutions=0, images=as given)}; 6 convolutions: {difference test_accuracy (convolutions=6, activation=none, images=as given) - (convolutions=0, images=as given)}",
-            why="They are the same family of functions, harder to train: no net without activation is better, and large rates make some diverge.",
+            measured=(
+                "2 convolutions minus softmax regression: {difference test_accuracy (convolutions=2, "
+                "activation=none, images=as given) - (convolutions=0, images=as given)}; 6 convolutions: "
+                "{difference test_accuracy (convolutions=6, activation=none, images=as given) - "
+                "(convolutions=0, images=as given)}"
+            ),
+            why=(
+                "They are the same family of functions, harder to train: no net without activation is better, "
+                "and large rates make some diverge."
+            ),
         ),
         Expectation(
             what="cross-entropy without activation, where every image comes with both signs",
             value="at least ln 10 = 2.303, that of a classifier that ignores its input",
             source="convexity: the loss of (W, b) averaged over x and -x is at least that of (0, b)",
-            measured="2 convolutions: {mean test_loss (convolutions=2, activation=none, images=both signs) digits=5}; 4 convolutions: {mean test_loss (convolutions=4, activation=none, images=both signs) digits=5}",
+            measured=(
+                "2 convolutions: "
+                "{mean test_loss (convolutions=2, activation=none, images=both signs) digits=5}; 4 "
+                "convolutions: {mean test_loss (convolutions=4, activation=none, images=both signs) digits=5}"
+            ),
             why="As the convexity argument says.",
         ),
         Expectation(
             what="CaffeNet without activation on ImageNet, top-1",
             value=".389 with max-pool, .035 with strides instead",
             source="caffenet-benchmark",
-            measured="2 convolutions without activation: {mean test_accuracy (convolutions=2, activation=none, images=as given)}; with ReLU on all: {mean test_accuracy (convolutions=2, activation=all, images=as given)}",
-            why="Ten garments are nearly separable by a linear map, a thousand kinds of objects are not; that is why the runs with both signs stand beside these.",
+            measured=(
+                "2 convolutions without activation: "
+                "{mean test_accuracy (convolutions=2, activation=none, images=as given)}; with ReLU on all: "
+                "{mean test_accuracy (convolutions=2, activation=all, images=as given)}"
+            ),
+            why=(
+                "Ten garments are nearly separable by a linear map, a thousand kinds of objects are not; that "
+                "is why the runs with both signs stand beside these."
+            ),
         ),
     ),
     figures=(

@@ -198,7 +198,10 @@ def select(arms: Iterable[Arm], factors: Mapping[str, Any]) -> list[Arm]:
 
     Example:
         >>> from zoo.experiments.design.experiment import Arm, select
-        >>> arms = [Arm(label=f"{n} layers", factors={"layers": n}, trains=False) for n in (1, 2, 3)]
+        >>> arms = [
+        ...     Arm(label=f"{n} layers", factors={"layers": n}, trains=False)
+        ...     for n in (1, 2, 3)
+        ... ]
         >>> [arm.label for arm in select(arms, {"layers": ("1", 3)})]
         ['1 layers', '3 layers']
     """
