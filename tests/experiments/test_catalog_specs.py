@@ -17,6 +17,7 @@ from zoo.experiments.design.plan import run_of, seeds_of
 from zoo.experiments.measurements import Context, algebra, head, layout, pooling, resolve, signal, take, units
 from zoo.experiments.training.loop import Training, build_model
 from zoo.models import smallest_input
+from zoo.probes import activation_stats
 from zoo.studies import STUDIES
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -167,6 +168,36 @@ class TestUnits:
         # Two channels are cut at zero of a symmetric sample, one is dead, one is never zero.
         assert rows["zero_fraction"] == pytest.approx((0.5 + 0.5 + 1 + 0) / 4, abs=0.01)
         assert rows["silent_fraction"] == 0.25
+
+    @pytest.mark.parametrize("model", ["convnet", "resnet8", "mlp"])
+    def test_a_dead_unit_is_what_the_probe_of_the_library_calls_so(self, model):
+        """One name, one meaning: the laboratory publishes the probe's count as a share."""
+        net = build_model(model, images=images(), seed=3, width=4, classifier_activation=None)
+        for layer in net.layers:  # many units never fire
+            if getattr(layer, "bias", None) is not None:
+                layer.bias.assign(np.where(np.arange(layer.bias.shape[0]) % 2, -50.0, 0.5))
+            if hasattr(layer, "beta"):
+                layer.beta.assign(np.where(np.arange(layer.beta.shape[0]) % 2, -50.0, 0.5))
+        rows = activation_stats(net, images().x_test)
+        share = sum(row["dead_units"] for row in rows) / sum(row["units"] for row in rows)
+        assert last(units.dead(context(net)))["dead_units"] == share > 0.2
+
+    @pytest.mark.parametrize(
+        "options, said",
+        [({"form": "builtin"}, "built into other layers"), ({"activation": None}, "has none")],
+    )
+    def test_what_has_no_activation_layers_is_refused(self, options, said):
+        net = build_model(
+            "convnet",
+            images=images(),
+            seed=0,
+            width=4,
+            classifier_activation=None,
+            ordering="conv_act",
+            **options,
+        )
+        with pytest.raises(ValueError, match=said):
+            list(units.dead(context(net)))
 
     def test_a_net_that_diverged_has_no_dead_units_to_count(self):
         inputs = keras.Input((14, 14, 1))
