@@ -23,6 +23,7 @@ from zoo.experiments.design.experiment import (
 from zoo.experiments.design.plan import choose_rate, describe_size, run_of, tuning_runs
 from zoo.experiments.design.registry import UnknownExperimentError
 from zoo.experiments.measurements import resolve
+from zoo.experiments.publishing.publication import metrics_of
 from zoo.studies import STUDIES
 
 BOTH = (toys.arm("a"), toys.arm("b"))
@@ -156,6 +157,17 @@ def test_experiments_are_complete(name):
             assert callable(resolve(hook.name))
     for figure in experiment.figures:
         assert figure.title, "says what is to be seen"
+
+
+@pytest.mark.parametrize("name", STUDIES.names())
+def test_a_quick_answer_is_about_the_same_quantities(name):
+    """An experiment that only measures is about what its tables show: without them its answer was an empty table."""
+    experiment = STUDIES.lookup(name)
+    small = quick(experiment)
+    assert small.figures and set(metrics_of(small)) <= set(metrics_of(experiment))
+    assert metrics_of(small)[0] == metrics_of(experiment)[0]
+    kept = {arm.label for arm in small.arms}
+    assert all(set(figure.arms) <= kept for figure in small.figures)
 
 
 def test_an_id_depends_on_what_a_run_does_and_on_nothing_else():

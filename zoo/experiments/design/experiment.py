@@ -534,9 +534,21 @@ def quick(experiment: Experiment) -> Experiment:
         seeds=experiment.seeds[: small.seeds],
         seeds_reason="quick look",
         comparisons=tuple(pair for pair in experiment.comparisons if {pair.first, pair.second} <= kept),
-        figures=(),
+        figures=tuple(_of_fewer(figure, chosen) for figure in experiment.figures if _shows(figure, chosen)),
         quick=dataclasses.replace(small, arms=()),
     )
+
+
+def _shows(figure: Figure, arms: list[Arm]) -> bool:
+    """Whether a figure still has something to show: an arm of its own, and the factors that it lays arms out by."""
+    names = {getattr(figure, name, "") for name in ("x", "colour", "panel")} - {""}
+    mine = [arm for arm in arms if not figure.arms or arm.label in figure.arms]
+    return any(names <= set(arm.factors) for arm in mine)
+
+
+def _of_fewer(figure: Figure, arms: list[Arm]) -> Figure:
+    kept = {arm.label for arm in arms}
+    return dataclasses.replace(figure, arms=tuple(label for label in figure.arms if label in kept))
 
 
 def plain(value: Any) -> Any:
