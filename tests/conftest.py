@@ -34,6 +34,7 @@ LIBRARY = (
     "blocks",
     "callbacks",
     "catalog",
+    "freezing",
     "graph",
     "models",
     "naming",

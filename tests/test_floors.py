@@ -27,6 +27,7 @@ FLOORS = {
     "preprocessing": 3,
     "cards": 4,
     "settings": 4,
+    "freezing": 4,
     "transforms": 4,
     "probes": 4,
     "callbacks": 5,

@@ -21,6 +21,7 @@ _LAZY = {
     "describe": "zoo.cards",
     "preprocess_input": "zoo.preprocessing",
     "fit_settings": "zoo.settings",
+    "freeze": "zoo.freezing",
     "transforms": None,
     "probes": None,
     "callbacks": None,

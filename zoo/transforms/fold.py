@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.activations import is_linear
+from zoo.activations import is_linear, unseen
 from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite, seeds_untouched
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, obstacle
@@ -93,6 +93,7 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
         (('norm',), {})
     """
     folding = plan(graphs(model))
+    folding.kept.update(unseen(model, activations=False, norms=True))
     replace: dict[Any, list[Any]] = {kernel.layer: [kernel.part()] for kernel in folding.kernels.values()}
     replace.update((layer, []) for layer in folding.removed.values())
     new = rewrite(model, replace)

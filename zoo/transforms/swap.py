@@ -11,7 +11,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.activations import Site, families, sites, split_parts
+from zoo.activations import Site, families, sites, split_parts, tell_unseen
 from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
 
@@ -78,6 +78,7 @@ def swap_activation(
     """
     matches = _matcher(old)
     make = _maker(new)
+    tell_unseen("swap_activation", model)
     all_sites = sites(model)
     matching = [site for site in all_sites if matches(site)]
     found = graphs(model)
