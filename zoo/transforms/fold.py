@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -18,9 +17,8 @@ from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel,
 PROBE_SIZES = (32, 75, 128, 299)
 
 
-@dataclass(frozen=True)
-class FoldedModel:
-    """What `fold_batchnorm` returns.
+class FoldedModel(NamedTuple):
+    """What `fold_batchnorm` returns; it unpacks: `model, folded, kept, max_error = fold_batchnorm(...)`.
 
     Attributes:
         model: The folded model, for inference.

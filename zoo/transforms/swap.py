@@ -6,7 +6,7 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
@@ -26,9 +26,8 @@ CLASSIFIERS = {"softmax", "log_softmax", "sigmoid"}
 SHAPE_ONLY = (layers.Reshape, layers.Flatten, layers.Permute, layers.Identity)
 
 
-@dataclass(frozen=True)
-class SwappedModel:
-    """What `swap_activation` returns.
+class SwappedModel(NamedTuple):
+    """What `swap_activation` returns; it unpacks: `model, sites = swap_activation(...)`.
 
     Attributes:
         model: The model with the new activation.
