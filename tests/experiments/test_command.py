@@ -100,6 +100,7 @@ def test_start_up_lines_are_left_out_and_others_are_not(loud, said):
     assert done.stderr.splitlines() == ["before", *said, "after"]
 
 
+@pytest.mark.deep  # retraces an experiment
 def test_status_says_nothing_but_its_answer():
     """Neither start-up lines of its workers, nor Keras on the mistakes that `head` makes on purpose."""
     done = subprocess.run(
