@@ -62,7 +62,10 @@ def test_the_wheel_works_outside_the_checkout(tmp_path):
     assert "a convolution" in done and "an activation" in done and not (tmp_path / "docs").exists()
     status = subprocess.run([*command, "status"], capture_output=True, text=True, timeout=200, **there)
     assert status.returncode == 1 and status.stdout.count(" missing  ") == len(listed.splitlines()) // 2
-    assert "no folder docs/data here: give this command in a checkout of the project" in status.stderr
+    assert (
+        "nothing is published in docs/data here: give this command in a checkout of the project"
+        in status.stderr
+    )
     assert "python -m zoo.experiments run form makes it" in status.stdout
     drawn = subprocess.run([*command, "check", "form"], capture_output=True, text=True, timeout=200, **there)
     assert drawn.returncode == 2 and "nothing is published of 'form'" in drawn.stderr

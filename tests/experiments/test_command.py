@@ -34,6 +34,20 @@ def test_an_unknown_name_is_answered_with_the_nearest(capsys):
     assert "reproduce: unknown experiment 'fom'; did you mean 'form'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["figures", "publish"])
+def test_where_nothing_is_published_it_is_said(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([command], [command, "all"]):
+        assert main(STUDIES, arguments) == 2
+        assert (
+            "nothing is published in docs/data here: give this command in a checkout"
+            in capsys.readouterr().err
+        )
+    assert main(STUDIES, [command, "form"]) == 2
+    assert "nothing is published of 'form'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("arguments", [["run"], ["run", "form", "--workers", "0"], ["fly"], []])
 def test_wrong_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
