@@ -220,3 +220,11 @@ def test_drawing_writes_both_files_and_needs_no_keras(tmp_path):
 def test_a_metric_that_nobody_measured_is_refused():
     with pytest.raises(ValueError, match="draws 'speed', of which nothing is published"):
         chart(EXPERIMENT, Curves(metric="speed"), published())
+
+
+@pytest.mark.parametrize(
+    "figure, axis", [(Dots(baseline=0.5), "x"), (Curves(baseline=0.5), "y"), (Series(baseline=0.5), "y")]
+)
+def test_a_baseline_lies_across_the_axis_of_the_metric(figure, axis):
+    rule = chart(EXPERIMENT, figure, published())["layer"][-1]
+    assert {"x", "y"} & set(rule["encoding"]) == {axis}
