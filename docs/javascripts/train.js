@@ -204,7 +204,7 @@
   /* The picture that answers is on the screen when the button is pressed. */
   function view() {
     const box = answer.getBoundingClientRect();
-    if (box.top < 60 || box.bottom > globalThis.innerHeight) buttons.scrollIntoView({ block: box.height > globalThis.innerHeight ? "start" : "center", behavior: calm() ? "auto" : "smooth" });
+    if (box.top < 60 || box.bottom > globalThis.innerHeight) buttons.scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
   }
 
   const answer = h("div", { class: "zoo-train-answer" }, plane, h("div", {}, now, verdict, plot));

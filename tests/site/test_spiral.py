@@ -35,7 +35,9 @@ def test_what_comes_back_equals_numpy(spiral, n, activation):
     curve, rows = np.array(seen["curve"]).T, np.array(seen["rows"])
     assert curve.shape == (2, 400) and rows.shape == (n, 2)
     expected = np.linalg.pinv(rows) @ FUNCTIONS[activation](rows @ curve)
-    np.testing.assert_allclose(np.array(seen["images"]).T, expected, atol=1e-10, rtol=0)
+    # Two rows that are nearly parallel come back large: the error is measured by the size.
+    close = 1e-10 * max(1, np.abs(expected).max())
+    np.testing.assert_allclose(np.array(seen["images"]).T, expected, atol=close, rtol=0)
     assert seen["alive"] == (rows @ curve > 0).sum(axis=0).tolist()
     if activation == "linear":
         np.testing.assert_allclose(expected, curve, atol=1e-10)
