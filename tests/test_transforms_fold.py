@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 from transform_nets import batch, error, outputs, randomised
 
+import zoo
 from zoo.normalization import BatchNormalization
 from zoo.transforms import fold_batchnorm
 
@@ -185,11 +186,9 @@ def test_inside_nested_and_sequential_models():
     assert error(outputs(model, batch(model)), outputs(result.model, batch(model))) < 2e-6
 
 
-def test_channels_first(monkeypatch):
+def test_channels_first():
     # TensorFlow has no such convolution on the CPU, so the weights are compared with those of the usual
     # layout.
-    monkeypatch.setattr("zoo.transforms.fold._max_error", lambda *_: 0.0)
-
     def make(data_format, axis):
         x = keras.Input((4, 4, 4))
         y = layers.BatchNormalization(axis=axis, name="front")(layers.ReLU()(x))
@@ -197,10 +196,12 @@ def test_channels_first(monkeypatch):
         return randomised(keras.Model(x, layers.BatchNormalization(axis=axis, name="behind")(y)))
 
     usual, first = make("channels_last", -1), make("channels_first", 1)
-    assert fold_batchnorm(first).folded == ("front", "behind")
-    expected, received = (fold_batchnorm(model).model.get_weights() for model in (usual, first))
+    result = fold_batchnorm(first, probe=False)
+    assert result.folded == ("front", "behind")
+    assert np.isnan(result.max_error)
+    expected, received = fold_batchnorm(usual).model.get_weights(), result.model.get_weights()
     assert all(map(np.array_equal, expected, received))
-    assert fold_batchnorm(make("channels_first", -1)).folded == ()
+    assert fold_batchnorm(make("channels_first", -1), probe=False).folded == ()
 
 
 def test_the_measured_error_is_that_of_the_probe():
@@ -230,3 +231,10 @@ def test_the_argument_is_left_untouched_and_the_result_saves(tmp_path):
     folded.save(tmp_path / "folded.keras")
     loaded = keras.models.load_model(tmp_path / "folded.keras")
     assert np.array_equal(outputs(folded, batch(model))[0], outputs(loaded, batch(model))[0])
+
+
+def test_the_result_unpacks_model_first():
+    result = fold_batchnorm(zoo.build("resnet8", width=2))
+    model, folded, kept, max_error = result
+    assert (model, folded, kept, max_error) == (result.model, result.folded, result.kept, result.max_error)
+    assert isinstance(model, keras.Model) and folded and max_error < 1e-5

@@ -8,6 +8,8 @@ and each iteration writes its slice of the weights' gradient. Reading slice i of
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -39,7 +41,7 @@ def train(unit, x, weights, states, *, units_per_iteration, remat):
     segments = [steps] if remat else _segments(steps)
     reads, writes = _borders(segments, output)
     kept = sorted({number for numbers in reads for number in numbers})
-    shapes = {}
+    shapes: dict[int, Any] = {}
 
     @tf.custom_gradient
     def run(x, *stacks):
@@ -76,7 +78,7 @@ def train(unit, x, weights, states, *, units_per_iteration, remat):
 
 def _segments(steps):
     """Cut the steps behind every convolution: what lies between two cuts is cheap to run again."""
-    segments = [[]]
+    segments: list[list[Any]] = [[]]
     for step in steps:
         segments[-1].append(step)
         if step.is_expensive:
@@ -91,7 +93,7 @@ def _segments(steps):
 
 def _borders(segments, output):
     """The tensors that each segment reads from earlier ones and makes for later ones, by number."""
-    made = [{step.writes for step in segment} for segment in segments]
+    made = [{n for step in segment for n in step.writes} for segment in segments]
     reads = [{n for step in s for n in step.reads} - m for s, m in zip(segments, made, strict=True)]
     writes = [m & ({output}.union(*reads[k + 1 :])) for k, m in enumerate(made)]
     return [sorted(r) for r in reads], [sorted(w) for w in writes]
