@@ -236,9 +236,9 @@ def draw_diagram(name: str) -> str:
     kind, _, layout = name.partition("-")
     if kind in ("layout", "stride") and layout != REFERENCE:
         drawn, missing = compare(drawn, _drawn(f"{kind}-{REFERENCE}"))
-        title += f". Dashed blue: not as in {REFERENCE}"
+        others = [b.label for b in drawn if b.marked]
+        title += f". Dashed blue: not as in {REFERENCE}" if others else f". Here as {REFERENCE}"
         if missing:
             title += f"; not here: {', '.join(missing)}"
-        others = [b.label for b in drawn if b.marked]
         said = f" Not as in {REFERENCE}: {', '.join(others) or 'nothing'}."
     return draw.svg(drawn, title, describe(drawn) + said)
