@@ -15,27 +15,30 @@ FLOORS = {
     "naming": 0,
     "normalization": 0,
     "pretrained": 0,
+    "graph": 0,
+    "activations": 1,
     "catalog": 1,
     "blocks": 1,
-    "graph": 1,
     "rolled": 1,
     "weights": 1,
+    "layers": 1,
+    "surgery": 2,
     "models": 2,
-    "activations": 2,
     "preprocessing": 2,
     "cards": 3,
     "settings": 3,
     "transforms": 3,
     "probes": 3,
     "callbacks": 4,
+    "planning": 4,
     "__init__": 5,  # the public names
     "experiments": 6,
     "site": 7,
 }
 LIBRARY = {part for part, floor in FLOORS.items() if floor <= FLOORS["__init__"]}
 
-# Besides the standard library. h5py reads the weights files of Keras and comes with it.
-LIBRARY_NEEDS = {"keras", "numpy", "h5py", "zoo"}
+# Besides the standard library. h5py reads the weights files of Keras, rich draws progress: both come with it.
+LIBRARY_NEEDS = {"keras", "numpy", "h5py", "rich", "zoo"}
 # A backend by name: imported inside the function that runs on it, or in a file that is.
 ONE_BACKEND = {"tensorflow", "jax", "torch"}
 # What an extra installs: imported inside the function that needs it.

@@ -17,9 +17,11 @@ _LAZY = {
     "describe": "zoo.cards",
     "preprocess_input": "zoo.preprocessing",
     "fit_settings": "zoo.settings",
+    "plan_depth": "zoo.planning",
     "transforms": None,
     "probes": None,
     "callbacks": None,
+    "layers": None,
 }
 
 __all__ = ["ModelSpec", "__version__", "list_models", *sorted(_LAZY)]

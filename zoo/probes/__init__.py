@@ -18,6 +18,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from zoo.activations import Site, families, sites, split_parts
 from zoo.graph import (
     Graph,
     Part,
@@ -29,7 +30,7 @@ from zoo.graph import (
     rewrite,
     seeds_untouched,
 )
-from zoo.activations import Site, families, sites, split_parts
+from zoo.probes.importance import activation_importance as activation_importance
 
 # A value counts as saturated where the slope of the activation is below this.
 SATURATED_SLOPE = 0.01

@@ -6,21 +6,35 @@ untouched and returns a new, uncompiled one of plain Keras layers that carries t
 
 from zoo.transforms.affine import NotAffineError, affine_map
 from zoo.transforms.collapse import collapse_linear
+from zoo.transforms.drop import DroppedModel, drop_activations
 from zoo.transforms.fold import FoldedModel, fold_batchnorm
 from zoo.transforms.fuse import fuse_activations
+from zoo.transforms.pad import PaddedModel, pad_once
 from zoo.transforms.roll import roll, unroll
+from zoo.transforms.soften import HardenedModel, SoftenedModel, harden, soften
 from zoo.transforms.split import split_activations
+from zoo.transforms.stretches import MergedModel, merge_stretches
 from zoo.transforms.swap import SwappedModel, swap_activation
 
 __all__ = [
+    "DroppedModel",
     "FoldedModel",
+    "HardenedModel",
+    "MergedModel",
     "NotAffineError",
+    "PaddedModel",
+    "SoftenedModel",
     "SwappedModel",
     "affine_map",
     "collapse_linear",
+    "drop_activations",
     "fold_batchnorm",
     "fuse_activations",
+    "harden",
+    "merge_stretches",
+    "pad_once",
     "roll",
+    "soften",
     "split_activations",
     "swap_activation",
     "unroll",

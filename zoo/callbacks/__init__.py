@@ -1,0 +1,6 @@
+"""What happens to the activations of a model while it trains: watch them, or anneal them away."""
+
+from zoo.callbacks.annealing import ActivationAnnealing
+from zoo.callbacks.monitor import ActivationMonitor
+
+__all__ = ["ActivationAnnealing", "ActivationMonitor"]
