@@ -239,15 +239,15 @@ class _Tally:
         output, count = ops.cast(output, "float32"), len(targets)
         targets = ops.convert_to_tensor(targets)
         self.count += count
-        self.losses += count * _number(ops.mean(self.loss(targets, output)))
+        self.losses += count * _mean(self.loss(targets, output))
         if isinstance(self.metric, keras.metrics.Metric):
             self.metric.update_state(targets, output)
         else:
-            self.metrics += count * _number(ops.mean(ops.cast(self.metric(targets, output), "float32")))
+            self.metrics += count * _mean(self.metric(targets, output))
 
     def result(self) -> dict[str, float]:
         stateful = isinstance(self.metric, keras.metrics.Metric)
-        value = _number(self.metric.result()) if stateful else self.metrics / self.count
+        value = _mean(self.metric.result()) if stateful else self.metrics / self.count
         return {"loss": self.losses / self.count, self.name: value}
 
 
@@ -266,8 +266,8 @@ def _metric(metric: Any) -> tuple[Any, str]:
     return found, "metric" if name == "loss" else name
 
 
-def _number(value: Any) -> float:
-    return float(ops.convert_to_numpy(value))
+def _mean(values: Any) -> float:
+    return float(np.asarray(ops.convert_to_numpy(values), "float64").mean())
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from zoo.activations import Site, families, sites
-from zoo.graph import Graph, calls, graphs
+from zoo.graph import Graph, Part, calls, graphs
 from zoo.layers import BlendedActivation
 
 # What turns scores into probabilities; on the output of a model that is its classifier.
@@ -74,6 +74,14 @@ def refuse_blended(model: keras.Model) -> None:
             f"{model.name!r} has blended activations: {', '.join(map(repr, dict.fromkeys(blended)))}. Turn each of "
             f"them into the activation or the identity first: zoo.transforms.harden(model)."
         )
+
+
+def keep_one(found: list[Graph], replace: dict[Any, list[Part]]) -> None:
+    """Where all layers of a Sequential model would go, leave the last as the identity: Keras calls no empty one."""
+    for graph in found:
+        gone = [node.operation for node in graph.nodes if replace.get(node.operation, True) == []]
+        if isinstance(graph.model, keras.Sequential) and gone and len(gone) == len(graph.nodes):
+            replace[gone[-1]] = [Part(layers.Identity(name=gone[-1].name))]
 
 
 def classifier_names(model: keras.Model, present: list[Site]) -> set[str]:

@@ -25,7 +25,7 @@ from zoo.naming import activation_of
 from zoo.surgery.channels import channel_axis
 from zoo.surgery.execution import Execution, arrays_of, without_gradients
 from zoo.surgery.linear_fit import AffineMap
-from zoo.surgery.selection import choose
+from zoo.surgery.selection import choose, keep_one
 from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, obstacle, to_numpy
 from zoo.transforms.kernels import channel_axis as kernel_axis
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm
@@ -119,6 +119,7 @@ def drop_activations(
     dropping = _Dropping(model)
     for site, found in zip(chosen, maps, strict=True):
         dropping.drop(site, found)
+    keep_one(dropping.found, dropping.replace)
     return DroppedModel(rewrite(model, dropping.replace), dropping.dropped)
 
 
@@ -166,7 +167,7 @@ class _Dropping:
         if not self._casts(site):
             return []
         # What stays of it is the cast: a layer of float32 at the end of a net of float16, say.
-        return [Part(layers.Identity(name=operation.name, dtype=operation.dtype_policy))]
+        return [Part(layers.Activation("linear", name=operation.name, dtype=operation.dtype_policy))]
 
     def _casts(self, site: Site) -> bool:
         nodes = [node for _, node in self.calls[id(site.operation)]]

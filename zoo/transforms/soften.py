@@ -12,7 +12,7 @@ from zoo.activations import operation_name, split_parts
 from zoo.graph import Part, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.layers import BlendedActivation
 from zoo.naming import activation_of
-from zoo.surgery.selection import choose
+from zoo.surgery.selection import choose, keep_one
 
 
 class SoftenedModel(NamedTuple):
@@ -176,7 +176,7 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
         if amounts[name] >= (1.0 if threshold is None else threshold):
             dropped.append(name)
             casts = node.input_tensors[0].dtype != node.outputs[0].dtype
-            cast = Part(layers.Identity(name=layer.name, dtype=layer.dtype_policy))
+            cast = Part(layers.Activation("linear", name=layer.name, dtype=layer.dtype_policy))
             replace[layer] = [cast] if casts else []
         else:
             restored.append(name)
@@ -188,6 +188,7 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
             else:
                 back = Part(layers.Activation(inner, name=layer.name, dtype=layer.dtype_policy))
             replace[layer] = [back]
+    keep_one(graphs(model), replace)
     return HardenedModel(rewrite(model, replace), tuple(dropped), tuple(restored))
 
 

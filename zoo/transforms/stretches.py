@@ -125,11 +125,11 @@ class _Merging:
         listed = ", ".join(map(repr, names))
         for chain in linear:
             path = [chain.graph.path + node.operation.name for node in chain.nodes]
-            if len(names) < 2 or names[0] not in path or names[-1] not in path:
+            if len(names) < 2 or not set(names) <= set(path) or path.index(names[0]) >= path.index(names[-1]):
                 continue
             nodes = list(chain.nodes[path.index(names[0]) : path.index(names[-1]) + 1])
             inside = [chain.graph.path + node.operation.name for node in nodes if has_numbers(node)]
-            if [name for name in names if name in inside] != inside or set(names) - set(path):
+            if [name for name in names if name in inside] != inside:
                 continue
             whole = None
             for position, node in enumerate(nodes):

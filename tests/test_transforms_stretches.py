@@ -1,0 +1,131 @@
+"""Merging inside a net: as much as is exact, and the reason for the rest."""
+
+import keras
+import pytest
+from keras import layers
+from transform_nets import batch, configuration, error, outputs, randomised, same
+
+from zoo.transforms import drop_activations, merge_stretches, soften
+
+
+def conv(name, size=3, filters=4, **options):
+    return layers.Conv2D(filters, size, name=name, **options)
+
+
+def chain(*parts, shape=(12, 13, 4)):
+    return randomised(keras.Sequential([keras.Input(shape), *parts]))
+
+
+def checked(model, *arguments):
+    before, weights, x = configuration(model), model.get_weights(), batch(model)
+    result = merge_stretches(model, *arguments)
+    assert error(outputs(model, x), outputs(result.model, x)) < 1e-5
+    assert configuration(model) == before and same(weights, model.get_weights())
+    return result
+
+
+def norm(name):
+    return layers.BatchNormalization(name=name)
+
+
+# what stands in the net: (layers, what is merged, what is kept and a word of the reason)
+CASES = {
+    "goes on after what does not fit": (
+        lambda: [conv("a"), conv("b"), conv("c", padding="same"), conv("d", 1), layers.ReLU(), conv("e")],
+        {"b": ("a", "b"), "d": ("c", "d")},
+        {"c": "pads its input with 2 zeros"},
+    ),
+    "maximum": (
+        lambda: [conv("a"), conv("b"), layers.MaxPooling2D(2), conv("c", 2), conv("d", 1)],
+        {"b": ("a", "b"), "d": ("c", "d")},
+        {},
+    ),
+    "padding layer between": (
+        lambda: [conv("a"), norm("n"), layers.ZeroPadding2D(1), conv("b"), conv("c", 1)],
+        {"a": ("a", "n"), "c": ("b", "c")},
+        {},
+    ),
+    "normalisation in front of padding": (
+        lambda: [norm("m"), conv("a", padding="same"), norm("n"), layers.ReLU(), conv("b")],
+        {"a": ("a", "n")},
+        {"a": "padding='same'"},
+    ),
+    "average over fewer pixels": (
+        lambda: [conv("a"), norm("n"), layers.AveragePooling2D(2, padding="same", name="p"), conv("b", 2)],
+        {"a": ("a", "n")},
+        {"p": "averages fewer pixels", "b": "averages fewer pixels"},
+    ),
+    "normalisations and pooling alone stay what they are": (
+        lambda: [norm("m"), norm("n"), layers.AveragePooling2D(2), layers.ReLU(), conv("a")],
+        {},
+        {},
+    ),
+    "the last activation is built in": (
+        lambda: [conv("a"), conv("b", activation="tanh"), conv("c"), conv("d", 1)],
+        {"b": ("a", "b"), "d": ("c", "d")},
+        {},
+    ),
+    "regularised output": (
+        lambda: [conv("a"), conv("b", activity_regularizer="l2"), conv("c"), conv("d", 1)],
+        {"d": ("c", "d")},
+        {"b": "activity_regularizer"},
+    ),
+    "half precision": (
+        lambda: [conv("a", dtype="mixed_bfloat16"), conv("b", 1, dtype="mixed_bfloat16")],
+        {},
+        {"a": "rounds too coarsely", "b": "rounds too coarsely"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_merged_and_kept(case):
+    parts, merged, kept = CASES[case]
+    _, found, reasons = checked(chain(*parts()))
+    assert found == merged
+    assert set(reasons) == set(kept)
+    for name, word in kept.items():
+        assert word in reasons[name]
+
+
+def test_inside_a_net_with_branches_and_nested_models():
+    z = keras.Input((12, 12, 4))
+    inner = keras.Model(z, conv("q", 1)(norm("n")(conv("p")(z))), name="inner")
+    x = keras.Input((14, 14, 4))
+    y = conv("b", 1)(conv("a")(x))
+    y = layers.Add()([inner(y), conv("d", 1)(conv("c")(y))])
+    merged = checked(randomised(keras.Model(x, y))).merged
+    assert merged == {"b": ("a", "b"), "inner/q": ("inner/p", "inner/n", "inner/q"), "d": ("c", "d")}
+
+
+def test_only_the_stretches_that_are_named():
+    model = chain(conv("a"), conv("b", 1), layers.ReLU(), conv("c"), norm("n"), conv("d", 1))
+    assert checked(model, [("c", "n", "d")]).merged == {"d": ("c", "n", "d")}
+    assert checked(model, [("c", "n")]).merged == {"c": ("c", "n")}
+    for wrong in (("a", "c"), ("c", "d"), ("a", "x"), ("a",), ("b", "a")):
+        with pytest.raises(ValueError, match=r"do not follow one another in one stretch"):
+            merge_stretches(model, [wrong])
+    padded = chain(conv("a"), conv("b", padding="same"))
+    with pytest.raises(ValueError, match=r"the stretch 'a', 'b' is not one layer: .*pads its input"):
+        merge_stretches(padded, [("a", "b")])
+
+
+def test_shared_layers_and_those_with_several_readers_stay():
+    shared = conv("a", padding="same")
+    x = keras.Input((8, 8, 4))
+    y = shared(shared(x))
+    z = conv("b", 1)(y)
+    model = randomised(keras.Model(x, [conv("c", 1)(z), z]))
+    assert checked(model).merged == {}
+    with pytest.raises(ValueError, match=r"do not follow one another"):
+        merge_stretches(model, [("b", "c")])
+
+
+def test_after_activations_went():
+    model = chain(
+        conv("a", activation="relu"), conv("b", 1, activation="relu"), layers.Flatten(), layers.Dense(2)
+    )
+    plain = drop_activations(model, "a", fit=batch(model)).model
+    assert checked(plain).merged == {"b": ("a", "b")}
+    with pytest.raises(ValueError, match=r"blended activations: 'a_act'"):
+        merge_stretches(soften(model, "a").model)
