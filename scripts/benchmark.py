@@ -99,7 +99,7 @@ def machine() -> dict:
     """Processor, memory and versions."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from zoo.experiments.environment import processor
+    from zoo.experiments.running.environment import processor
 
     versions = {"python": sys.version.split()[0]}
     for package in ("keras", "tensorflow", "jax", "torch", "onnxruntime", "numpy"):

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from zoo.experiments.claims.page import write  # noqa: E402
+from zoo.studies import STUDIES  # noqa: E402
 
 if __name__ == "__main__":
-    print(f"wrote docs/claims.md and {len(write(ROOT / 'docs')) - 1} readings")
+    print(f"wrote docs/claims.md and {len(write(ROOT / 'docs', STUDIES)) - 1} readings")

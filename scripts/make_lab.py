@@ -116,7 +116,7 @@ def operations(model: keras.Model) -> list[dict]:
 
 
 def load_images() -> tuple:
-    from zoo.experiments.data import SOURCES
+    from zoo.experiments.data.sets import SOURCES
 
     x_train, y_train, x_test, y_test = SOURCES["fashion_mnist"]()
     return x_train.astype("float32") / 255, y_train, x_test, y_test

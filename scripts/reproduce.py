@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Run, publish and check the experiments: `scripts/reproduce.py list` names them.
+"""Run, publish and check the experiments: `scripts/reproduce.py list` names them. `python -m zoo.experiments` is the same command.
 
 scripts/reproduce.py list
 scripts/reproduce.py run NAME... [--quick] [--seeds N] [--workers N] [--scheduler ADDRESS] [--dataset NAME]
@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from zoo.experiments.command import main
+from zoo.studies import STUDIES
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(STUDIES))

@@ -20,9 +20,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from zoo.experiments import environment  # noqa: E402
-from zoo.experiments.plan import Run  # noqa: E402
-from zoo.experiments.results import RunFolder, write_atomically  # noqa: E402
-from zoo.experiments.spec import Dataset, Recipe, plain  # noqa: E402
+from zoo.experiments.design.experiment import Dataset, Recipe, plain  # noqa: E402
+from zoo.experiments.design.plan import Run  # noqa: E402
+from zoo.experiments.running.results import RunFolder, write_atomically  # noqa: E402
 
 FOLDER = ROOT / "zoo" / "pretrained"
 SMALL_ENOUGH = 2 * 2**20  # bytes; what a package may carry without anybody noticing
@@ -76,7 +76,7 @@ NETS = {
 def train(name: str, runs: Path) -> None:
     """Train one net, or go on with it, and put everything about it where the package looks for it."""
     environment.pin_threads()
-    from zoo.experiments.training import Training
+    from zoo.experiments.training.loop import Training
 
     training = Training(NETS[name])
     # The engine standardises; the shipped weights take what zoo.preprocess_input gives.

@@ -30,6 +30,7 @@ TESTS = Path(__file__).parent
 # On another backend: what is written for every one, and quick enough. The engine, the demo and the site are run on
 # TensorFlow alone; so are the nets of full size, which JAX compiles for minutes.
 LIBRARY = (
+    "activations",
     "blocks",
     "callbacks",
     "catalog",
@@ -39,7 +40,6 @@ LIBRARY = (
     "preprocessing",
     "probes",
     "reference",
-    "sites",
     "spec",
     "transforms_affine",
     "transforms_collapse",

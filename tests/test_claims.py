@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from zoo.experiments import catalog, publication
 from zoo.experiments.claims.expected import HELD, held
 from zoo.experiments.claims.page import claims_page
 from zoo.experiments.claims.readings import READINGS, _ends, _stuck, reading, unread
@@ -33,12 +32,14 @@ from zoo.experiments.claims.rules import (
     judge,
 )
 from zoo.experiments.claims.sentences import CLAIMS
-from zoo.experiments.numbers import Numbers, crossing, interval_text, number
-from zoo.experiments.publication import Observation, Published
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.numbers import Numbers, crossing, interval_text, number
+from zoo.experiments.publishing.publication import Observation, Published
+from zoo.studies import STUDIES
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs" / "data"
-MEASURED = [name for name in publication.names(DATA) if name in READINGS]
+MEASURED = [name for name in publication.names(STUDIES.names(), DATA) if name in READINGS]
 
 
 def numbers(values, *, metric="test_accuracy", statuses=None, weights=None):
@@ -217,7 +218,7 @@ def test_interval_text():
 def test_every_claim_names_an_experiment_of_the_catalog_and_its_arms():
     """A rule that asks for an arm that no spec has would say "not yet measured" for ever."""
     for claim in CLAIMS:
-        labels = {arm.label for arm in catalog.lookup(claim.experiment).arms}
+        labels = {arm.label for arm in STUDIES.lookup(claim.experiment).arms}
         rule = claim.rule
         asked = {check.arm for check in getattr(rule, "checks", ())}
         asked |= {arm for pair in getattr(rule, "pairs", ()) for arm in pair}
@@ -229,7 +230,7 @@ def test_sentences_are_different():
     assert len({claim.sentence for claim in CLAIMS}) == len(CLAIMS)
 
 
-@pytest.mark.parametrize("experiment", catalog.experiments(), ids=lambda e: e.name)
+@pytest.mark.parametrize("experiment", STUDIES.experiments(), ids=lambda e: e.name)
 def test_every_expectation_is_held_against_data(experiment):
     whats = [expectation.what for expectation in experiment.expectations]
     assert [
@@ -265,18 +266,18 @@ def test_a_reading_says_where_a_grid_was_too_narrow():
 
 
 def test_a_reading_for_each_experiment():
-    assert set(READINGS) == set(catalog.names())
+    assert set(READINGS) == set(STUDIES.names())
     for name in set(READINGS) - set(MEASURED):
         assert (ROOT / "docs" / "snippets" / "readings" / f"{name}.md").read_text() == unread(name)
 
 
 def test_the_page_is_what_the_data_say():
     """scripts/make_claims.py was run after the last publication."""
-    assert (ROOT / "docs" / "claims.md").read_text() == claims_page(DATA)
+    assert (ROOT / "docs" / "claims.md").read_text() == claims_page(STUDIES, DATA)
 
 
 def test_every_row_has_a_verdict_and_links_that_exist():
-    page = claims_page(DATA)
+    page = claims_page(STUDIES, DATA)
     rows = [line for line in page.splitlines() if "scripts/reproduce.py run" in line and line.startswith("|")]
     assert len(rows) == len(CLAIMS)
     for row in rows:

@@ -33,8 +33,27 @@ FLOORS = {
     "planning": 4,
     "__init__": 5,  # the public names
     "experiments": 6,
-    "site": 7,
+    "studies": 7,
+    "site": 8,
 }
+# The same within zoo/experiments, where most of the code is: rooms, each a folder or a file, on floors of their own.
+ROOMS = {
+    "design": 0,
+    "data": 1,
+    "nets": 1,
+    "losses": 1,
+    "fingerprint": 1,
+    "measurements": 2,
+    "training": 3,
+    "running": 4,
+    "publishing": 5,
+    "claims": 6,
+    "command": 7,
+    "__main__": 8,
+    "__init__": 9,
+}
+# `python -m zoo.experiments` is a door of the house, not a room: it hands the studies to the command.
+DOOR = "zoo.experiments.__main__"
 LIBRARY = {part for part, floor in FLOORS.items() if floor <= FLOORS["__init__"]}
 
 # Besides the standard library. h5py reads the weights files of Keras, rich draws progress: both come with it.
@@ -51,13 +70,12 @@ NO_KERAS = (
     "zoo.naming",
     "zoo.catalog",
     "zoo.pretrained",
-    "zoo.experiments.spec",
-    "zoo.experiments.catalog",
-    "zoo.experiments.plan",
-    "zoo.experiments.results",
-    "zoo.experiments.statistics",
-    "zoo.experiments.publication",
-    "zoo.experiments.figures",
+    "zoo.experiments.design",
+    "zoo.experiments.running.results",
+    "zoo.experiments.publishing.statistics",
+    "zoo.experiments.publishing.publication",
+    "zoo.experiments.publishing.figures",
+    "zoo.studies",
 )
 
 
@@ -79,6 +97,11 @@ FILES = {module_of(path): path for path in sorted((ROOT / "zoo").rglob("*.py"))}
 
 def part_of(module: str) -> str:
     return module.split(".")[1] if "." in module else "__init__"
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[2] if len(parts) > 2 else "__init__"
 
 
 def imports(module: str) -> list[Import]:
@@ -114,10 +137,46 @@ def test_imports_come_from_lower_floors(module):
     floor = FLOORS[part_of(module)]
     for i in imports(module):
         part = part_of(i.module)
-        if i.module.split(".")[0] == "zoo" and part != part_of(module):
+        if (
+            i.module.split(".")[0] == "zoo"
+            and part != part_of(module)
+            and (module, part) != (DOOR, "studies")
+        ):
             assert FLOORS[part] < floor, (
                 f"{module}, line {i.line}: on floor {floor}, imports {i.module} from floor {FLOORS[part]}"
             )
+
+
+ENGINE = [module for module in FILES if part_of(module) == "experiments"]
+
+
+def test_every_file_of_the_engine_is_in_a_room():
+    assert {room_of(module) for module in ENGINE} == set(ROOMS)
+
+
+@pytest.mark.parametrize("module", ENGINE)
+def test_rooms_of_the_engine_import_from_lower_floors(module):
+    floor = ROOMS[room_of(module)]
+    for i in imports(module):
+        if part_of(i.module) == "experiments" and room_of(i.module) != room_of(module):
+            assert ROOMS[room_of(i.module)] < floor, (
+                f"{module}, line {i.line}: on floor {floor} of the engine, imports {i.module} from floor "
+                f"{ROOMS[room_of(i.module)]}"
+            )
+
+
+def test_the_engine_knows_no_study_by_name():
+    """The studies are handed in by whoever runs the command, so that a folder of one's own works as well."""
+    for module in ENGINE:
+        text = FILES[module].read_text(encoding="utf-8")
+        code = ast.parse(text)
+        named = [i.module for i in imports(module) if part_of(i.module) == "studies"]
+        named += [
+            node.value
+            for node in ast.walk(code)
+            if isinstance(node, ast.Constant) and node.value == "zoo.studies"
+        ]
+        assert not named or module == DOOR, f"{module} names {named}"
 
 
 def test_files_of_a_package_import_one_another_without_a_circle():
@@ -166,7 +225,7 @@ def test_what_needs_no_backend_starts_none(module):
 
 
 # Rewriting a graph moves activations that are there; it does not decide where one belongs.
-REWRITES = {"transforms", "sites", "graph", "rolled"}
+REWRITES = {"transforms", "activations", "graph", "rolled"}
 ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
 
 

@@ -112,6 +112,7 @@ def test_every_public_function_says_what_it_does():
 def test_the_versions_agree():
     assert PYPROJECT["project"]["version"] == zoo.__version__
     assert f"## {zoo.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"version: {zoo.__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
 
 def test_constraints_are_versions_and_nothing_else():

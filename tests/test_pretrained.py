@@ -14,7 +14,7 @@ import pytest
 import zoo
 from zoo import pretrained
 from zoo.catalog import specify
-from zoo.experiments.data import SOURCES
+from zoo.experiments.data.sets import SOURCES
 from zoo.pretrained import Pretrained
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,9 +8,9 @@ from keras import layers
 from transform_nets import batch, error, outputs, randomised, same
 
 import zoo
+from zoo.activations import sites
 from zoo.catalog import lookup
 from zoo.graph import graphs
-from zoo.activations import sites
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
 from zoo.transforms.fold import plan
 

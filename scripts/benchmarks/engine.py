@@ -42,9 +42,9 @@ def measure(quick=False, only=()):
 
 def _experiment(workers: int, seeds: int, epochs: int) -> float:
     """Wall seconds of an experiment."""
-    from zoo.experiments.conduct import conduct
-    from zoo.experiments.execution import pool
-    from zoo.experiments.spec import Arm, Dataset, Experiment, Recipe
+    from zoo.experiments.design.experiment import Arm, Dataset, Experiment, Recipe
+    from zoo.experiments.running.conduct import conduct
+    from zoo.experiments.running.execution import pool
 
     experiment = Experiment(
         name="benchmark",

@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from zoo.experiments.figures import DASHES, FONT, INK, LEGEND, PALETTE, svg, themed
+from zoo.experiments.publishing.figures import DASHES, FONT, INK, LEGEND, PALETTE, svg, themed
 
 MISSING = "not measured"
 

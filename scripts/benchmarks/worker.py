@@ -74,8 +74,8 @@ EPOCH = {"train": 3200, "test": 1000, "batch": 64}
 
 
 def _fashion():
-    from zoo.experiments.data import load
-    from zoo.experiments.spec import Dataset
+    from zoo.experiments.data.sets import load
+    from zoo.experiments.design.experiment import Dataset
 
     return load(Dataset(name="fashion_mnist", train=EPOCH["train"], test=EPOCH["test"]))
 
@@ -152,10 +152,10 @@ def engine_epoch(net):
     """The same epoch by the experiment engine: its line and its checkpoint written, to be resumed from."""
     import tempfile
 
-    from zoo.experiments.plan import Run
-    from zoo.experiments.results import RunFolder
-    from zoo.experiments.spec import Dataset, Recipe
-    from zoo.experiments.training import Training
+    from zoo.experiments.design.experiment import Dataset, Recipe
+    from zoo.experiments.design.plan import Run
+    from zoo.experiments.running.results import RunFolder
+    from zoo.experiments.training.loop import Training
 
     training = Training(
         Run(

@@ -8,46 +8,46 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tests.experiments import cluster
-from zoo.experiments import catalog
 from zoo.experiments.command import main
-from zoo.experiments.durations import minutes
-from zoo.experiments.execution import Job
-from zoo.experiments.progress import Bars, Lines
-from zoo.experiments.results import RunFolder
+from zoo.experiments.running.durations import minutes
+from zoo.experiments.running.execution import Job
+from zoo.experiments.running.progress import Bars, Lines
+from zoo.experiments.running.results import RunFolder
+from zoo.studies import STUDIES
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_list_names_every_experiment_with_its_cost_and_needs_no_backend():
     code = (
-        "import sys; from zoo.experiments.command import main; main(['list']); "
+        "import sys; from zoo.experiments.command import main; from zoo.studies import STUDIES; main(STUDIES, ['list']); "
         "assert not {'keras', 'tensorflow', 'altair'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in catalog.names():
+    for name in STUDIES.names():
         assert name in done.stdout
     assert "30 runs, about" in done.stdout and "on " in done.stdout
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(capsys):
-    assert main(["run", "fom"]) == 2
+    assert main(STUDIES, ["run", "fom"]) == 2
     assert "reproduce: unknown experiment 'fom'; did you mean 'form'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["run", "form", "--workers", "0"], ["fly"], []])
 def test_wrong_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(arguments)
+        main(STUDIES, arguments)
     assert stopped.value.code == 2
     assert "usage" in capsys.readouterr().err
 
 
 def test_an_unreachable_scheduler_is_said(capsys, monkeypatch):
     pytest.importorskip("distributed")
-    from zoo.experiments import execution
+    from zoo.experiments.running import execution
 
     monkeypatch.setattr(execution.DaskPool.__init__, "__kwdefaults__", {"timeout": 0.5})
-    assert main(["run", "form", "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert main(STUDIES, ["run", "form", "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "no Dask scheduler answers at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
 
 

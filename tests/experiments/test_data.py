@@ -4,9 +4,9 @@ import struct
 import numpy as np
 import pytest
 
-from zoo.experiments import data
-from zoo.experiments.data import MissingDataError, balanced, load, read_idx, resize
-from zoo.experiments.spec import Dataset
+from zoo.experiments.data import sets
+from zoo.experiments.data.sets import MissingDataError, balanced, load, read_idx, resize
+from zoo.experiments.design.experiment import Dataset
 
 
 def idx(values):
@@ -26,7 +26,7 @@ def folder(tmp_path, monkeypatch):
     load.cache_clear()
     generator = np.random.default_rng(0)
     hashes = {}
-    for position, name in enumerate(data.FASHION_MNIST):
+    for position, name in enumerate(sets.FASHION_MNIST):
         count = 60 if name.startswith("train") else 20
         images = generator.integers(0, 256, (count, 28, 28)).astype(np.uint8)
         content = idx(images if "images" in name else (np.arange(count) % 10).astype(np.uint8))
@@ -35,7 +35,7 @@ def folder(tmp_path, monkeypatch):
             (tmp_path / name).write_bytes(content)
         else:
             (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
-    monkeypatch.setattr(data, "FASHION_MNIST", hashes)
+    monkeypatch.setattr(sets, "FASHION_MNIST", hashes)
     monkeypatch.setenv("ZOO_DATA", str(tmp_path))
     yield tmp_path
     load.cache_clear()
@@ -100,7 +100,7 @@ def test_a_missing_set_names_three_ways(tmp_path, monkeypatch):
 
     load.cache_clear()
     monkeypatch.delenv("ZOO_DATA", raising=False)
-    monkeypatch.setattr(data, "DEBIAN_FOLDER", tmp_path)
+    monkeypatch.setattr(sets, "DEBIAN_FOLDER", tmp_path)
     monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", offline)
     with pytest.raises(
         MissingDataError, match=r"ZOO_DATA, or install .*dataset-fashion-mnist, or let keras.datasets"
@@ -109,11 +109,11 @@ def test_a_missing_set_names_three_ways(tmp_path, monkeypatch):
 
 
 def test_the_published_hashes_are_those_of_the_real_files():
-    files = data._fashion_mnist_files()
+    files = sets._fashion_mnist_files()
     if files is None:
         pytest.skip("fashion_mnist is not on this machine: neither in ZOO_DATA nor from Debian's package")
     for name, path in files.items():
-        assert len(read_idx(path, data.FASHION_MNIST[name])) in (60000, 10000)
+        assert len(read_idx(path, sets.FASHION_MNIST[name])) in (60000, 10000)
 
 
 def test_unknown_names_and_impossible_subsets():

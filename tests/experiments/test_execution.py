@@ -12,11 +12,11 @@ import pytest
 
 from tests.experiments import toys
 from tests.experiments.cluster import dask, dask_worker, free_port, wait_for
-from zoo.experiments import execution
-from zoo.experiments.execution import ExecutionError, Job, execute, pool
-from zoo.experiments.plan import run_of
-from zoo.experiments.results import RunFolder
-from zoo.experiments.run import identify
+from zoo.experiments.design.plan import run_of
+from zoo.experiments.running import execution
+from zoo.experiments.running.execution import ExecutionError, Job, execute, pool
+from zoo.experiments.running.results import RunFolder
+from zoo.experiments.running.run import identify
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,7 +69,7 @@ SHARE = """
 import sys
 from pathlib import Path
 from tests.experiments.test_execution import jobs
-from zoo.experiments.execution import execute, pool
+from zoo.experiments.running.execution import execute, pool
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     with pool(workers=1) as workers:
@@ -166,7 +166,7 @@ def test_workers_of_more_than_one_thread_are_refused(monkeypatch):
 
 def test_no_scheduler_is_said():
     pytest.importorskip("distributed")
-    from zoo.experiments.execution import DaskPool
+    from zoo.experiments.running.execution import DaskPool
 
     address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(ExecutionError, match=re.escape(f"no Dask scheduler answers at '{address}'")):

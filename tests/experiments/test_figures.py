@@ -6,9 +6,9 @@ import re
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments.figures import DASHES, INK, LARGEST, PALETTE, _name, chart, draw, svg
-from zoo.experiments.publication import Observation, Published
-from zoo.experiments.spec import Figure
+from zoo.experiments.design.experiment import Figure
+from zoo.experiments.publishing.figures import DASHES, INK, LARGEST, PALETTE, _name, chart, draw, svg
+from zoo.experiments.publishing.publication import Observation, Published
 
 vl_convert = pytest.importorskip("vl_convert")
 alt = pytest.importorskip("altair")
@@ -170,7 +170,7 @@ def test_drawing_writes_both_files_and_needs_no_keras(tmp_path):
 
     experiment = dataclasses.replace(EXPERIMENT, figures=(Figure(), Figure(name="proof", kind="table")))
     assert [path.name for path in draw(experiment, published(), tmp_path)] == ["toy.vl.json", "toy.svg"]
-    code = "import sys, zoo.experiments.figures; assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    code = "import sys, zoo.experiments.publishing.figures; assert not {'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -5,11 +5,14 @@ import keras
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import check, environment, freshness, plan, publication, run
-from zoo.experiments.data import load
-from zoo.experiments.freshness import FRESH, MISSING, STALE, status, statuses
-from zoo.experiments.spec import Comparison, Figure, canonical
-from zoo.experiments.training import Training
+from zoo.experiments.data import sets
+from zoo.experiments.data.sets import MissingDataError, load
+from zoo.experiments.design import plan
+from zoo.experiments.design.experiment import Comparison, Figure, canonical
+from zoo.experiments.publishing import check, freshness, publication
+from zoo.experiments.publishing.freshness import FRESH, MISSING, STALE, UNSEEN, status, statuses
+from zoo.experiments.running import environment, run
+from zoo.experiments.training.loop import Training
 
 MEASURED = toys.arm("measured", trains=False, hooks=(toys.hook("weight_norm", when="start"),))
 EXPERIMENT = toys.experiment(
@@ -48,7 +51,8 @@ def test_words_and_figures_may_change(folder):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"seeds": (0, 1, 2)}, r"seeds was \[0, 1\] and is \[0, 1, 2\]"),
+        ({"seeds": (0, 2, 1)}, r"seeds was \[0, 1\] and is \[0, 2, 1\]"),
+        ({"seeds": (0,), "seeds_reason": "fewer"}, r"seeds was \[0, 1\] and is \[0\]"),
         ({"arms": (toys.arm("trained"),)}, "arm 'measured' is gone"),
         ({"arms": (toys.arm("trained", options={"width": 3}), MEASURED)}, "arm 'trained' has other options"),
         ({"comparisons": (Comparison(first="trained", second="measured"),)}, "the comparisons changed"),
@@ -60,6 +64,25 @@ def test_another_spec_is_stale(folder, change, why):
 
     state = status(dataclasses.replace(EXPERIMENT, **change), folder)
     assert state.word == STALE and re.search(why, state.why), state.why
+
+
+def test_the_first_of_the_seeds_are_fresh_as_far_as_they_go(folder):
+    state = status(dataclasses.replace(EXPERIMENT, seeds=(0, 1, 2, 3)), folder)
+    assert state.word == FRESH and "2 of 4 seeds are run so far" in state.why
+
+
+def test_images_that_are_not_here_are_unseen_not_stale(folder, monkeypatch):
+    def absent():
+        raise MissingDataError("the data set 'digits' is not on this machine; get it")
+
+    monkeypatch.setitem(sets.SOURCES, "digits", absent)
+    load.cache_clear()
+    state = status(EXPERIMENT, folder)
+    load.cache_clear()
+    assert state.word == UNSEEN
+    assert (
+        state.why == "2 of 2 arms could not be retraced: the data set 'digits' is not on this machine; get it"
+    )
 
 
 def test_a_changed_default_cannot_hide(folder, monkeypatch):
@@ -91,7 +114,7 @@ def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
 
 
 def test_another_optimiser_shows_in_the_second_loss(folder, monkeypatch):
-    from zoo.experiments import steps
+    from zoo.experiments.training import steps
 
     monkeypatch.setattr(steps, "make_optimizer", lambda recipe, total: keras.optimizers.SGD(0.04))
     state = status(EXPERIMENT, folder)
@@ -104,7 +127,7 @@ def test_other_images_show(folder, monkeypatch):
     def others(dataset):
         return dataclasses.replace(original(dataset), sha256="0" * 64)
 
-    monkeypatch.setattr("zoo.experiments.training.load", others)
+    monkeypatch.setattr("zoo.experiments.training.loop.load", others)
     state = status(EXPERIMENT, folder)
     assert state.word == STALE and "the images are others" in state.why
 

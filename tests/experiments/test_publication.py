@@ -5,9 +5,10 @@ import math
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import publication
-from zoo.experiments.publication import PublicationError, describe_data, load
-from zoo.experiments.spec import Comparison, Dataset, Figure, Recipe
+from zoo.experiments.design.experiment import Comparison, Dataset, Figure, Recipe
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.publication import PublicationError, describe_data, load
+from zoo.studies import STUDIES
 
 EXPERIMENT = toys.experiment(
     arms=(
@@ -117,7 +118,7 @@ def test_missing_and_damaged(tmp_path):
 
 
 def test_all_that_is_published_is_whole():
-    for name in publication.names():
+    for name in publication.names(STUDIES.names()):
         assert load(name).about["name"] == name
 
 

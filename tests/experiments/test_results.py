@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zoo.experiments.results import RunFolder, RunFolderError, write_atomically
+from zoo.experiments.running.results import RunFolder, RunFolderError, write_atomically
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +37,7 @@ def test_the_claim_is_exclusive_and_let_go(tmp_path):
 
 def test_a_killed_process_holds_nothing(tmp_path):
     code = (
-        "import os, sys; from zoo.experiments.results import RunFolder\n"
+        "import os, sys; from zoo.experiments.running.results import RunFolder\n"
         "with RunFolder(sys.argv[1], 'a').claim() as mine:\n"
         "    print(mine, flush=True); os.kill(os.getpid(), 9)\n"
     )
@@ -64,7 +64,7 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
 FULL = """
 import sys
 import numpy as np
-from zoo.experiments.results import RunFolder, RunFolderError
+from zoo.experiments.running.results import RunFolder, RunFolderError
 folder = RunFolder(sys.argv[1], "a")
 folder.create()
 folder.append({"line": 0})
@@ -116,7 +116,7 @@ def test_a_folder_without_permission_is_said(tmp_path):
     tmp_path.chmod(0o555)
     code = (
         "import os, sys\n"
-        "from zoo.experiments.results import RunFolder, RunFolderError\n"
+        "from zoo.experiments.running.results import RunFolder, RunFolderError\n"
         "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "try:\n    RunFolder(sys.argv[1], 'a').create()\n"
         "except RunFolderError as error:\n    print(error)\n"

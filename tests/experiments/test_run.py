@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import conduct
-from zoo.experiments.plan import run_of
-from zoo.experiments.results import RunFolder, RunFolderError
-from zoo.experiments.run import BUSY, DIVERGED, DONE, identify, perform
+from zoo.experiments.design.plan import run_of
+from zoo.experiments.running import conduct
+from zoo.experiments.running.results import RunFolder, RunFolderError
+from zoo.experiments.running.run import BUSY, DIVERGED, DONE, identify, perform
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,10 +4,21 @@ import json
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import catalog
+from zoo.experiments.design.experiment import (
+    Arm,
+    Comparison,
+    Dataset,
+    Figure,
+    Hook,
+    Quick,
+    Recipe,
+    canonical,
+    quick,
+)
+from zoo.experiments.design.plan import choose_rate, describe_size, run_of, tuning_runs
+from zoo.experiments.design.registry import UnknownExperimentError
 from zoo.experiments.measurements import resolve
-from zoo.experiments.plan import choose_rate, describe_size, run_of, tuning_runs
-from zoo.experiments.spec import Arm, Comparison, Dataset, Figure, Hook, Quick, Recipe, canonical, quick
+from zoo.studies import STUDIES
 
 BOTH = (toys.arm("a"), toys.arm("b"))
 
@@ -55,21 +66,19 @@ def test_a_spec_is_data():
     with pytest.raises(TypeError, match="plain values"):
         canonical(toys.arm(options={"activation": lambda x: x}))
     assert canonical({"b": (1, 2), "a": None}) == '{"a":null,"b":[1,2]}'
-    for experiment in catalog.experiments():
+    for experiment in STUDIES.experiments():
         assert json.loads(canonical(experiment))["name"] == experiment.name
 
 
 def test_the_catalog_says_what_is_near():
-    assert "form" in catalog.names()
-    with pytest.raises(
-        catalog.UnknownExperimentError, match="unknown experiment 'from'; did you mean 'form'"
-    ):
-        catalog.lookup("from")
+    assert "form" in STUDIES.names()
+    with pytest.raises(UnknownExperimentError, match="unknown experiment 'from'; did you mean 'form'"):
+        STUDIES.lookup("from")
 
 
-@pytest.mark.parametrize("name", catalog.names())
+@pytest.mark.parametrize("name", STUDIES.names())
 def test_experiments_are_complete(name):
-    experiment = catalog.lookup(name)
+    experiment = STUDIES.lookup(name)
     assert experiment.question.endswith("?")
     assert experiment.expectations and all(e.source for e in experiment.expectations)
     assert experiment.figures

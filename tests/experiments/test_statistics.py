@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from zoo.experiments.statistics import (
+from zoo.experiments.publishing.statistics import (
     NO_DIFFERENCE,
     bootstrap_interval,
     interquartile_mean,

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments import steps
-from zoo.experiments.plan import run_of
-from zoo.experiments.schedule import rate_number
-from zoo.experiments.seeds import seeded
-from zoo.experiments.spec import Dataset, Recipe
-from zoo.experiments.steps import Rate
-from zoo.experiments.training import Training, shift_flip
+from zoo.experiments.design.experiment import Dataset, Recipe
+from zoo.experiments.design.plan import run_of
+from zoo.experiments.training import steps
+from zoo.experiments.training.loop import Training, shift_flip
+from zoo.experiments.training.schedule import rate_number
+from zoo.experiments.training.seeds import seeded
+from zoo.experiments.training.steps import Rate
 from zoo.settings import fit_settings
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import zoo
 from tests.experiments import toys
-from zoo.experiments.data import load
+from zoo.experiments.data.sets import load
 from zoo.experiments.measurements import Context
 from zoo.experiments.measurements.form import anatomy
 from zoo.experiments.measurements.turns import time_ratio

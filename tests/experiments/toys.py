@@ -6,11 +6,11 @@ import time
 
 import keras
 
-from zoo.experiments.conduct import conduct
+from zoo.experiments.design.experiment import Arm, Dataset, Experiment, Hook, Recipe
 from zoo.experiments.measurements import Row
-from zoo.experiments.publication import publish
-from zoo.experiments.run import perform
-from zoo.experiments.spec import Arm, Dataset, Experiment, Hook, Recipe
+from zoo.experiments.publishing.publication import publish
+from zoo.experiments.running.conduct import conduct
+from zoo.experiments.running.run import perform
 
 HERE = "tests.experiments.toys"
 DIGITS = Dataset(name="digits", train=400, test=100)

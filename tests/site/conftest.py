@@ -22,6 +22,15 @@ FLAGS = (
 ).split()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items):
+    """One worker builds the site and starts a browser, not each of them."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and {"site", "browser"} & set(item.fixturenames):
+            item.add_marker(pytest.mark.xdist_group("site"))
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """The site, built strictly by a Python that cannot import TensorFlow; its folder and how long it took."""

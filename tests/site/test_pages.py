@@ -7,6 +7,19 @@ import pytest
 
 AXE = axe_playwright_python.__path__[0] + "/axe.min.js"
 PARTS = 6
+# One page of each kind here; every page among the deep tests, a part each.
+KINDS = (
+    "index",
+    "questions/ordering",
+    "learn/the-algebra",
+    "use/recipes",
+    "try/placement-lab",
+    "zoo",
+    "claims",
+    "performance",
+    "api/transforms",
+)
+LOOKS = ["kinds", *(pytest.param(part, marks=pytest.mark.deep) for part in range(PARTS))]
 NARROW = {"width": 360, "height": 740}
 # Colours depend on the scheme and the rest does not, so the second look is at colours alone.
 RULES = {
@@ -29,9 +42,10 @@ def findings(page, scheme):
 
 
 def turn_through(site, visit, address, part, **options):
-    """One page of the site after the other in one window; every worker takes its parts."""
+    """One page of the site after the other in one window: those that stand for a kind, or a part of all."""
     window = None
-    for name in site.pages[part::PARTS]:
+    chosen = [f"{name}.html" for name in KINDS] if part == "kinds" else site.pages[part::PARTS]
+    for name in chosen:
         if window is None:
             window = visit(name, **options)
         else:
@@ -39,7 +53,7 @@ def turn_through(site, visit, address, part, **options):
         yield name, window
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", LOOKS)
 def test_pages_are_accessible_and_fit_a_narrow_screen(site, visit, address, part):
     wrong = {}
     for name, page in turn_through(site, visit, address, part, viewport=NARROW, color_scheme="light"):
@@ -57,7 +71,7 @@ def test_pages_are_accessible_and_fit_a_narrow_screen(site, visit, address, part
     assert wrong == {}
 
 
-@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("part", LOOKS)
 def test_figures_are_visible_without_scripts(site, visit, address, part):
     hidden, expected, seen = [], 0, 0
     for name, page in turn_through(site, visit, address, part, java_script_enabled=False):

@@ -1,19 +1,19 @@
 """Experiments: from a question, written down as data, to runs, published numbers and figures.
 
-| file | what it holds |
+`python -m zoo.experiments list|run|status|check|figures` does it. Rooms from the ground up; a file imports from
+lower ones only:
+
+| room | what it holds |
 |---|---|
-| `spec` | `Experiment` and its parts: the question, the arms, the recipe, the seeds, what to expect |
-| `catalog` | the experiments themselves, one module each, as data |
+| `design` | `Experiment` and its parts; shared recipes; the runs it needs, with their ids; a folder of experiments |
 | `data` | data sets by name, checked against known hashes |
-| `plan` | an experiment -> the list of runs it needs, each with an id made from what it does |
+| `nets`, `losses`, `fingerprint` | nets that no name of the zoo gives, losses by name, the hash of a graph |
 | `measurements` | what can be recorded of a model besides loss and accuracy, by name |
-| `seeds` | initial weights that depend on the seed alone, whatever other threads draw |
-| `steps`, `training` | one optimiser step on each backend; a run from its first step to its last |
-| `results` | a run on disk: one line an interval, a checkpoint, a done mark |
-| `run` | one run, claimed, resumed and finished: what a worker executes |
-| `execution`, `progress` | many runs: a local pool or a Dask cluster, and what the reader sees meanwhile |
-| `statistics` | means, interquartile means, bootstrap intervals, paired differences |
-| `publication` | `docs/data/NAME.csv` and `.json`: tidy rows, and how they came about |
-| `freshness` | does today's code still do what was published? |
-| `figures` | published data -> charts; no Keras |
+| `training` | one run in memory: weights that depend on the seed alone, a step on each backend, the loop |
+| `running` | a run on disk, claimed, resumed and finished; many runs, by a local pool or a Dask cluster |
+| `publishing` | `docs/data/NAME.csv` and `.json`; statistics, figures; does today's code still do what was published? |
+| `claims` | sentences people repeat, each judged from published data |
+| `command` | the command line |
+
+The experiments themselves are in `zoo.studies`, a floor above: the engine knows none of them by name.
 """

@@ -1,4 +1,4 @@
-"""The command line of `scripts/reproduce.py`."""
+"""The command line of `python -m zoo.experiments` and `scripts/reproduce.py`."""
 
 import argparse
 import contextlib
@@ -7,30 +7,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from zoo.experiments import catalog, environment, publication
-from zoo.experiments.durations import minutes
-from zoo.experiments.execution import ExecutionError, cores, pool
-from zoo.experiments.plan import describe_size
-from zoo.experiments.progress import watching
-from zoo.experiments.publication import PublicationError
-from zoo.experiments.results import DEFAULT_FOLDER, RunFolderError
-from zoo.experiments.spec import Experiment, quick
+from zoo.experiments.design.experiment import Experiment, quick
+from zoo.experiments.design.plan import describe_size
+from zoo.experiments.design.registry import Registry, UnknownExperimentError
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.publication import PublicationError
+from zoo.experiments.running import archive, environment
+from zoo.experiments.running.durations import minutes
+from zoo.experiments.running.execution import ExecutionError, cores, pool
+from zoo.experiments.running.progress import watching
+from zoo.experiments.running.results import DEFAULT_FOLDER, RunFolderError
 
 REFUSED = 2  # exit status of a command that could not be done; 1 is a command whose answer is "no"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(registry: Registry, arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status.
 
     Args:
+        registry: The experiments that there are.
         arguments: Without the name of the script; by default those of this process.
     """
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments, argparse.Namespace(registry=registry))
     environment.pin_threads()
     try:
         return options.do(options)
     except (
-        catalog.UnknownExperimentError,
+        UnknownExperimentError,
         ExecutionError,
         FileNotFoundError,
         PublicationError,
@@ -72,9 +75,16 @@ def _parser() -> argparse.ArgumentParser:
     work(run)
     run.add_argument("--quick", action="store_true", help="a smaller answer in minutes; publishes nothing")
     run.add_argument("--seeds", type=_positive, metavar="N", help="number of seeds; publishes nothing")
+    run.add_argument(
+        "--done", action="store_true", help="run nothing; publish the seeds that are done in every arm"
+    )
     run.add_argument("--dataset", metavar="NAME", help="another data set; publishes nothing")
 
-    status = command("status", _status, "fresh, stale or missing, and why; 1 where not all are fresh")
+    status = command(
+        "status",
+        _status,
+        "fresh, stale, missing or unseen (no images here), and why; 1 where any is stale or missing",
+    )
     status.add_argument("names", nargs="*", metavar="NAME")
     status.add_argument("--published", action="store_true", help="leave out what is not published yet")
 
@@ -83,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     work(check)
     check.add_argument("--arms", type=_positive, default=2, metavar="N", help="arms of each experiment (2)")
     check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds of each arm (1)")
+
+    pack = command(
+        "pack", _pack, f"write finished runs to {archive.FOLDER}, from where `run` goes on on another machine"
+    )
+    wanted(pack)
+    pack.add_argument("--runs", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of runs")
 
     figures = command("figures", _figures, "draw the figures again from the published data")
     figures.add_argument("names", nargs="*", metavar="NAME")
@@ -96,12 +112,15 @@ def _positive(text: str) -> int:
     return value
 
 
-def _chosen(names: Sequence[str]) -> list[Experiment]:
-    return catalog.experiments() if "all" in names or not names else [catalog.lookup(name) for name in names]
+def _chosen(options: argparse.Namespace) -> list[Experiment]:
+    names, registry = options.names, options.registry
+    return (
+        registry.experiments() if "all" in names or not names else [registry.lookup(name) for name in names]
+    )
 
 
 def _list(options: argparse.Namespace) -> int:
-    for experiment in catalog.experiments():
+    for experiment in options.registry.experiments():
         print(f"{experiment.name:12} {experiment.question}\n{'':12} {_cost(experiment, cores())}")
     return 0
 
@@ -117,13 +136,16 @@ def _cost(experiment: Experiment, workers: int, share: float = 1.0) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from zoo.experiments.conduct import conduct
+    from zoo.experiments.running.conduct import conduct
 
-    chosen = [_adapted(experiment, options) for experiment in _chosen(options.names)]
+    chosen = [_adapted(experiment, options) for experiment in _chosen(options)]
     whole = not (options.quick or options.seeds or options.dataset)
+    for experiment in chosen:
+        if taken := archive.unpack(archive.FOLDER / f"{experiment.name}.jsonl", options.runs):
+            print(f"{experiment.name}: {taken} runs were done before and are taken from {archive.FOLDER}")
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
         for experiment in chosen:
-            full = catalog.lookup(experiment.name)
+            full = options.registry.lookup(experiment.name)
             share = _work(experiment) / _work(full)
             print(f"{experiment.name}: {_cost(experiment, workers.workers, share)}", flush=True)
             with watching(sum(describe_size(experiment)), workers.workers, options.runs) as watch:
@@ -134,12 +156,13 @@ def _run(options: argparse.Namespace) -> int:
                     backend=_backend(),
                     watch=watch,
                     announce=lambda text: print(text, flush=True),
+                    only_done=options.done,
                 )
             if whole:
                 command = f"scripts/reproduce.py run {experiment.name}"
                 published = publication.publish(collected, command=command)
                 _draw(experiment, published)
-                _write_texts()
+                _write_texts(options)
                 print(f"published docs/data/{experiment.name}.csv and .json")
             else:
                 published = publication.publish(
@@ -199,7 +222,7 @@ def _backend() -> str:
 
 
 def _draw(experiment: Experiment, published: publication.Published) -> None:
-    from zoo.experiments.figures import draw
+    from zoo.experiments.publishing.figures import draw
 
     for path in draw(experiment, published):
         print(f"drew {path}")
@@ -230,25 +253,39 @@ def _number(value: float | None) -> str:
 def _status(options: argparse.Namespace) -> int:
     import multiprocessing
 
-    from zoo.experiments.freshness import FRESH, statuses
+    from zoo.experiments.publishing.freshness import FRESH, UNSEEN, statuses
 
-    chosen = _chosen(options.names)
+    chosen = _chosen(options)
     if options.published:
-        chosen = [experiment for experiment in chosen if experiment.name in publication.names()]
+        chosen = [
+            experiment
+            for experiment in chosen
+            if experiment.name in publication.names(options.registry.names())
+        ]
     fresh = True
     with multiprocessing.get_context("spawn").Pool(cores()) as workers:
         for state in statuses(chosen, each=workers.imap):
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
-            fresh = fresh and state.word == FRESH
+            fresh = fresh and state.word in (FRESH, UNSEEN)
     return 0 if fresh else 1
 
 
+def _pack(options: argparse.Namespace) -> int:
+    from zoo.experiments.running.conduct import ids_of
+
+    for experiment in _chosen(options):
+        ids = ids_of(experiment, runs=options.runs, backend=_backend())
+        place = archive.FOLDER / f"{experiment.name}.jsonl"
+        print(f"{place}: {archive.pack(ids, options.runs, place)} finished runs of {len(ids)}")
+    return 0
+
+
 def _check(options: argparse.Namespace) -> int:
-    from zoo.experiments.check import check
+    from zoo.experiments.publishing.check import check
 
     fine = True
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
-        for experiment in _chosen(options.names):
+        for experiment in _chosen(options):
             for finding in check(
                 experiment, workers=workers, backend=_backend(), arms=options.arms, seeds=options.seeds
             ):
@@ -258,15 +295,15 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _figures(options: argparse.Namespace) -> int:
-    for name in options.names or publication.names():
-        _draw(catalog.lookup(name), publication.load(name))
-    _write_texts()
+    for name in options.names or publication.names(options.registry.names()):
+        _draw(options.registry.lookup(name), publication.load(name))
+    _write_texts(options)
     return 0
 
 
-def _write_texts() -> None:
+def _write_texts(options: argparse.Namespace) -> None:
     """The claims page and the readings, where there is a site to write them for."""
     if Path("docs/claims.md").exists():
         from zoo.experiments.claims.page import write
 
-        print(f"wrote docs/claims.md and {len(write(Path('docs'))) - 1} readings")
+        print(f"wrote docs/claims.md and {len(write(Path('docs'), options.registry)) - 1} readings")

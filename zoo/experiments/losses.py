@@ -9,7 +9,7 @@ def loss_of(name: str, labels: Any, outputs: Any) -> Any:
     """Mean loss of a batch.
 
     Args:
-        name: One of `zoo.experiments.spec.LOSSES`.
+        name: One of `zoo.experiments.design.experiment.LOSSES`.
         labels: Class indices of shape (n,).
         outputs: Model outputs of shape (n, classes).
     """

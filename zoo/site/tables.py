@@ -9,9 +9,9 @@ from typing import Any
 
 from markdown import Markdown
 
-from zoo.experiments import catalog
 from zoo.site.literature import REPORTED
 from zoo.site.place import DOCS, link
+from zoo.studies import STUDIES
 
 #: Names a page may use before anything is published under them.
 EXPERIMENTS = (
@@ -62,7 +62,7 @@ def _align(column: int, numeric: set[int]) -> str:
 def experiment_of(name: str) -> str:
     """The experiment a figure or table name belongs to; a figure is `EXPERIMENT` or `EXPERIMENT-PART`."""
     experiment = name.partition("-")[0]
-    known = sorted({*EXPERIMENTS, *catalog.names()})
+    known = sorted({*EXPERIMENTS, *STUDIES.names()})
     if experiment not in known and not experiment.startswith(_BENCHMARK):
         raise ValueError(
             f"unknown experiment {experiment!r}; expected one of {', '.join(known)}, {_BENCHMARK}..."
@@ -287,8 +287,8 @@ def reproduce(name: str, md: Markdown) -> str:
     experiment = experiment_of(name)
     data = published(name) or {}
     command = data.get("command") or command_of(experiment)
-    if not data and experiment in catalog.names():
-        planned = catalog.lookup(experiment)
+    if not data and experiment in STUDIES.names():
+        planned = STUDIES.lookup(experiment)
         data["cost"] = f"about {planned.cost:g} minutes of one core, estimated"
         data["dataset"] = planned.data.name
     items = [

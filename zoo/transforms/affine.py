@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.graph import graphs, input_structure, rewrite, seeds_untouched
 from zoo.activations import is_linear, takes_activation
+from zoo.graph import graphs, input_structure, rewrite, seeds_untouched
 from zoo.transforms.normalization import called_in_training, is_batchnorm
 
 AFFINE_LAYERS = (

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched, set_values
 from zoo.activations import is_linear
+from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched, set_values
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
     DEPTHWISE,

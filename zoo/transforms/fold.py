@@ -9,8 +9,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite, seeds_untouched
 from zoo.activations import is_linear
+from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite, seeds_untouched
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, obstacle
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 

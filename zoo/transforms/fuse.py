@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph import Part, calls, copy_layer, copy_variables, graphs, rewrite, seeds_untouched
 from zoo.activations import is_linear, takes_activation
+from zoo.graph import Part, calls, copy_layer, copy_variables, graphs, rewrite, seeds_untouched
 
 
 @seeds_untouched()

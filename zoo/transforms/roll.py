@@ -39,7 +39,7 @@ def unroll(model: keras.Model) -> keras.Model:
         >>> import zoo
         >>> rolled = zoo.build("resnet20", rolled=True)
         >>> len(rolled.layers), len(zoo.transforms.unroll(rolled).layers)
-        (28, 74)
+        (30, 76)
     """
     graph = _read_functional(model)
     rolled = {node.operation for node in graph.nodes if isinstance(node.operation, RolledUnits)}

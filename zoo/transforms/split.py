@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from zoo.activations import sites, split_parts
 from zoo.graph import graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
-from zoo.activations import sites, split_parts
 
 
 @seeds_untouched()

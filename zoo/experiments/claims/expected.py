@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from zoo.experiments.numbers import Numbers, number
-from zoo.experiments.spec import Expectation
+from zoo.experiments.design.experiment import Expectation
+from zoo.experiments.publishing.numbers import Numbers, number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from zoo.experiments import catalog, publication
 from zoo.experiments.claims.expected import held
 from zoo.experiments.claims.readings import READINGS, reading, unread
 from zoo.experiments.claims.rules import MISSING, Claim, judge
 from zoo.experiments.claims.sentences import GROUPS
-from zoo.experiments.numbers import Numbers
-from zoo.experiments.publication import FOLDER
-from zoo.experiments.spec import Experiment
+from zoo.experiments.design.experiment import Experiment
+from zoo.experiments.design.registry import Registry
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.numbers import Numbers
+from zoo.experiments.publishing.publication import FOLDER
 
 HEAD = """---
 description: The sentences people repeat about activation functions, each with a verdict from published data.
@@ -45,10 +46,11 @@ quarter of the width, some hundred steps. There: CIFAR-10 or ImageNet, trained t
 LONGEST = 3  # phrases that a cell shows without a click
 
 
-def claims_page(data: Path = FOLDER) -> str:
+def claims_page(registry: Registry, data: Path = FOLDER) -> str:
     """The page as Markdown.
 
     Args:
+        registry: The experiments.
         data: Folder of published data; the figures lie in `figures` beside it.
     """
     parts = [HEAD]
@@ -62,22 +64,23 @@ def claims_page(data: Path = FOLDER) -> str:
             "\n</div>",
         ]
     parts += ["\n## Expected and measured\n", EXPECTED]
-    parts += [_expected(experiment, data) for experiment in catalog.experiments()]
+    parts += [_expected(experiment, data) for experiment in registry.experiments()]
     return "\n".join(parts)
 
 
-def write(docs: Path) -> list[Path]:
+def write(docs: Path, registry: Registry) -> list[Path]:
     """Write the page and the readings from what is published.
 
     Args:
         docs: Folder with `data` and `figures` in it.
+        registry: The experiments.
 
     Returns:
         The files written: `claims.md`, and `snippets/readings/NAME.md` of every experiment.
     """
     data, texts = docs / "data", docs / "snippets" / "readings"
     texts.mkdir(parents=True, exist_ok=True)
-    written = {docs / "claims.md": claims_page(data)}
+    written = {docs / "claims.md": claims_page(registry, data)}
     for name in READINGS:
         there = (data / f"{name}.json").exists()
         text = reading(Numbers(publication.load(name, data))) if there else unread(name)

@@ -7,7 +7,7 @@ that no text can disagree with its figure.
 from collections.abc import Callable
 
 from zoo.experiments.claims.sentences import REACHED
-from zoo.experiments.numbers import Numbers, number
+from zoo.experiments.publishing.numbers import Numbers, number
 
 ORDERINGS = ("bn_after_addition", "relu_before_addition", "relu_only_pre_activation", "full_pre_activation")
 

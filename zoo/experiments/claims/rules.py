@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.experiments import publication
-from zoo.experiments.numbers import POINTS, Numbers, interval_text, number
-from zoo.experiments.publication import FOLDER
-from zoo.experiments.statistics import Difference, bootstrap_interval
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.numbers import POINTS, Numbers, interval_text, number
+from zoo.experiments.publishing.publication import FOLDER
+from zoo.experiments.publishing.statistics import Difference, bootstrap_interval
 
 PROVEN = "proven"
 HOLDS = "holds here"

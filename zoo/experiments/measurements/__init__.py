@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from zoo.experiments.data import Images
+from zoo.experiments.data.sets import Images
 
 
 class Row(NamedTuple):
@@ -78,7 +78,7 @@ def resolve(name: str, home: str = __name__) -> Callable:
 
 
 def take(hook: Any, context: Context) -> Iterable[Row]:
-    """The rows of one `zoo.experiments.spec.Hook`.
+    """The rows of one `zoo.experiments.design.experiment.Hook`.
 
     Raises:
         TypeError: The function returned something else than rows.

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import keras
 
+from zoo.experiments.design.experiment import canonical
 from zoo.experiments.fingerprint import graph_fingerprint
 from zoo.experiments.measurements import Context, Row
-from zoo.experiments.spec import canonical
 
 
 def same_graph(

@@ -1,0 +1,412 @@
+"""What an experiment is: a question, arms, data, a recipe, seeds, and what one expects to see.
+
+Everything here is data: frozen, keyword-only, made of plain values, so that an experiment can be hashed,
+stored beside its results, and sent to another machine. Nothing here imports Keras.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SIGNS = ("given", "both")
+SCHEDULES = ("constant", "cosine", "steps")
+AUGMENTATIONS = ("none", "shift_flip")
+LOSSES = (
+    "crossentropy_from_logits",
+    "crossentropy_from_probabilities",
+    "binary_crossentropy_from_logits",
+    "binary_crossentropy_from_probabilities",
+    "mean_squared_error",
+)
+MOMENTS = ("start", "interval", "end")
+FIGURE_KINDS = ("curves", "dots", "factor", "series", "table")
+SCALES = ("linear", "log", "symlog")
+
+
+def _choice(owner: object, argument: str, allowed: tuple) -> None:
+    received = getattr(owner, argument)
+    if received not in allowed:
+        raise ValueError(
+            f"{type(owner).__name__}.{argument} must be one of {', '.join(map(repr, allowed))}; received "
+            f"{received!r}"
+        )
+
+
+def _positive(owner: object, *arguments: str) -> None:
+    for argument in arguments:
+        received = getattr(owner, argument)
+        if received is not None and not received > 0:
+            raise ValueError(
+                f"{type(owner).__name__}.{argument} must be positive or None; received {received!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """Which images an arm trains and is tested on.
+
+    Attributes:
+        name: `digits`, `fashion_mnist`, `cifar10_jpeg`, `cifar10` or `cifar100`.
+        size: Side of the images in pixels after area-averaging; `None` keeps the original.
+        train: Number of training images, the same number from each class, first come first; `None` is all.
+        test: Number of test images, likewise.
+        signs: `both` adds the negative of every (standardised) image, to training and to test images. Then no
+            affine classifier has a lower mean cross-entropy than one that ignores its input: the loss of
+            (W, b) averaged over x and -x is, by convexity, at least the loss of (0, b).
+    """
+
+    name: str = "fashion_mnist"
+    size: int | None = None
+    train: int | None = None
+    test: int | None = None
+    signs: str = "given"
+
+    def __post_init__(self):
+        _choice(self, "signs", SIGNS)
+        _positive(self, "size", "train", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How an arm is trained: stochastic gradient descent with momentum.
+
+    The learning rate at step t of T is `learning_rate` times min(1, (t + 1) / warmup) times the schedule:
+    1 for `constant`, (1 + cos(pi t / T)) / 2 for `cosine`, and for `steps` a tenth for every entry of
+    `milestones` (fractions of T) that is passed.
+
+    Attributes:
+        learning_rates: The grid. With more than one entry the rate is tuned for each arm by itself: short
+            runs with `tuning_seeds`, and the rate with the lowest mean training loss is taken. The test
+            images are not looked at.
+        momentum: Of the gradient's running sum, v <- momentum v - rate gradient.
+        nesterov: Nesterov's variant of it.
+        schedule: `constant`, `cosine` or `steps`.
+        milestones: Only for `steps`.
+        warmup: Steps over which the rate rises linearly.
+        decay: Added to the gradient of every kernel (variables of rank two and more) as decay times the
+            kernel. It is the "weight decay" of the papers and twice the factor of `keras.regularizers.L2`.
+        batch: Images a step. The images left over at the end of an epoch wait for another epoch.
+        epochs: Length of the run in passes over the training images; exclusive with `steps`.
+        steps: Length of the run in optimiser steps.
+        record_every: Steps between two recorded lines; `None` is once an epoch.
+        loss: One of `LOSSES`; must fit the model's last activation.
+        augmentation: `shift_flip` shifts by up to an eighth of the side and mirrors half of the images.
+        tuning_epochs: Length of a tuning run in epochs; `None` is a third of the run, at least one epoch.
+        tuning_seeds: Seeds of the tuning runs; none of them may be used for evaluation.
+        evaluate: Whether test images are evaluated at every recorded line.
+    """
+
+    learning_rates: tuple[float, ...] = (0.1,)
+    momentum: float = 0.9
+    nesterov: bool = False
+    schedule: str = "cosine"
+    milestones: tuple[float, ...] = ()
+    warmup: int = 0
+    decay: float = 0.0
+    batch: int = 128
+    epochs: float | None = None
+    steps: int | None = None
+    record_every: int | None = None
+    loss: str = "crossentropy_from_logits"
+    augmentation: str = "none"
+    tuning_epochs: float | None = None
+    tuning_seeds: tuple[int, ...] = (1000,)
+    evaluate: bool = True
+
+    def __post_init__(self):
+        _choice(self, "schedule", SCHEDULES)
+        _choice(self, "loss", LOSSES)
+        _choice(self, "augmentation", AUGMENTATIONS)
+        _positive(self, "batch", "epochs", "steps", "record_every", "tuning_epochs")
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError(
+                f"Recipe needs either epochs or steps; received epochs={self.epochs!r}, steps={self.steps!r}"
+            )
+        if not self.learning_rates or not all(rate >= 0 for rate in self.learning_rates):
+            raise ValueError(
+                f"Recipe.learning_rates must hold one or more rates >= 0; received {self.learning_rates!r}"
+            )
+        if bool(self.milestones) != (self.schedule == "steps"):
+            raise ValueError(
+                f"Recipe.milestones belong to schedule='steps' and are needed there; received "
+                f"schedule={self.schedule!r}, milestones={self.milestones!r}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hook:
+    """A measurement besides loss and accuracy, named, so that it can be stored and sent.
+
+    Attributes:
+        name: `module.function` inside `zoo.experiments.measurements`, or `package.module:function` anywhere.
+        when: `start` (before the first step), `interval` (at every recorded line) or `end`.
+        arguments: Keyword arguments of the function, plain values.
+    """
+
+    name: str
+    when: str = "end"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        _choice(self, "when", MOMENTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One thing compared: a model and how it is treated. Arms differ in what the experiment asks about alone.
+
+    Attributes:
+        label: Its name in tables and legends.
+        model: A name for `zoo.build`, or `package.module:function` of a function that takes `input_shape`,
+            `classes` and the options and returns a Keras model, or `None` for an arm that only measures.
+        options: Options of the model.
+        factors: What this arm is in the terms of the question, for example `{"layers": 3}`; figures lay
+            arms out by them.
+        recipe: Instead of the experiment's.
+        data: Instead of the experiment's.
+        hooks: Besides the experiment's.
+        trains: `False` for an arm that is only built (or not even that) and measured by its `start` hooks.
+    """
+
+    label: str
+    model: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    factors: Mapping[str, Any] = field(default_factory=dict)
+    recipe: Recipe | None = None
+    data: Dataset | None = None
+    hooks: tuple[Hook, ...] = ()
+    trains: bool = True
+
+    def __post_init__(self):
+        if self.trains and self.model is None:
+            raise ValueError(
+                f"arm {self.label!r} has no model: give one, or trains=False for an arm that only measures"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two arms held against each other, seed by seed: `metric` of `first` minus that of `second`."""
+
+    first: str
+    second: str
+    metric: str = "test_accuracy"
+    claim: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What the literature leads one to expect, and where it says so."""
+
+    what: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A picture of the published rows.
+
+    Attributes:
+        name: Suffix of the file name; empty for an experiment's main figure.
+        kind: `curves` (a metric over training, an arm a colour), `dots` (the last value of a metric, an arm a
+            row), `factor` (the last value over the factor `x`, colour by the factor `colour`), `series` (rows
+            of a measurement over their own `x`) or `table` (the last values of `metrics`).
+        metric: What is drawn.
+        metrics: Columns of a table.
+        title: Says what is to be seen, in a sentence without a verdict.
+        x_title: Axis title with unit.
+        y_title: Axis title with unit.
+        x: Name of a factor; only for `factor`.
+        colour: Name of a factor; only for `factor`, and for `series` and `curves` where not every arm has a
+            colour of its own.
+        panel: Name of a factor by which the figure is split in panels.
+        arms: Labels of the arms drawn; empty is all.
+        x_scale: `linear`, `log` or `symlog`.
+        y_scale: Likewise.
+        baseline: A value drawn as a rule, such as chance.
+        baseline_label: What it is.
+    """
+
+    name: str = ""
+    kind: str = "curves"
+    metric: str = "test_accuracy"
+    metrics: tuple[str, ...] = ()
+    title: str = ""
+    x_title: str = ""
+    y_title: str = ""
+    x: str = ""
+    colour: str = ""
+    panel: str = ""
+    arms: tuple[str, ...] = ()
+    x_scale: str = "linear"
+    y_scale: str = "linear"
+    baseline: float | None = None
+    baseline_label: str = ""
+
+    def __post_init__(self):
+        _choice(self, "kind", FIGURE_KINDS)
+        _choice(self, "x_scale", SCALES)
+        _choice(self, "y_scale", SCALES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quick:
+    """What `--quick` cuts an experiment down to: a true answer, with fewer images, epochs, seeds and arms."""
+
+    train: int | None = 2000
+    test: int | None = 1000
+    epochs: float = 2
+    steps: int = 60
+    seeds: int = 2
+    arms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A question and everything needed to answer it by `scripts/reproduce.py run NAME`.
+
+    Attributes:
+        name: Also the name of the published files.
+        question: One sentence that ends in a question mark.
+        arms: What is compared.
+        data: What all arms see, unless they say otherwise.
+        recipe: How all arms are trained, unless they say otherwise.
+        options: Model options shared by all arms.
+        seeds: The same for every arm, so that differences are paired. A seed sets the initial weights, the
+            order of the images, augmentation and dropout.
+        seeds_reason: Why fewer than five seeds, where there are fewer.
+        hooks: Measurements of every arm.
+        comparisons: Pairs of arms whose difference is reported.
+        expectations: What the literature says.
+        figures: Pictures of the published rows; the first is the main one.
+        cost: CPU minutes of one core for the whole experiment, estimated or measured.
+        quick: What `--quick` does.
+    """
+
+    name: str
+    question: str
+    arms: tuple[Arm, ...]
+    data: Dataset = field(default_factory=Dataset)
+    recipe: Recipe | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    seeds_reason: str = ""
+    hooks: tuple[Hook, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    expectations: tuple[Expectation, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    cost: float = 1.0
+    quick: Quick = field(default_factory=Quick)
+
+    def __post_init__(self):
+        labels = [arm.label for arm in self.arms]
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice or not labels:
+            raise ValueError(f"experiment {self.name!r} needs arms with different labels; twice: {twice}")
+        for comparison in self.comparisons:
+            self._must_be_arms((comparison.first, comparison.second), "comparison")
+        for figure in self.figures:
+            self._must_be_arms(figure.arms, f"figure {figure.name!r}")
+        self._must_be_arms(self.quick.arms, "quick")
+        for arm in self.arms:
+            recipe = arm.recipe or self.recipe
+            if arm.trains and recipe is None:
+                raise ValueError(f"arm {arm.label!r} of experiment {self.name!r} trains but has no recipe")
+            shared = set(self.seeds) & set(recipe.tuning_seeds) if recipe else set()
+            if shared:
+                raise ValueError(
+                    f"experiment {self.name!r} tunes and evaluates with the same seeds {sorted(shared)}; "
+                    "a rate chosen on a seed flatters that seed"
+                )
+        if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
+            raise ValueError(f"experiment {self.name!r} needs different seeds; received {self.seeds}")
+        if len(self.seeds) < 5 and any(arm.trains for arm in self.arms) and not self.seeds_reason:
+            raise ValueError(
+                f"experiment {self.name!r} has {len(self.seeds)} seeds; use five or more, or give "
+                f"seeds_reason"
+            )
+
+    def _must_be_arms(self, labels: tuple[str, ...], where: str) -> None:
+        known = [arm.label for arm in self.arms]
+        unknown = [label for label in labels if label not in known]
+        if unknown:
+            raise ValueError(f"{where} of experiment {self.name!r} names {unknown}; its arms are {known}")
+
+    def arm(self, label: str) -> Arm:
+        """The arm with this label."""
+        self._must_be_arms((label,), "the request")
+        return next(arm for arm in self.arms if arm.label == label)
+
+    def recipe_of(self, arm: Arm) -> Recipe | None:
+        """The recipe by which an arm is trained; `None` where it is not."""
+        return (arm.recipe or self.recipe) if arm.trains else None
+
+    def data_of(self, arm: Arm) -> Dataset:
+        """The images an arm sees."""
+        return arm.data or self.data
+
+
+def quick(experiment: Experiment) -> Experiment:
+    """The same experiment, smaller, as its `Quick` says."""
+    small = experiment.quick
+
+    def fewer(whole: int | None, part: int | None) -> int | None:
+        return whole if part is None else part if whole is None else min(whole, part)
+
+    def data(dataset: Dataset) -> Dataset:
+        return dataclasses.replace(
+            dataset, train=fewer(dataset.train, small.train), test=fewer(dataset.test, small.test)
+        )
+
+    def recipe(full: Recipe | None) -> Recipe | None:
+        if full is None:
+            return None
+        middle = full.learning_rates[len(full.learning_rates) // 2]
+        length = (
+            {"epochs": min(full.epochs, small.epochs)}
+            if full.epochs
+            else {"steps": min(full.steps, small.steps)}
+        )
+        return dataclasses.replace(full, learning_rates=(middle,), **length)
+
+    chosen = [arm for arm in experiment.arms if not small.arms or arm.label in small.arms]
+    kept = {arm.label for arm in chosen}
+    return dataclasses.replace(
+        experiment,
+        arms=tuple(
+            dataclasses.replace(arm, recipe=recipe(arm.recipe), data=arm.data and data(arm.data))
+            for arm in chosen
+        ),
+        data=data(experiment.data),
+        recipe=recipe(experiment.recipe),
+        seeds=experiment.seeds[: small.seeds],
+        seeds_reason="quick look",
+        comparisons=tuple(pair for pair in experiment.comparisons if {pair.first, pair.second} <= kept),
+        figures=(),
+        quick=dataclasses.replace(small, arms=()),
+    )
+
+
+def plain(value: Any) -> Any:
+    """A spec as dicts, lists and plain values, the form in which it is stored and hashed.
+
+    Raises:
+        TypeError: A value in it is not data.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"a spec holds plain values (numbers, strings, lists, dicts); received {value!r}")
+
+
+def canonical(value: Any) -> str:
+    """A spec as one line of JSON that depends on its content alone."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -1,0 +1,310 @@
+"""Published data -> charts: a Vega-Lite specification and its SVG, the same bytes on every machine.
+
+No Keras here: a changed colour costs a second. Colours are legible on white and on dark pages alike (three to
+one and more on both); an arm has a colour *and* a dash.
+"""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from zoo.experiments.design.experiment import Arm, Experiment, Figure
+from zoo.experiments.publishing.publication import Observation, Published
+from zoo.experiments.publishing.statistics import bootstrap_interval
+from zoo.experiments.running.results import write_atomically
+
+FOLDER = Path("docs/figures")
+INK = "#808080"
+PALETTE = (
+    "#2b83d6",
+    "#d9671f",
+    "#1a9a70",
+    "#b8659b",
+    "#a8801a",
+    "#8a7be0",
+    "#c94f5d",
+    "#2592a8",
+    "#7a9a2a",
+    "#8a8f98",
+)
+DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 2], [12, 3], [5, 2, 2, 2, 2, 2])
+# It comes with vl-convert, so the widths of words do not depend on the fonts of a machine.
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+# Numbers of a logarithmic axis in one hand: plain where short, powers beyond.
+POWERS = "datum.value >= 1e4 || datum.value < 1e-3 ? format(datum.value, '.0e') : format(datum.value, '~g')"
+# Samples of line, long enough to show the dashes.
+LEGEND = {
+    "title": None,
+    "orient": "bottom",
+    "labelLimit": 340,
+    "symbolType": "stroke",
+    "symbolSize": 500,
+    "symbolStrokeWidth": 2.5,
+    "symbolOpacity": 1,
+}
+PADDING = 6
+WIDER = 0.7  # pixels a letter of other fonts
+FEW = 6  # places that are all named on an axis
+LARGEST = 40_000  # bytes of a specification
+POINTS = (200, 100, 60, 40, 25, 15, 8)
+
+
+def draw(experiment: Experiment, published: Published, folder: Path = FOLDER) -> list[Path]:
+    """Draw all figures of an experiment that are charts.
+
+    Args:
+        experiment: Says which.
+        published: Its data.
+        folder: Where to; NAME-PART.svg and NAME-PART.vl.json.
+
+    Returns:
+        The files written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for figure in experiment.figures:
+        if figure.kind == "table":
+            continue
+        name = f"{experiment.name}-{figure.name}" if figure.name else experiment.name
+        specification = chart(experiment, figure, published)
+        text = json.dumps(specification, separators=(",", ":"), sort_keys=True)
+        for suffix, content in ((".vl.json", text + "\n"), (".svg", svg(specification))):
+            write_atomically(folder / f"{name}{suffix}", content.encode())
+            written.append(folder / f"{name}{suffix}")
+    return written
+
+
+def svg(specification: dict[str, Any]) -> str:
+    """Draw a specification."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(json.dumps(specification), vl_version="6.4")
+
+
+def chart(experiment: Experiment, figure: Figure, published: Published) -> dict[str, Any]:
+    """The Vega-Lite specification of a figure, thinned out until it is small enough to send.
+
+    Raises:
+        ValueError: Nothing published has the figure's metric.
+    """
+    for points in POINTS:
+        specification = _chart(experiment, figure, published, points)
+        if len(json.dumps(specification, separators=(",", ":"))) <= LARGEST:
+            break
+    return specification
+
+
+def _chart(experiment: Experiment, figure: Figure, published: Published, points: int) -> dict[str, Any]:
+    import altair as alt
+
+    records, shown, panels = _records(experiment, figure, published, points)
+    order = list(shown.values())
+    inks = _inks(experiment, figure, list(shown))
+    colours = [PALETTE[i % len(PALETTE)] for i in inks]
+    dashes = [list(DASHES[i % len(DASHES)]) for i in inks]
+    legend = alt.Legend(**LEGEND, columns=_columns(order))
+    colour = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), sort=order, legend=legend)
+    dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=order, range=dashes), sort=order, legend=legend)
+    y_scale = alt.Scale(type=figure.y_scale, zero=False, nice=figure.y_scale == "linear")
+    y_title = figure.y_title or figure.metric.replace("_", " ")
+    plain = alt.Chart(alt.Data(values=records))
+    if figure.kind == "dots":
+        y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=LEGEND["labelLimit"]))
+        x_scale = alt.Scale(type=figure.y_scale, zero=False)
+        x = alt.X("y:Q", title=y_title, scale=x_scale)
+        own = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), legend=None)
+        means, seeds = plain.transform_filter("datum.s == null"), plain.transform_filter("datum.s != null")
+        tooltip = _tooltip(alt, figure, y_title)
+        layers = [
+            means.mark_rule(strokeWidth=2).encode(
+                y=y, x=alt.X("l:Q", title=y_title, scale=x_scale), x2="h:Q", color=own
+            ),
+            seeds.mark_point(filled=True, size=28, opacity=0.45).encode(y=y, x=x, color=own),
+            means.mark_tick(thickness=3, size=16).encode(y=y, x=x, color=own, tooltip=tooltip),
+        ]
+        size = {"width": 420, "height": alt.Step(22)}
+    else:
+        discrete = figure.kind == "factor"
+        whole_numbers = figure.kind != "series" and figure.x_scale == "linear"
+        axis = alt.Axis(tickMinStep=1, format="~f") if whole_numbers else alt.Axis()
+        places = sorted({record["x"] for record in records})
+        if (figure.kind == "factor" and figure.x_scale == "log") or (whole_numbers and len(places) <= FEW):
+            axis = alt.Axis(values=places, format="~f" if whole_numbers else alt.Undefined)
+        nice = not discrete and figure.x_scale == "linear"
+        x_scale = alt.Scale(type=figure.x_scale, zero=False, nice=nice, padding=8 if discrete else 0)
+        x_title = figure.x_title or figure.x or "epoch"
+        x = alt.X("x:Q", title=x_title, scale=x_scale, axis=axis)
+        y_axis = alt.Axis(labelExpr=POWERS) if figure.y_scale == "log" else alt.Axis()
+        y = alt.Y("y:Q", title=y_title, scale=y_scale, axis=y_axis)
+        means, seeds = plain.transform_filter("datum.s == null"), plain.transform_filter("datum.s != null")
+        layers = [
+            means.mark_area(opacity=0.16).encode(
+                x=x, y=alt.Y("l:Q", title=y_title, scale=y_scale, axis=y_axis), y2="h:Q", color=colour
+            ),
+            seeds.mark_line(strokeWidth=0.7, opacity=0.45).encode(x=x, y=y, color=colour, detail="s:N"),
+            means.mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=30) if discrete else False).encode(
+                x=x, y=y, color=colour, strokeDash=dash, tooltip=_tooltip(alt, figure, y_title)
+            ),
+        ]
+        if any("e" in record for record in records):
+            ends = plain.transform_filter("datum.e == 1")
+            cross = ends.mark_point(shape="cross", angle=45, size=70, filled=True)
+            layers.append(cross.encode(x=x, y=y, color=colour))
+        size = {"width": 300 if len(panels) > 1 else 460, "height": 260}
+    if figure.baseline is not None:
+        base = {"x": alt.X("base:Q")} if figure.kind == "dots" else {"y": alt.Y("base:Q")}
+        rule = plain.transform_aggregate(n="count()").transform_calculate(base=repr(figure.baseline))
+        layers.append(rule.mark_rule(color=INK, strokeDash=[3, 3]).encode(**base))
+        if figure.baseline_label and figure.kind != "dots":
+            said = rule.mark_text(align="right", baseline="bottom", dx=-3, dy=-2, color=INK, font=FONT)
+            layers.append(said.encode(**base, x=alt.value("width"), text=alt.value(figure.baseline_label)))
+    whole = alt.layer(*layers).properties(**size)
+    if len(panels) > 1:
+        header = alt.Header(labelColor=INK, labelFont=FONT, labelFontSize=12)
+        whole = whole.facet(column=alt.Column("p:N", title=None, sort=panels, header=header))
+    words = f"{figure.title}. {_reading(figure, published)}".strip()
+    whole = whole.properties(title=figure.title or experiment.question, description=words)
+    specification = themed(whole).to_dict()
+    if figure.kind == "dots":
+        # Names stand left of the drawing, and are wider where its font is missing.
+        room = max(map(len, order)) * WIDER
+        specification["padding"] = {
+            "left": PADDING + room,
+            "right": PADDING,
+            "top": PADDING,
+            "bottom": PADDING,
+        }
+    specification["usermeta"] = {"experiment": experiment.name, "checksum": published.about["checksum"]}
+    return specification
+
+
+def themed(whole: Any) -> Any:
+    """An Altair chart in colours that stand on light and on dark, and a font that widths are known of."""
+    text = {"labelColor": INK, "titleColor": INK, "labelFont": FONT, "titleFont": FONT}
+    return (
+        whole.configure(background="transparent", font=FONT, padding=PADDING)
+        .configure_axis(
+            **text, gridColor=INK, gridOpacity=0.25, domainColor=INK, tickColor=INK, titleFontWeight="normal"
+        )
+        .configure_legend(labelColor=INK, labelFont=FONT)
+        .configure_title(color=INK, font=FONT, fontWeight="normal", anchor="start", fontSize=14)
+        .configure_view(stroke=None)
+    )
+
+
+def _tooltip(alt: Any, figure: Figure, y_title: str) -> list[Any]:
+    place = [] if figure.kind == "dots" else [alt.Tooltip("x:Q", title=figure.x_title or "x", format="~f")]
+    return [
+        alt.Tooltip("arm:N", title="arm"),
+        *place,
+        alt.Tooltip("y:Q", title=y_title, format=".4g"),
+        alt.Tooltip("l:Q", title="95 % from", format=".4g"),
+        alt.Tooltip("h:Q", title="to", format=".4g"),
+    ]
+
+
+def _reading(figure: Figure, published: Published) -> str:
+    seeds = len({row.seed for row in published.rows if row.metric == figure.metric})
+    text = "Thin lines: single seeds. " if figure.kind != "dots" else "Dots: single seeds. "
+    text += f"Thick: mean of {seeds} seeds, with its 95 % bootstrap interval."
+    if figure.baseline is not None and figure.baseline_label:
+        text += f" Dashed rule: {figure.baseline_label}."
+    return text
+
+
+def _columns(order: list[str]) -> int:
+    longest = max(map(len, order))
+    return 1 if longest > 45 else 2 if longest > 24 else 3 if longest > 14 else 5
+
+
+def _records(
+    experiment: Experiment, figure: Figure, published: Published, points: int
+) -> tuple[list[dict], dict[str, str], list[str]]:
+    """Data of a chart: one record a seed and place, and one a mean; name -> words of the legend; the panels."""
+    chosen = [arm for arm in experiment.arms if not figure.arms or arm.label in figure.arms]
+    diverged = {
+        about["label"]: sum(run["status"] == "diverged" for run in about["runs"])
+        for about in published.about["arms"]
+    }
+    lines: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
+    failed: dict[str, int] = {}
+    for arm in chosen:
+        if figure.kind == "factor" and figure.x not in arm.factors:
+            continue
+        name = _name(figure, arm)
+        panel = str(arm.factors.get(figure.panel, "")) if figure.panel else ""
+        panel += " layers" if figure.panel == "depth" else ""
+        rows = [row for row in published.rows if row.arm == arm.label and row.metric == figure.metric]
+        if not rows:
+            continue
+        failed[name] = failed.get(name, 0) + diverged.get(arm.label, 0)
+        seeds = lines.setdefault((name, panel), {})
+        for row in _last(rows) if figure.kind in ("factor", "dots") else rows:
+            x = float(arm.factors[figure.x]) if figure.kind == "factor" else row.x
+            seeds.setdefault(row.seed, []).append((x, row.value))
+    if not lines:
+        raise ValueError(
+            f"figure {figure.name!r} of {experiment.name!r} draws {figure.metric!r}, of which nothing is "
+            f"published"
+        )
+    label = {name: f"{name} ({failed[name]} diverged)" if failed[name] else name for name, _ in lines}
+    records = []
+    for (name, panel), seeds in lines.items():
+        where = {"arm": label[name], **({"p": panel} if figure.panel else {})}
+        for x, y in _thinned(_means(seeds), points):
+            low, high = bootstrap_interval(y)
+            mean = sum(y) / len(y)
+            records.append(
+                {**where, "x": _four(x), "y": _four(mean), "l": _four(low), "h": _four(high), "s": None}
+            )
+        for seed, values in seeds.items():
+            kept = _thinned(sorted((x, y) for x, y in values if math.isfinite(y)), points)
+            records += [{**where, "x": _four(x), "y": _four(y), "s": seed} for x, y in kept]
+            if kept and len(kept) < len(values) and not all(math.isfinite(y) for _, y in values):
+                records[-1]["e"] = 1
+    return records, label, list(dict.fromkeys(panel for _, panel in lines))
+
+
+def _name(figure: Figure, arm: Arm) -> str:
+    """What a line is called; a number alone would say nothing, so its factor stands before it."""
+    value = arm.factors.get(figure.colour, arm.label) if figure.colour else arm.label
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{figure.colour} {value:g}" if number else str(value)
+
+
+def _inks(experiment: Experiment, figure: Figure, names: list[str]) -> list[int]:
+    """Which colour each name has: a value of a factor the same in every chart of the experiment."""
+    if not figure.colour:
+        return list(range(len(names)))
+    everyone = list(
+        dict.fromkeys(_name(figure, arm) for arm in experiment.arms if figure.colour in arm.factors)
+    )
+    everyone += [name for name in names if name not in everyone]
+    return [everyone.index(name) for name in names]
+
+
+def _last(rows: list[Observation]) -> Iterable[Observation]:
+    return {row.seed: row for row in rows}.values()
+
+
+def _means(seeds: dict[int, list[tuple[float, float]]]) -> list[tuple[float, list[float]]]:
+    """Place -> the finite values of all seeds there."""
+    places: dict[float, list[float]] = {}
+    for values in seeds.values():
+        for x, y in values:
+            if math.isfinite(y):
+                places.setdefault(x, []).append(y)
+    return sorted(places.items())
+
+
+def _thinned(items: list, points: int) -> list:
+    """At most `points` of the items, evenly, first and last among them."""
+    if len(items) <= points:
+        return items
+    return [items[round(i * (len(items) - 1) / (points - 1))] for i in range(points)]
+
+
+def _four(value: float) -> float:
+    return float(f"{value:.4g}")

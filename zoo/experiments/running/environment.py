@@ -1,0 +1,112 @@
+"""Where a run was computed: what its bits may depend on."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+# One and two threads differ in the fifth digit, and two one-thread workers do more than one with two.
+THREADS = 1
+PINS = {
+    "OMP_NUM_THREADS": str(THREADS),
+    "TF_NUM_INTRAOP_THREADS": str(THREADS),
+    "TF_NUM_INTEROP_THREADS": str(THREADS),
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # Without these JAX would use a thread a core and take the whole accelerator's memory.
+    "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+}
+
+
+def pin_threads() -> None:
+    """Make this process, and those it starts, compute with one thread; call before a backend is imported."""
+    for name, value in PINS.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if "xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = (
+            f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+        )
+
+
+def processor() -> str:
+    """The processor's name as Linux gives it, else as Python does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def commit() -> str:
+    """The commit of the source tree this package lies in; empty outside a git checkout."""
+    here = Path(__file__).resolve().parents[3]
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def version(package: str) -> str:
+    """Installed version of a package; empty where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def describe() -> dict[str, str | int]:
+    """Versions, threads, processor and device, as plain values."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return {
+        "python": platform.python_version(),
+        "keras": version("keras"),
+        "backend": backend,
+        "backend_version": version(backend),
+        "numpy": version("numpy"),
+        "threads": int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0")),
+        "processor": processor(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "device": _device(backend),
+    }
+
+
+def _device(backend: str) -> str:
+    """The accelerator in use, or `cpu`."""
+    if backend == "jax":
+        import jax
+
+        device = jax.devices()[0]
+        return "cpu" if device.platform == "cpu" else device.device_kind
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        accelerators = tf.config.list_physical_devices("GPU")
+        return (
+            tf.config.experimental.get_device_details(accelerators[0]).get("device_name", "gpu")
+            if accelerators
+            else "cpu"
+        )
+    return "cpu"
+
+
+# What must agree for bits to agree; anything else (the commit, the host) may change.
+SAME_BITS = ("keras", "backend", "backend_version", "numpy", "threads", "processor", "machine", "device")
+
+
+def differences(published: dict, here: dict) -> list[str]:
+    """What differs between two environments and may change bits, in words."""
+    return [
+        f"{name} was {published.get(name)!r} and is {here.get(name)!r}"
+        for name in SAME_BITS
+        if published.get(name) != here.get(name)
+    ]

@@ -1,0 +1,108 @@
+"""Which "pre-activation ResNet" did you train?"""
+
+from zoo.experiments.design.experiment import (
+    Arm,
+    Comparison,
+    Dataset,
+    Expectation,
+    Experiment,
+    Figure,
+    Hook,
+    Quick,
+    Recipe,
+)
+
+LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10")
+NET = "resnet29v2"
+OPTIONS = {"width": 4, "block": "bottleneck", "shortcut": "projection"}
+
+EXPERIMENT = Experiment(
+    name="layout",
+    question='Which "pre-activation ResNet" did you train, and does it matter?',
+    arms=tuple(
+        Arm(
+            label=layout,
+            model=NET,
+            options={**OPTIONS, "layout": layout},
+            factors={"layout": layout},
+            hooks=(
+                Hook(
+                    name="layout.same_graph",
+                    when="start",
+                    arguments={"model": NET, "options": OPTIONS, "layout": layout, "layouts": list(LAYOUTS)},
+                ),
+            ),
+        )
+        for layout in LAYOUTS
+    ),
+    options={"classifier_activation": None},
+    data=Dataset(name="fashion_mnist", size=8, train=8000, test=2000),
+    recipe=Recipe(
+        learning_rates=(0.05, 0.2),
+        schedule="cosine",
+        warmup=40,
+        decay=1e-4,
+        batch=64,
+        epochs=4,
+        tuning_epochs=1,
+    ),
+    comparisons=(
+        *(
+            Comparison(
+                first=layout,
+                second="he2016",
+                metric=metric,
+                claim="all pre-activation ResNets are the same net",
+            )
+            for layout in LAYOUTS
+            if layout != "he2016"
+            for metric in ("test_accuracy", "train_loss")
+        ),
+        Comparison(first="timm", second="kerashub", metric="weights_sha256", claim="the same graph twice"),
+        Comparison(
+            first="keras_cifar10",
+            second="keras_resnet",
+            metric="weights_sha256",
+            claim="the same graph twice",
+        ),
+    ),
+    expectations=(
+        Expectation(
+            what="the six layouts behind a CIFAR stem",
+            value="differ in first activation, what the projection reads, place of the stride, and biases",
+            source="the six code bases; keras#15167, keras-resnet#26, pytorch-cifar#9",
+        ),
+        Expectation(
+            what="their accuracy at this scale",
+            value="within the noise of five seeds of each other",
+            source="no published comparison; readers file the differences as bugs",
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="curves",
+            metric="test_accuracy",
+            title="Test accuracy of six nets with one name",
+            x_title="epoch",
+            y_title="test accuracy",
+        ),
+        Figure(
+            name="last",
+            kind="dots",
+            metric="test_accuracy",
+            title="Test accuracy of every run after the last epoch",
+            y_title="test accuracy after 4 epochs of 8,000 images",
+        ),
+        Figure(
+            name="proof",
+            kind="table",
+            metrics=(
+                *(f"same_graph_as_{layout}" for layout in LAYOUTS),
+                "normalisations",
+            ),
+            title="Which layouts are the same graph behind a CIFAR stem",
+        ),
+    ),
+    cost=4.0,
+    quick=Quick(train=1000, test=500, epochs=2, seeds=2),
+)

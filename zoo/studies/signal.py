@@ -1,0 +1,317 @@
+"""What activations, their place and the initialisation do to the scale of values and gradients."""
+
+from zoo.experiments.design.experiment import (
+    Arm,
+    Comparison,
+    Dataset,
+    Expectation,
+    Experiment,
+    Figure,
+    Hook,
+    Quick,
+    Recipe,
+)
+
+ORDERINGS = (
+    "original",
+    "bn_after_addition",
+    "relu_before_addition",
+    "relu_only_pre_activation",
+    "full_pre_activation",
+)
+ONE_STAGE = "zoo.experiments.nets:one_stage"
+UNITS = 333  # of three convolutions each: 1,001 layers
+PLAIN_LAYERS = 108
+IMAGES = Dataset(name="fashion_mnist", size=8, train=1000, test=500)
+PROPAGATION = (Hook(name="signal.propagation", when="start"),)
+
+# activation: its gain 1 / sqrt(E f(z)^2), z standard normal
+GAINS = {
+    "relu": 1.4142,
+    "leaky_relu": 1.3868,
+    "elu": 1.2452,
+    "selu": 1.0,
+    "gelu": 1.5335,
+    "silu": 1.6765,
+    "mish": 1.4868,
+    "tanh": 1.5925,
+    "softsign": 2.3375,
+    "sigmoid": 1.8462,
+    "softplus": 1.0419,
+}
+LAYERS = 20
+
+
+def _scaled(gain_squared: float) -> dict:
+    return {
+        "class_name": "VarianceScaling",
+        "config": {"scale": gain_squared, "mode": "fan_in", "distribution": "untruncated_normal"},
+    }
+
+
+INITIALISERS = {
+    "Glorot (variance 1/n)": lambda gain: _scaled(1.0),
+    "He (variance 2/n)": lambda gain: _scaled(2.0),
+    "own gain (variance gain^2/n)": lambda gain: _scaled(round(gain**2, 4)),
+}
+TRAINED = {
+    "plain20, no BN": ("plain20", {"ordering": "conv_act"}),
+    "plain20, BN": ("plain20", {"ordering": "conv_norm_act"}),
+    "resnet20, original": ("resnet20", {"ordering": "original"}),
+    "resnet20, full_pre_activation": ("resnet20", {"ordering": "full_pre_activation"}),
+}
+
+EXPERIMENT = Experiment(
+    name="signal",
+    question="What do activations, their place and initialisation do to the scale of values and gradients?",
+    arms=(
+        *(
+            Arm(
+                label=ordering,
+                model=ONE_STAGE,
+                options={
+                    "family": "resnet",
+                    "units": UNITS,
+                    "block": "bottleneck",
+                    "ordering": ordering,
+                    "width": 8,
+                },
+                factors={"net": "residual, 1,001 layers", "ordering": ordering},
+                hooks=PROPAGATION,
+                trains=False,
+            )
+            for ordering in ORDERINGS
+        ),
+        *(
+            Arm(
+                label=f"plain, {name}",
+                model=ONE_STAGE,
+                options={"family": "plain", "units": PLAIN_LAYERS, "width": 32, **options},
+                factors={"net": "plain, 110 layers", "ordering": name},
+                hooks=PROPAGATION,
+                trains=False,
+            )
+            for name, options in {
+                "BN": {"ordering": "conv_norm_act", "kernel_initializer": _scaled(2.0)},
+                "no BN, He": {"ordering": "conv_act", "kernel_initializer": _scaled(2.0)},
+                "no BN, Glorot": {"ordering": "conv_act", "kernel_initializer": _scaled(1.0)},
+            }.items()
+        ),
+        *(
+            Arm(
+                label=f"{activation}, {name}",
+                model=f"mlp{LAYERS + 1}",
+                options={
+                    "width": 256,
+                    "activation": activation,
+                    "kernel_initializer": INITIALISERS[name](gain),
+                },
+                factors={"activation": activation, "initialiser": name},
+                hooks=(
+                    Hook(name="signal.shape_of_values", when="start"),
+                    Hook(name="signal.gain", when="start", arguments={"activation": activation}),
+                ),
+                trains=False,
+            )
+            for activation, gain in GAINS.items()
+            for name in INITIALISERS
+        ),
+        *(
+            Arm(
+                label=f"training {name}",
+                model=model,
+                options={"width": 8, **options},
+                factors={"trained": name},
+                data=Dataset(name="fashion_mnist", size=14, train=3000, test=500),
+                hooks=(
+                    Hook(name="signal.during_training", when="start"),
+                    Hook(name="signal.during_training", when="interval"),
+                ),
+            )
+            for name, (model, options) in TRAINED.items()
+        ),
+    ),
+    options={"classifier_activation": None},
+    data=IMAGES,
+    recipe=Recipe(
+        learning_rates=(0.03,), schedule="constant", warmup=20, batch=100, steps=120, record_every=10
+    ),
+    seeds=(0, 1, 2),
+    seeds_reason="the effects are orders of magnitude and differ between seeds by a few percent; a net of "
+    "1,001 layers takes a quarter of a minute",
+    comparisons=(
+        *(
+            Comparison(
+                first=f"{activation}, Glorot (variance 1/n)",
+                second=f"{activation}, own gain (variance gain^2/n)",
+                metric="growth",
+                claim="the initialisation must fit the activation",
+            )
+            for activation in ("relu", "tanh", "sigmoid")
+        ),
+        *(
+            Comparison(
+                first=f"{ordering}, own gain (variance gain^2/n)",
+                second="tanh, own gain (variance gain^2/n)",
+                metric=metric,
+                claim="activations keep values near zero and roughly Gaussian",
+            )
+            for ordering in ("relu",)
+            for metric in ("mean_over_std", "skewness", "zero_fraction")
+        ),
+    ),
+    expectations=(
+        Expectation(
+            what="full_pre_activation, variance and squared mean at unit l",
+            value="0.34 + 0.68 l and 0.16 + 0.32 l",
+            source="fully connected simulation; the shape carries over, constants roughly",
+        ),
+        Expectation(
+            what="relu_only_pre_activation, variance at unit l",
+            value="0.34 + l, squared mean constant",
+            source="fully connected simulation",
+        ),
+        Expectation(
+            what="original and both pre-activations, gradient norm towards the input",
+            value="about as 1 / l",
+            source="fully connected simulation",
+        ),
+        Expectation(
+            what="relu_before_addition, squared mean",
+            value="about 0.16 (l + 1)^2: it adds up, for no branch is ever negative",
+            source="fully connected simulation; He et al. 2016, section 4.1",
+        ),
+        Expectation(
+            what="bn_after_addition",
+            value="values bounded, gradient exponential in the depth",
+            source="fully connected simulation",
+        ),
+        Expectation(
+            what="plain with BN",
+            value="values flat, gradient times 1.2 a layer towards the input",
+            source="fully connected simulation",
+        ),
+        Expectation(
+            what="plain, Glorot, ReLU, no BN",
+            value="variance and gradient halved by each layer",
+            source="E relu(z)^2 = 1/2",
+        ),
+        *(
+            Expectation(
+                what=f"gain of {name}", value=f"{gain:g}", source="1 / sqrt(E f(z)^2), z standard normal"
+            )
+            for name, gain in GAINS.items()
+        ),
+    ),
+    figures=(
+        Figure(
+            kind="series",
+            metric="gradient_norm",
+            arms=ORDERINGS,
+            title="Gradient at the output of each residual unit, 1,001 layers, before training",
+            x_title="residual unit, from the input",
+            y_title="gradient norm (last unit = 1)",
+            x_scale="log",
+            y_scale="log",
+        ),
+        Figure(
+            name="variance",
+            kind="series",
+            metric="variance",
+            arms=ORDERINGS,
+            title="Variance at the output of each residual unit, 1,001 layers, before training",
+            x_title="residual unit, from the input",
+            y_title="variance (mean over channels)",
+            x_scale="log",
+            y_scale="log",
+        ),
+        Figure(
+            name="mean",
+            kind="series",
+            metric="squared_mean",
+            arms=ORDERINGS,
+            title="Squared mean at the output of each residual unit, 1,001 layers, before training",
+            x_title="residual unit, from the input",
+            y_title="squared mean (mean over channels)",
+            x_scale="log",
+            y_scale="log",
+        ),
+        Figure(
+            name="plain",
+            kind="series",
+            metric="variance",
+            arms=tuple(f"plain, {name}" for name in ("BN", "no BN, He", "no BN, Glorot")),
+            title="Variance at the output of each layer of a plain net, before training",
+            x_title="layer",
+            y_title="variance (mean over channels)",
+            y_scale="log",
+        ),
+        Figure(
+            name="plain-gradient",
+            kind="series",
+            metric="gradient_norm",
+            arms=tuple(f"plain, {name}" for name in ("BN", "no BN, He", "no BN, Glorot")),
+            title="Gradient at the output of each layer of a plain net, before training",
+            x_title="layer",
+            y_title="gradient norm (last layer = 1)",
+            y_scale="log",
+        ),
+        *(
+            Figure(
+                name=part,
+                kind="series",
+                metric="mean_square",
+                arms=tuple(f"{activation}, {name}" for activation in GAINS),
+                title=f"Mean square before each activation, {name}",
+                x_title="layer",
+                y_title="mean square",
+                y_scale="log",
+            )
+            for part, name in zip(("glorot", "he", "own-gain"), INITIALISERS, strict=True)
+        ),
+        Figure(
+            name="training",
+            kind="curves",
+            metric="gradient_ratio",
+            colour="trained",
+            arms=tuple(f"training {name}" for name in TRAINED),
+            title="Gradient at the first unit over that at the last, during training",
+            x_title="step",
+            y_title="ratio of gradient norms (0: nothing arrives)",
+        ),
+        Figure(
+            name="training-variance",
+            kind="curves",
+            metric="last_variance",
+            colour="trained",
+            arms=tuple(f"training {name}" for name in TRAINED),
+            title="Variance at the output of the last unit, during training",
+            x_title="step",
+            y_title="variance (mean over channels)",
+            y_scale="log",
+        ),
+        Figure(
+            name="values",
+            kind="table",
+            arms=tuple(f"{activation}, own gain (variance gain^2/n)" for activation in GAINS),
+            metrics=("gain", "growth", "mean_over_std", "skewness", "excess_kurtosis", "zero_fraction"),
+            title="Values behind the activation of the middle layer, by activation",
+        ),
+    ),
+    cost=8.0,
+    quick=Quick(
+        train=None,
+        test=None,
+        steps=20,
+        seeds=2,
+        arms=(
+            "plain, BN",
+            "plain, no BN, He",
+            "plain, no BN, Glorot",
+            "relu, Glorot (variance 1/n)",
+            "relu, own gain (variance gain^2/n)",
+            "tanh, Glorot (variance 1/n)",
+            "tanh, own gain (variance gain^2/n)",
+        ),
+    ),
+)
