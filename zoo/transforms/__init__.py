@@ -11,7 +11,7 @@ from zoo.transforms.fold import FoldedModel, fold_batchnorm
 from zoo.transforms.fuse import fuse_activations
 from zoo.transforms.pad import PaddedModel, pad_once
 from zoo.transforms.roll import roll, unroll
-from zoo.transforms.soften import HardenedModel, SoftenedModel, harden, soften
+from zoo.transforms.softening import HardenedModel, SoftenedModel, harden, soften
 from zoo.transforms.split import split_activations
 from zoo.transforms.stretches import MergedModel, merge_stretches
 from zoo.transforms.swap import SwappedModel, swap_activation

@@ -14,13 +14,16 @@ from keras import layers
 from zoo.activations import Site, families, sites, split_parts
 from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
-from zoo.surgery.selection import classifier_names
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 NOT_ACTIVATIONS = {"get", "serialize", "deserialize"}
 NAMES = {
     name for name, value in vars(keras.activations).items() if inspect.isfunction(value)
 } - NOT_ACTIVATIONS
+
+# What turns scores into probabilities; on the output of a model that is its classifier.
+CLASSIFIERS = {"softmax", "log_softmax", "sigmoid"}
+SHAPE_ONLY = (layers.Reshape, layers.Flatten, layers.Permute, layers.Identity)
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,8 @@ def swap_activation(
     matching = [site for site in all_sites if matches(site)]
     found = graphs(model)
     index = calls(found)
-    classifiers = set() if include_classifier else classifier_names(model, matching)
-    chosen = [s for s in matching if s.name not in classifiers]
+    root = found[0]
+    chosen = [s for s in matching if include_classifier or not _is_classifier(s, root, index)]
     if not chosen:
         raise ValueError(_nothing_found(model, old, all_sites, matching))
     taken = names(found)
@@ -193,6 +196,35 @@ def _take(name: str, taken: set[str], operation: Any, *, new: bool) -> None:
             f"has a layer of that name. Rename one of the two."
         )
     taken.add(name)
+
+
+def _is_classifier(site: Site, root: Graph, index: dict[int, list[tuple[Graph, Any]]]) -> bool:
+    if not families(site.function) & CLASSIFIERS:
+        return False
+    return any(
+        _reaches_output(graph, tensor, root, index)
+        for graph, node in index[id(site.operation)]
+        for tensor in node.outputs
+    )
+
+
+def _reaches_output(
+    graph: Graph, tensor: Any, root: Graph, index: dict[int, list[tuple[Graph, Any]]]
+) -> bool:
+    """Whether the values of `tensor` are an output of the outermost model, whatever their shape there."""
+    if graph.is_output(tensor):
+        if graph is root or graph.model is root.model:
+            return True
+        position = [id(t) for t in keras.tree.flatten(graph.model.outputs)].index(id(tensor))
+        for outer, node in index.get(id(graph.model), []):
+            if _reaches_output(outer, node.outputs[position], root, index):
+                return True
+    return any(
+        _reaches_output(graph, output, root, index)
+        for node in graph.readers(tensor)
+        if isinstance(node.operation, SHAPE_ONLY)
+        for output in node.outputs
+    )
 
 
 def _nothing_found(model: keras.Model, old: Any, all_sites: list[Site], matching: list[Site]) -> str:
