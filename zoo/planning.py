@@ -371,6 +371,19 @@ def _multiplications(model: keras.Model) -> float:
     return float(total)
 
 
+def measured_latency(model: keras.Model, batch_size: int = 32) -> float:
+    """The least time that `model` takes to predict one batch here, in milliseconds.
+
+    Args:
+        model: A built model of known sizes; its inputs are drawn.
+        batch_size: Samples in the batch.
+
+    Raises:
+        ValueError: a size of an input is not known.
+    """
+    return _Stopwatch(batch_size)(model)
+
+
 class _Stopwatch:
     """The least time that a model takes to predict one batch, in milliseconds."""
 

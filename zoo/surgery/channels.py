@@ -21,7 +21,7 @@ def channel_axis(found: list[Graph], graph: Graph, tensor: Any) -> int:
     """The axis of the channels of `tensor`, which stands in `graph`, counted from 0.
 
     An activation has no `data_format`: the nearest layer before it that has one decides, then the nearest after
-    it, through nested models too; where none has, the channels are last.
+    it, through nested models too; where none has, the global setting for images, else the last axis.
 
     Args:
         found: The graphs of the whole model.
@@ -36,7 +36,7 @@ def channel_axis(found: list[Graph], graph: Graph, tensor: Any) -> int:
         said = look(index, graph, tensor, rank, set())
         if said is not None:
             return said
-    return rank - 1
+    return 1 if rank > 3 and keras.config.image_data_format() == "channels_first" else rank - 1
 
 
 def _axis_of(operation: Any, rank: int) -> int | None:
