@@ -116,7 +116,7 @@ def activation_importance(
     execution = Execution(model, [site.name for site in chosen])
     steps = 2 * -(-len(arrays[0]) // batch_size)
     with without_gradients(), _progress(progress, steps, model.name) as advance:
-        moments = execution.fit(arrays, batch_size, advance)
+        moments = execution.measure(arrays, batch_size, advance)
         best = [m.best() for m in moments]
         put = best if fit == "affine" else [AffineMap.identity(len(m.scale)) for m in best]
         start = 0

@@ -205,20 +205,20 @@ class Execution:
                 values[cut.writes] = put.on(before, cut.axis)
         return [values[slot] for slot in self.outputs]
 
-    def fit(
+    def measure(
         self, arrays: list[Any], batch_size: int, progress: Callable[[], None] = lambda: None
     ) -> list[Moments]:
         """One pass over the data: the moments before and after each site, all its calls together."""
         moments = [Moments() for _ in self.sites]
         self._refuse_several_widths()
-        measure = [_compiled(lambda pair, axis=cut.axis: batch_moments(*pair, axis)) for cut in self.cuts]
+        compute = [_compiled(lambda pair, axis=cut.axis: batch_moments(*pair, axis)) for cut in self.cuts]
         for batch in batches(arrays, batch_size):
             values = self.start(batch)
             for position, cut in enumerate(self.cuts):
                 values, before = self.advance(values, position, look=True)
                 after = values[cut.writes] if cut.writes in values else cut.function(before)
                 count = math.prod(before.shape) // before.shape[cut.axis]
-                moments[cut.site].add(count, *measure[position]([before, after]))
+                moments[cut.site].add(count, *compute[position]([before, after]))
             progress()
         return moments
 

@@ -112,7 +112,7 @@ def drop_activations(
         arrays = arrays_of(model, fit)
         with without_gradients():
             execution = Execution(model, [site.name for site in chosen])
-            maps = [moments.best() for moments in execution.fit(arrays, batch_size)]
+            maps = [moments.best() for moments in execution.measure(arrays, batch_size)]
         for site, found in zip(chosen, maps, strict=True):
             if not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
                 raise ValueError(f"cannot fit {site.name!r}: its values on `fit` are not finite.")
