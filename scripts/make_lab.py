@@ -191,7 +191,8 @@ def table(content: dict) -> str:
         values = keras.Model(model.input, sites)(images(content))
         zeros = np.concatenate([np.ravel(value) == 0 for value in values]).mean()
         cells = (net, f"`{ordering}`", pooling.replace("_", ", then ") or "-", activation)
-        lines.append(f"| {' | '.join(cells)} | {100 * stored['accuracy']:.1f} % | {100 * zeros:.0f} % |")
+        # Of 10,000 images two digits are all there are: nothing to round, here and in the page's script.
+        lines.append(f"| {' | '.join(cells)} | {100 * stored['accuracy']:.2f} % | {100 * zeros:.0f} % |")
     return "\n".join(lines) + "\n"
 
 

@@ -5,6 +5,7 @@ scripts/reproduce.py list
 scripts/reproduce.py run NAME... [--quick] [--seeds N] [--workers N] [--scheduler ADDRESS] [--dataset NAME]
 scripts/reproduce.py status
 scripts/reproduce.py check NAME
+scripts/reproduce.py publish
 scripts/reproduce.py figures
 """
 

@@ -73,6 +73,8 @@ NO_KERAS = (
     "zoo.experiments.design",
     "zoo.experiments.running.results",
     "zoo.experiments.publishing.statistics",
+    "zoo.experiments.publishing.differences",
+    "zoo.experiments.publishing.power",
     "zoo.experiments.publishing.publication",
     "zoo.experiments.publishing.figures",
     "zoo.studies",

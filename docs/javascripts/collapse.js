@@ -47,6 +47,21 @@
   };
   const merged = () => ({ W: p.v1 * p.w1 + p.v2 * p.w2, b: p.v1 * p.b1 + p.v2 * p.b2 + p.c });
 
+  // How far the best-fitting straight line stays from a curve: half the height of the lowest strip that holds the
+  // curve, one edge of which touches it at two places. A convex function of the slope, so a search by thirds finds it.
+  const bestLine = (xs, ys) => {
+    const height = (slope) => {
+      const rest = ys.map((y, i) => y - slope * xs[i]);
+      return Math.max(...rest) - Math.min(...rest);
+    };
+    let low = -40, high = 40; // two units with weights up to 3 and slopes up to 1: |slope| <= 18
+    for (let step = 0; step < 80; step += 1) {
+      const third = (high - low) / 3;
+      if (height(low + third) < height(high - third)) high -= third; else low += third;
+    }
+    return height((low + high) / 2) / 2;
+  };
+
   /* --- controls */
   const choice = h("select", { id: "collapse-activation" });
   for (const name of Object.keys(FUNCTIONS)) choice.append(h("option", { value: name }, name));
@@ -96,6 +111,7 @@
     net.setAttribute("d", "M" + xs.map((x, i) => `${sx(x).toFixed(2)} ${sy(ys[i]).toFixed(2)}`).join("L"));
     one.setAttribute("d", `M${sx(-RANGE)} ${sy(-RANGE * W + b)}L${sx(RANGE)} ${sy(RANGE * W + b)}`);
     const difference = Math.max(...xs.map((x, i) => Math.abs(ys[i] - (W * x + b))));
+    const miss = bestLine(xs, ys);
     // A fold sits where a unit crosses zero, if it is connected at all.
     const bends = activation.endsWith("relu")
       ? [[p.w1, p.b1, p.v1], [p.w2, p.b2, p.v2]].filter(([w, , v]) => w !== 0 && v !== 0).map(([w, bias]) => -bias / w).filter((x) => Math.abs(x) < RANGE)
@@ -105,13 +121,16 @@
     formula.replaceChildren(
       h("b", {}, "One layer: "), `W = v1·w1 + v2·w2 = ${factor(p.v1)}·${factor(p.w1)} + ${factor(p.v2)}·${factor(p.w2)} = `, h("output", { id: "collapse-W" }, number(W)),
       `; b = v1·b1 + v2·b2 + c = ${factor(p.v1)}·${factor(p.b1)} + ${factor(p.v2)}·${factor(p.b2)} + ${factor(p.c)} = `, h("output", { id: "collapse-b" }, number(b)), ".");
-    const equal = difference < 1e-9;
+    const equal = difference < 1e-9, straight = miss < 1e-6;
     verdict.replaceChildren(h("b", {}, activation === "none" ? "No activation. " : `${activation} between. `),
-      equal ? "Two layers and one layer: the same line everywhere. " : `No single layer does this: largest difference ${number(difference)}. `,
+      equal ? "Two layers and one layer: the same line everywhere. "
+        : straight ? "A straight line all the same, only not the dashed one: another single layer does this. "
+          : `No single layer does this: even the best straight line misses it by ${number(miss)}${miss < 0.005 ? " (rounded)" : ""}. `,
       activation.endsWith("relu")
         ? (places.length ? `${places.length} fold${places.length > 1 ? "s" : ""} in view, so ${places.length + 1} straight pieces.` : "No fold in view: on this stretch every unit stays on one side.")
         : "");
     verdict.dataset.difference = String(difference);
+    verdict.dataset.miss = String(miss);
     title.textContent = verdict.textContent;
   }
 

@@ -343,7 +343,7 @@
       h("b", {}, `${data.classes[best]}, ${percent(probabilities[best])}`), ` for ${truth}. `,
       change === null ? "" : h("span", {}, "Largest change of a score by your last step: ", h("b", { id: "lab-change" }, change === 0 ? "0, equal to the bit" : number(change)), ". "),
       `Weights: ${family} net trained as ${placement}${pooling ? ` with ${pooling.split(" ")[0]} pooling` : ""} and ${trainedWith}, `,
-      `test accuracy ${percent(data.weights[shown.key].accuracy)} as trained. `,
+      `test accuracy ${(100 * data.weights[shown.key].accuracy).toFixed(2)} % as trained. `,
       trainedWith !== state.activation ? `You run them with ${state.activation}, without training again. ` : "",
       shown.problem ? `These weights cannot be kept here: ${shown.problem}. ` : "");
   }

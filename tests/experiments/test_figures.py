@@ -24,14 +24,14 @@ EXPERIMENT = toys.experiment(
 )
 
 
-def published(epochs=4, diverged=None):
+def published(epochs=4, diverged=None, failed="diverged"):
     rows = [
         Observation(arm.label, seed, "test_accuracy", float(x), 0.5 + 0.01 * seed + 0.1 * i - 0.2 / x)
         for i, arm in enumerate(EXPERIMENT.arms)
         for seed in range(5)
         for x in range(1, epochs + 1)
     ]
-    if diverged:
+    if diverged and failed == "diverged":
         rows = [
             Observation(row.arm, row.seed, row.metric, row.x, math.nan)
             if row.arm == diverged and row.seed == 0 and row.x == epochs
@@ -42,7 +42,8 @@ def published(epochs=4, diverged=None):
         {
             "label": arm.label,
             "runs": [
-                {"status": "diverged" if arm.label == diverged and seed == 0 else "done"} for seed in range(5)
+                {"seed": seed, "outcome": failed if arm.label == diverged and seed == 0 else "trained"}
+                for seed in range(5)
             ],
         }
         for arm in EXPERIMENT.arms
@@ -82,7 +83,8 @@ def test_bands_and_seeds_are_those_of_the_rows():
     )
     (mean,) = [record for record in mine if record["s"] is None]
     assert mean["y"] == pytest.approx(0.42)
-    assert 0.4 <= mean["l"] < 0.42 < mean["h"] <= 0.44
+    # Student's t: 2.776 * 0.01581 / sqrt(5).
+    assert (mean["l"], mean["h"]) == pytest.approx((0.42 - 0.01963, 0.42 + 0.01963), abs=1e-4)
 
 
 def test_a_factor_is_drawn_over_the_last_values():
@@ -147,6 +149,47 @@ def test_divergence_is_in_the_legend_and_marked():
     assert "8 all (1 diverged)" in {record["arm"] for record in records}
     assert sum(record.get("e", 0) for record in records) == 1
     assert "8 all (1 diverged)" in svg(specification)
+
+
+@pytest.mark.parametrize("kind", ["factor", "dots", "curves"])
+def test_a_failed_run_is_marked_and_not_averaged(kind):
+    figure = Figure(kind=kind, x="width", colour="kind") if kind == "factor" else Figure(kind=kind)
+    specification = chart(EXPERIMENT, figure, published(diverged="8 all", failed="at chance"))
+    drawn = [r for r in values(specification) if r["arm"].endswith("(1 at chance)") and r["x"] in (8, 4)]
+    mine = [r for r in drawn if kind != "factor" or r["x"] == 8]
+    (mean,) = [r for r in mine if r["s"] is None]
+    seeds = {r["s"]: r["y"] for r in mine if r["s"] is not None}
+    assert mean["y"] == pytest.approx(sum(y for s, y in seeds.items() if s) / 4)
+    assert [r["s"] for r in mine if r.get("f")] == [0]
+    assert sum(r.get("e", 0) for r in values(specification)) == 1
+    assert "Crosses: runs that failed" in specification["description"]
+    svg(specification)
+
+
+def test_where_no_run_trained_all_are_of_a_kind():
+    about = published()
+    for arm in about.about["arms"]:
+        for run in arm["runs"]:
+            run["outcome"] = "at chance"
+    records = values(chart(EXPERIMENT, FIGURES["dots"], about))
+    means = [record["y"] for record in records if record["s"] is None]
+    assert means == pytest.approx([0.47, 0.57, 0.67, 0.77])
+
+
+def test_a_metric_that_counts_failing_leaves_nothing_out():
+    about = published(diverged="8 all", failed="at chance")
+    rows = tuple(dataclasses.replace(row, metric="dead_units") for row in about.rows)
+    about = dataclasses.replace(about, rows=rows)
+    records = values(chart(EXPERIMENT, Figure(kind="dots", metric="dead_units"), about))
+    assert not any(record.get("f") for record in records)
+
+
+def test_a_logarithmic_axis_has_geometric_means_and_bands_above_zero():
+    specification = chart(EXPERIMENT, Figure(kind="dots", y_scale="log", arms=("4 none",)), published())
+    (mean,) = [record for record in values(specification) if record["s"] is None]
+    logs = [math.log(0.45 + 0.01 * seed) for seed in range(5)]
+    assert mean["y"] == pytest.approx(math.exp(sum(logs) / 5), abs=1e-4)
+    assert 0 < mean["l"] < mean["y"] < mean["h"] and "geometric mean" in specification["description"]
 
 
 def test_long_curves_are_thinned_out_to_a_size_a_page_can_carry():

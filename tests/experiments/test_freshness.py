@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import keras
 import pytest
@@ -60,7 +61,6 @@ def test_words_and_figures_may_change(folder):
     ],
 )
 def test_another_spec_is_stale(folder, change, why):
-    import re
 
     state = status(dataclasses.replace(EXPERIMENT, **change), folder)
     assert state.word == STALE and re.search(why, state.why), state.why
@@ -187,17 +187,92 @@ def test_a_run_with_other_bits_says_so_and_why(folder, tmp_path, monkeypatch):
         run.fingerprints.cache_clear()
 
 
+ALL_TRAINED = dict.fromkeys(range(5), "trained")
+
+
+def judged(now, before, *, seed=0, became=None, outcomes=ALL_TRAINED, floor=0.1215, elsewhere=()):
+    became = became or ("trained" if now > floor else "at chance")
+    return check._finding(
+        "toy",
+        "arm",
+        "test_accuracy",
+        now=now,
+        became=became,
+        before=before,
+        outcomes=outcomes,
+        floor=floor,
+        seed=seed,
+        same_bits=False,
+        elsewhere=list(elsewhere),
+    )
+
+
 @pytest.mark.parametrize(
     ("now", "inside"),
     [(0.81, True), (0.9, True), (0.5, False), (0.97, False), (float("nan"), False)],
 )
 def test_inside_is_where_one_more_run_would_fall(now, inside):
-    before = {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79, 4: 0.9}
-    finding = check._finding(
-        "toy", "arm", "test_accuracy", now=now, before=before, seed=0, same_bits=False, elsewhere=[]
-    )
+    finding = judged(now, {0: 0.80, 1: 0.82, 2: 0.81, 3: 0.79, 4: 0.9})
     assert finding.inside is inside
-    assert ("OUTSIDE" in finding.words) is not inside
+    assert bool(re.search("OUTSIDE|NOT as", finding.words)) is not inside
+
+
+# norm_order, plain20, conv_act, as it was published: the band with both failures in it was -0.53 to 1.22.
+MIXED = {0: 0.6095, 1: 0.1, 2: 0.6945, 3: 0.6211, 4: 0.1}
+TWO_FAILED = {**ALL_TRAINED, 1: "at chance", 4: "at chance"}
+
+
+@pytest.mark.parametrize(
+    ("seed", "now", "inside"),
+    [
+        (0, 0.63, True),
+        (0, 0.1, False),  # a broken net: this seed trained
+        (0, 0.15, False),  # nearly broken: no run that trained ended there
+        (0, 1.0, False),
+        (1, 0.1, True),  # this seed failed before
+        (1, 0.65, True),
+        (1, 0.99, False),
+    ],
+)
+def test_one_run_at_chance_does_not_make_everything_right(seed, now, inside):
+    finding = judged(now, MIXED, seed=seed, outcomes=TWO_FAILED)
+    assert finding.inside is inside and "3 of 5 published runs trained" in finding.words
+
+
+def test_elsewhere_a_seed_may_fail_where_others_did_but_not_where_none_did():
+    other = ["processor was A and is B"]
+    assert judged(0.1, MIXED, outcomes=TWO_FAILED, elsewhere=other).inside
+    assert not judged(0.1, {seed: 0.8 + seed / 100 for seed in range(5)}, elsewhere=other).inside
+
+
+def test_the_band_ends_where_the_metric_does():
+    wide = {0: 0.3, 1: 0.9, 2: 0.6}
+    words = judged(0.5, wide, outcomes=dict.fromkeys(wide, "trained")).words
+    assert "from 0.1215 to 1 of runs that trained" in words
+
+
+def test_an_arm_that_never_trained_must_fail_again():
+    failed = dict.fromkeys(range(5), "at chance")
+    assert judged(0.1, dict.fromkeys(range(5), 0.1), outcomes=failed).inside
+    assert not judged(0.8, dict.fromkeys(range(5), 0.1), outcomes=failed).inside
+
+
+def test_a_broken_net_is_caught_by_check_itself(folder, monkeypatch):
+    """The whole way: published runs, a net that ignores its input, a repeated run at chance."""
+    original = toys.net
+    run.fingerprints.cache_clear()
+
+    def broken(*shape, **options):
+        whole = original(*shape, **options)
+        return keras.Model(whole.input, keras.layers.Rescaling(0.0)(whole.output))
+
+    monkeypatch.setattr(toys, "net", broken)
+    try:
+        findings = repeat(folder)
+        assert findings and not any(finding.inside for finding in findings)
+        assert "NOT as published" in findings[0].words
+    finally:
+        run.fingerprints.cache_clear()
 
 
 def test_retracing_sees_momentum():

@@ -1,12 +1,15 @@
 import csv
+import dataclasses
 import json
 import math
 
 import pytest
+from scipy import stats
 
 from tests.experiments import toys
 from zoo.experiments.design.experiment import Comparison, Dataset, Figure, Recipe
 from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.again import publish_again
 from zoo.experiments.publishing.publication import PublicationError, describe_data, load
 from zoo.studies import STUDIES
 
@@ -65,12 +68,22 @@ def test_divergence_is_kept_and_shown(folder):
         r for r in published.about["table"] if r["arm"] == "diverging" and r["metric"] == "test_accuracy"
     ]
     assert row["diverged"] == 2 and row["runs"] == 2
-    assert published.about["comparisons"][3]["verdict"] == "not comparable: a run diverged"
+    assert row["trained"] == 0 and row["success_low"] == 0 and row["success_high"] < 0.9
+    assert published.about["comparisons"][3]["verdict"] == (
+        "too few runs trained to compare (trained: 2 of 2 against 0 of 2)"
+    )
+    assert {run["outcome"] for run in published.about["arms"][3]["runs"]} == {"diverged"}
+
+
+def test_the_level_of_chance_is_published(folder):
+    arm = load("toy", folder).about["arms"][0]
+    assert arm["chance"] == {"classes": 10, "images": 100, "at_most": 0.2}
+    assert [run["outcome"] for run in arm["runs"]] == ["trained", "trained"]
 
 
 def test_comparisons_say_what_they_come_to(folder):
     same, bits, other, _ = load("toy", folder).about["comparisons"]
-    assert (same["verdict"], same["difference"]) == ("equal", 0)
+    assert (same["verdict"], same["difference"]) == ("equal to the bit", 0)
     assert bits["verdict"] == "equal to the bit in 2 of 2 seeds"
     assert other["verdict"] == "different in 2 of 2 seeds"
     proof = load("toy", folder).about["proof"]
@@ -91,6 +104,79 @@ def test_publishing_again_changes_nothing(folder):
     before = [(folder / name).read_bytes() for name in ("toy.csv", "toy.json")]
     toys.published(folder, EXPERIMENT)
     assert before == [(folder / name).read_bytes() for name in ("toy.csv", "toy.json")]
+
+
+def test_intervals_and_p_of_a_comparison_are_those_of_its_rows(tmp_path):
+    """Made-up rows through the same door: t interval, Holm over both comparisons, the failed run left out."""
+    seeds = range(5)
+    values = {
+        "small": [0.81, 0.83, 0.82, 0.84, 0.80],
+        "same": [0.71, 0.74, 0.10, 0.75, 0.70],
+        "large": [0.8, 0.84, 0.81, 0.85, 0.79],
+        "diverging": [0.1] * 5,
+    }
+    experiment = dataclasses.replace(
+        EXPERIMENT,
+        seeds=tuple(seeds),
+        comparisons=(Comparison(first="small", second="same"), Comparison(first="small", second="large")),
+        figures=(),
+    )
+    rows = [
+        publication.Observation(arm, seed, "test_accuracy", 3.0, value)
+        for arm, column in values.items()
+        for seed, value in zip(seeds, column, strict=True)
+    ]
+    facts = {
+        **dict.fromkeys(("command", "cost", "wall_time", "published"), ""),
+        "cpu_minutes": 1.0,
+        "environment": {},
+        "environments": 1,
+        "arms": [
+            {
+                "label": arm,
+                "runs": [
+                    {"seed": seed, "status": "diverged" if arm == "diverging" else "done", "weights": arm}
+                    for seed in seeds
+                ],
+            }
+            for arm in values
+        ],
+    }
+    about = publication.write(experiment, rows, facts, tmp_path).about
+    failing, close = about["comparisons"]
+    assert failing["runs"] == 4 and failing["trained"] == [[5, 5], [4, 5]] and failing["bootstrap"]
+    differences = [values["small"][seed] - values["same"][seed] for seed in (0, 1, 3, 4)]
+    theirs = stats.ttest_1samp(differences, 0)
+    assert failing["p"] == pytest.approx(theirs.pvalue, rel=1e-4)
+    assert failing["holm"] == pytest.approx(2 * theirs.pvalue, rel=1e-4)
+    assert (failing["low"], failing["high"]) == pytest.approx(tuple(theirs.confidence_interval()), rel=1e-4)
+    assert close["verdict"] == "no difference detected" and close["trained"] is None
+    table = {row["arm"]: row for row in about["table"]}
+    assert table["same"]["mean"] == pytest.approx(0.725) and table["same"]["least"] == 0.7
+    assert (table["same"]["trained"], table["same"]["of"], table["same"]["runs"]) == (4, 5, 4)
+    assert (table["diverging"]["trained"], table["diverging"]["mean"]) == (0, pytest.approx(0.1))
+
+
+def test_publishing_again_from_rows_trains_nothing_and_changes_nothing(folder, tmp_path):
+    for name in ("toy.csv", "toy.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    publish_again(EXPERIMENT, tmp_path)
+    for name in ("toy.csv", "toy.json"):
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_publishing_again_takes_new_comparisons_and_refuses_new_runs(folder, tmp_path):
+    for name in ("toy.csv", "toy.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    more = (*EXPERIMENT.comparisons, Comparison(first="large", second="small"))
+    again = publish_again(dataclasses.replace(EXPERIMENT, comparisons=more), tmp_path)
+    assert (
+        len(again.about["comparisons"]) == 5
+        and (tmp_path / "toy.csv").read_bytes() == (folder / "toy.csv").read_bytes()
+    )
+    longer = dataclasses.replace(EXPERIMENT, recipe=dataclasses.replace(EXPERIMENT.recipe, epochs=4))
+    with pytest.raises(PublicationError, match=r"asks for other runs.*recipe.epochs was 3 and is 4"):
+        publish_again(longer, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -120,6 +206,17 @@ def test_missing_and_damaged(tmp_path):
 def test_all_that_is_published_is_whole():
     for name in publication.names(STUDIES.names()):
         assert load(name).about["name"] == name
+
+
+@pytest.mark.parametrize("name", publication.names(STUDIES.names()))
+def test_what_is_published_is_what_its_rows_say_today(name, tmp_path):
+    """`scripts/reproduce.py publish` was run after the last change of statistics or catalog."""
+    for suffix in ("csv", "json"):
+        (tmp_path / f"{name}.{suffix}").write_bytes((publication.FOLDER / f"{name}.{suffix}").read_bytes())
+    publish_again(STUDIES.lookup(name), tmp_path)
+    for suffix in ("csv", "json"):
+        now, then = tmp_path / f"{name}.{suffix}", publication.FOLDER / f"{name}.{suffix}"
+        assert now.read_bytes() == then.read_bytes()
 
 
 def test_words_for_data():

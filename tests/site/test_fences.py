@@ -17,7 +17,17 @@ DATA = {
     "checksum": "ab" * 32,
     "environment": {"keras": "3.15.1"},
     "table": [
-        {"arm": a, "metric": m, "mean": 0.5, "iqm": 0.5, "low": 0.4, "high": 0.6, "runs": 5, "diverged": d}
+        {
+            "arm": a,
+            "metric": m,
+            "mean": 0.5,
+            "iqm": 0.5,
+            "low": 0.4,
+            "high": 0.6,
+            "runs": 5 - d,
+            "diverged": d,
+        }
+        | {"trained": 5 - d, "of": 5, "success_low": 0.4, "success_high": 1.0}
         for a, d in (("none", 1), ("all", 0))
         for m in ("train_loss", "test_accuracy")
     ],
@@ -107,8 +117,8 @@ def test_the_paper_is_shown_once_a_page_and_as_the_papers(docs, md):
 def test_results_show_the_main_metric_first_and_a_dash_for_no_number(docs, md):
     shown = render(fences.results, "why", md)
     assert shown.index("Test accuracy") < shown.index("The other metrics") < shown.index("Train loss")
-    assert "0.05 to –" in shown
-    assert "diverged" in shown
+    assert "+5.00 to –" in shown
+    assert "4 of 5" in shown and "5 of 5" in shown
     assert "1000" in shown  # the seed of the tuning run
 
 
@@ -216,12 +226,49 @@ def test_a_question_is_answered_in_words_and_a_number_stays_one(docs, md):
     assert '<th scope="row">mean</th><td class="zoo-number">no</td><td class="zoo-number">0</td>' in shown
 
 
+def test_runs_that_failed_are_a_rate_of_success_beside_the_mean(docs, md):
+    row = DATA["table"][0] | {"metric": "test_accuracy", "arm": "none", "mean": 0.725, "runs": 4}
+    row |= {"trained": 4, "of": 5, "success_low": 0.2836, "success_high": 0.9949}
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, table=[row])))
+    shown = render(fences.results, "why", md)
+    assert "mean of runs that trained" in shown and "72.50 %" in shown
+    assert "4 of 5" in shown and "28 to 99 %" in shown
+    whole = row | {"trained": 5, "runs": 5}
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, table=[whole])))
+    assert "rate of success" not in render(fences.results, "why", md)
+
+
+def test_a_difference_has_points_both_p_and_its_bootstrap_interval(docs, md):
+    pair = {
+        "a": "all",
+        "b": "none",
+        "metric": "test_accuracy",
+        "difference": 0.0052,
+        "low": -0.0017,
+        "high": 0.0121,
+    }
+    pair |= {
+        "runs": 5,
+        "p": 0.1049,
+        "holm": 0.63,
+        "bootstrap": [0.002, 0.0102],
+        "verdict": "no difference detected",
+    }
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[pair])))
+    shown = render(fences.results, "why", md)
+    for words in ("+0.52 points", "−0.17 to +1.21 (bootstrap +0.20 to +1.02)", "0.1<", "0.63<"):
+        assert words in shown
+    lost = pair | {"p": 1e-7, "holm": None}
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[lost])))
+    assert "&lt; 0.0001" in render(fences.results, "why", md)
+
+
 def test_no_interval_is_one_dash(docs, md):
     pair = dict(DATA["comparisons"][0], difference=None, low=None, high=None)
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[pair])))
     shown = render(fences.results, "why", md)
     assert "– to –" not in shown
-    assert shown.count('<td class="zoo-number">–</td>') == 2
+    assert shown.count('<td class="zoo-number">–</td>') == 4  # difference, interval, both p
 
 
 def test_the_rows_of_a_chart_are_the_same_places_of_each_curve():

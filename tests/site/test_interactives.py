@@ -277,6 +277,41 @@ def test_a_relu_between_makes_folds(visit):
     assert page.get_attribute("#collapse .net", "d") == dead
 
 
+@pytest.mark.parametrize(
+    ("activation", "preset", "miss"),
+    [
+        (
+            "relu",
+            "the absolute value",
+            1.5,
+        ),  # |x| on [-3, 3]: the line 1.5 misses it by 1.5 everywhere it turns
+        ("sigmoid", "the absolute value", 0),  # sigmoid(x) + sigmoid(-x) = 1
+        ("tanh", "the absolute value", 0),  # odd: they cancel
+        ("none", "any numbers", 0),
+        ("leaky_relu", "the absolute value", 1.2),  # |x| and 0.2 |x| less
+    ],
+)
+def test_the_verdict_is_about_the_best_line_and_not_about_the_merged_one(visit, activation, preset, miss):
+    page = visit("try/collapse.html")
+    page.click(f"[data-preset='{preset}']")
+    page.select_option("#collapse-activation", activation)
+    assert float(page.get_attribute("#collapse-verdict", "data-miss")) == pytest.approx(miss, abs=1e-6)
+    assert ("No single layer does this" in page.inner_text("#collapse-verdict")) is (miss > 0)
+
+
+def test_two_units_that_are_off_are_a_straight_line(visit):
+    page = visit("try/collapse.html")
+    page.select_option("#collapse-activation", "relu")
+    for name, value in {"w1": 0.5, "b1": -3, "w2": 0.5, "b2": -3, "v1": 2, "v2": 1, "c": 0}.items():
+        set_slider(page, name, value)
+    words = page.inner_text("#collapse-verdict")
+    assert (
+        "No single layer" not in words
+        and "A straight line all the same" in words
+        and "No fold in view" in words
+    )
+
+
 def test_collapse_by_keyboard(visit):
     page = visit("try/collapse.html")
     page.focus("#collapse-activation")

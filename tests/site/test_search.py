@@ -23,6 +23,15 @@ QUESTIONS = {
     "value before the activation": ("use/read-before-activation",),
     "is an activation needed on layers other than the last": ("questions/why",),
     "how many runs to report": ("learn/how-many-runs",),
+    "batch norm before or after relu": ("questions/norm_order", "questions/index"),
+    "leaky relu": ("questions/which", "questions/dead", "questions/index"),
+    "gelu": ("questions/which", "questions/index"),
+    "he initialization": ("questions/signal", "learn/glossary", "questions/index", "questions/short-answers"),
+    "receptive field": ("learn/glossary",),
+    "pre-activation value": ("use/read-before-activation", "questions/index"),
+    "bias before batch norm": ("questions/short-answers",),
+    "dropout and batch norm": ("questions/short-answers",),
+    "u-net up-convolution": ("questions/short-answers",),
 }
 
 

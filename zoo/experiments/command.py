@@ -94,6 +94,13 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--arms", type=_positive, default=2, metavar="N", help="arms of each experiment (2)")
     check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds of each arm (1)")
 
+    again = command(
+        "publish",
+        _publish,
+        "derive tables, verdicts, figures and texts again from the published rows; trains nothing",
+    )
+    again.add_argument("names", nargs="*", metavar="NAME")
+
     pack = command(
         "pack", _pack, f"write finished runs to {archive.FOLDER}, from where `run` goes on on another machine"
     )
@@ -233,15 +240,17 @@ def _report(published: publication.Published) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("arm", "metric", "mean", "95 % interval", "runs", title=published.about["question"])
+    table = Table("arm", "metric", "mean", "95 % t interval", "trained", title=published.about["question"])
     for row in published.about["table"]:
         interval = f"{_number(row['low'])} to {_number(row['high'])}"
         diverged = f" ({row['diverged']} diverged)" if row["diverged"] else ""
-        table.add_row(row["arm"], row["metric"], _number(row["mean"]), interval, f"{row['runs']}{diverged}")
+        trained = f"{row.get('trained', row['runs'])} of {row['of']}{diverged}"
+        table.add_row(row["arm"], row["metric"], _number(row["mean"]), interval, trained)
     console = Console()
     console.print(table)
     for pair in published.about["comparisons"]:
         interval = "" if pair["low"] is None else f" [{_number(pair['low'])}, {_number(pair['high'])}]"
+        interval += "" if pair.get("holm") is None else f", Holm p {_number(pair['holm'])}"
         pair_of = f"{pair['a']} - {pair['b']}, {pair['metric']}"
         console.print(f"{pair_of}: {_number(pair['difference'])}{interval}: {pair['verdict']}", markup=False)
 
@@ -294,6 +303,18 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if fine else 1
 
 
+def _publish(options: argparse.Namespace) -> int:
+    from zoo.experiments.publishing.again import publish_again
+
+    known = publication.names(options.registry.names())
+    for name in known if "all" in options.names or not options.names else options.names:
+        experiment = options.registry.lookup(name)
+        _draw(experiment, publish_again(experiment))
+        print(f"published docs/data/{name}.json again")
+    _write_texts(options)
+    return 0
+
+
 def _figures(options: argparse.Namespace) -> int:
     for name in options.names or publication.names(options.registry.names()):
         _draw(options.registry.lookup(name), publication.load(name))
@@ -306,4 +327,4 @@ def _write_texts(options: argparse.Namespace) -> None:
     if Path("docs/claims.md").exists():
         from zoo.experiments.claims.page import write
 
-        print(f"wrote docs/claims.md and {len(write(Path('docs'), options.registry)) - 1} readings")
+        print(f"wrote docs/claims.md and {len(write(Path('docs'), options.registry)) - 1} snippets")

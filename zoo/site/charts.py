@@ -13,7 +13,7 @@ from zoo.site.place import DOCS, link
 
 #: A longer table is a download, not something to read.
 _ROWS_SHOWN = 60
-_HEADINGS = {"arm": "arm", "p": "panel", "x": "x", "y": "mean", "l": "95 % from", "h": "to"}
+_HEADINGS = {"arm": "arm", "p": "panel", "x": "x", "y": "mean", "l": "95 % (t) from", "h": "to"}
 
 
 def chart(name: str, md: Markdown, caption: str = "") -> str:

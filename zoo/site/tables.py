@@ -9,6 +9,7 @@ from typing import Any
 
 from markdown import Markdown
 
+from zoo.experiments.publishing.metrics import POINTS, p_text
 from zoo.site.literature import REPORTED
 from zoo.site.place import DOCS, link
 from zoo.studies import STUDIES
@@ -145,41 +146,79 @@ def _folded(summary: str, shown: str, rows: int) -> str:
 
 def _arms(data: dict[str, Any], metric: str) -> str:
     arms = [arm for arm in data["table"] if arm["metric"] == metric]
-    diverged = any(arm["diverged"] for arm in arms)
+    judged = [arm for arm in arms if "trained" in arm]
+    failed = any(arm["trained"] < arm["of"] for arm in judged)
     rows = [
         [
             arm["arm"],
-            number(arm["mean"]),
-            _interval(arm),
-            number(arm["iqm"]),
-            arm["runs"],
-            *[arm["diverged"]] * diverged,
+            _valued(arm["mean"], metric),
+            _interval(arm, metric),
+            _valued(arm["iqm"], metric),
+            f"{arm['trained']} of {arm['of']}" if arm in judged else arm["runs"],
+            *[_rate(arm)] * failed,
         ]
         for arm in arms
     ]
-    columns = ["arm", "mean", "95 % interval", "interquartile mean", "runs", *["diverged"] * diverged]
+    columns = [
+        "arm",
+        "mean of runs that trained" if failed else "mean",
+        "95 % t interval",
+        "interquartile mean",
+        "trained" if judged else "runs",
+        *["95 % interval of the rate of success"] * failed,
+    ]
+    note = " Where no run trained, the numbers are those at chance." if failed else ""
     return table(
-        columns, rows, f"{metric.replace('_', ' ').capitalize()}, measured here", numeric={1, 2, 3, 4, 5}
+        columns,
+        rows,
+        f"{metric.replace('_', ' ').capitalize()}, measured here.{note}",
+        numeric={1, 2, 3, 4, 5},
     )
 
 
 def _differences(pairs: list[dict[str, Any]]) -> str:
     return table(
-        ["comparison", "metric", "paired difference", "95 % interval", "seeds", "reading"],
+        ["comparison", "metric", "paired difference", "95 % t interval", "pairs", "p", "p, Holm", "reading"],
         [
             [
                 f"{pair['a']} − {pair['b']}",
                 pair["metric"].removesuffix("_sha256").replace("_", " "),
-                number(pair["difference"]),
-                _interval(pair),
+                _valued(pair["difference"], pair["metric"], signed=True),
+                _interval(pair, pair["metric"], signed=True) + _beside(pair),
                 pair["runs"],
+                _p(pair.get("p")),
+                _p(pair.get("holm")),
                 pair["verdict"],
             ]
             for pair in pairs
         ],
-        "Paired differences over the same seeds, measured here",
-        numeric={2, 3, 4},
+        "Paired differences over the same seeds, measured here. Verdicts go by Holm's p, adjusted for all comparisons "
+        "of the experiment",
+        numeric={2, 3, 4, 5, 6},
     )
+
+
+def _beside(pair: dict[str, Any]) -> str:
+    """The bootstrap interval, where the differences do not look normal or runs failed."""
+    if not pair.get("bootstrap"):
+        return ""
+    low, high = pair["bootstrap"]
+    return f" (bootstrap {_interval({'low': low, 'high': high}, pair['metric'], signed=True)})"
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else p_text(value)
+
+
+def _rate(arm: dict[str, Any]) -> str:
+    return f"{100 * arm['success_low']:.0f} to {100 * arm['success_high']:.0f} %" if "trained" in arm else "–"
+
+
+def _valued(value: float | None, metric: str, *, signed: bool = False) -> str:
+    """A number in the unit of its metric: accuracies in per cent, differences of them in points."""
+    if value is None or metric not in POINTS:
+        return number(value)
+    return f"{100 * value:+.2f} points".replace("-", "−") if signed else f"{100 * value:.2f} %"
 
 
 def _expectations(expected: list[dict[str, str]]) -> str:
@@ -190,9 +229,13 @@ def _expectations(expected: list[dict[str, str]]) -> str:
     )
 
 
-def _interval(row: dict[str, Any]) -> str:
+def _interval(row: dict[str, Any], metric: str = "", *, signed: bool = False) -> str:
     if row["low"] is None and row["high"] is None:
         return "–"
+    if metric in POINTS:
+        form = "{:+.2f}" if signed else "{:.2f}"
+        ends = [None if row[end] is None else form.format(100 * row[end]) for end in ("low", "high")]
+        return " to ".join("–" if end is None else end.replace("-", "−") for end in ends)
     return f"{number(row['low'])} to {number(row['high'])}"
 
 

@@ -29,17 +29,31 @@ EXPERIMENT = Experiment(
     options=RESIDUAL_OPTIONS,
     data=SMALL_IMAGES,
     recipe=RESIDUAL,
-    comparisons=tuple(
-        Comparison(
-            first=f"{ordering}, {depth} layers",
-            second=f"original, {depth} layers",
-            metric=metric,
-            claim="full pre-activation is best" if ordering == "full_pre_activation" else "ordering matters",
-        )
-        for depth in DEPTHS
-        for ordering in TABLE_2
-        if ordering != "original"
-        for metric in ("test_accuracy", "train_loss")
+    comparisons=(
+        *(
+            Comparison(
+                first=f"{ordering}, {depth} layers",
+                second=f"original, {depth} layers",
+                metric=metric,
+                claim="full pre-activation is best"
+                if ordering == "full_pre_activation"
+                else "ordering matters",
+            )
+            for depth in DEPTHS
+            for ordering in TABLE_2
+            if ordering != "original"
+            for metric in ("test_accuracy", "train_loss")
+        ),
+        *(
+            Comparison(
+                first=f"full_pre_activation, {depth} layers",
+                second=f"{ordering}, {depth} layers",
+                claim="full pre-activation is best",
+            )
+            for depth in DEPTHS
+            for ordering in TABLE_2
+            if ordering not in ("original", "full_pre_activation")
+        ),
     ),
     expectations=(
         *(

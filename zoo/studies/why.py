@@ -93,6 +93,16 @@ EXPERIMENT = Experiment(
             )
             for layers in LAYERS
         ),
+        Comparison(
+            first="2 conv, all, both signs",
+            second="2 conv, none, both signs",
+            claim="an activation is needed",
+        ),
+        Comparison(
+            first="4 conv, all, both signs",
+            second="4 conv, last, both signs",
+            claim="an activation on the last layer alone does as well as one on each",
+        ),
     ),
     expectations=(
         Expectation(

@@ -8,7 +8,7 @@ from zoo.experiments.claims.rules import MISSING, Claim, judge
 from zoo.experiments.claims.sentences import GROUPS
 from zoo.experiments.design.experiment import Experiment
 from zoo.experiments.design.registry import Registry
-from zoo.experiments.publishing import publication
+from zoo.experiments.publishing import power, publication
 from zoo.experiments.publishing.numbers import Numbers
 from zoo.experiments.publishing.publication import FOLDER
 
@@ -21,17 +21,19 @@ description: The sentences people repeat about activation functions, each with a
 # What people say, and what the data say
 
 Each sentence is judged by a rule that was written down as data, from numbers that are published, by a command
-anybody can run. An effect is a mean with its 95 % bootstrap interval; differences are paired over the same
-seeds.
+anybody can run. An effect is a mean with its 95 % interval by [Student's t](learn/how-many-runs.md#what-to-print);
+differences are paired over the same seeds. A difference counts where its p, adjusted by Holm for all comparisons of
+its experiment, is below 0.05; so an interval may leave zero out and the verdict still be that none was detected. Runs
+that stay at chance or diverge are counted and left out of the means.
 
 | verdict | meaning |
 |---|---|
 | proven | follows from the definition, and the numbers agree for every seed |
 | refuted | the contrary follows from the definition, and the numbers agree for every seed |
-| holds here | the measured effect is as claimed, with the whole of its interval |
+| holds here | the measured effect is as claimed, adjusted p below 0.05 |
 | does not hold here | the measured effect has the other sign, or the claimed one is refuted |
-| holds in part | some of the differences are as claimed, the others cannot be told |
-| no difference detected | the intervals contain zero: at this scale |
+| holds in part | some of the parts are as claimed, the others not, or they cannot be told |
+| no difference detected | the adjusted p is 0.05 and more: at this scale |
 | not measurable at this scale | the runs do not get far enough, or are too few, to tell |
 | not yet measured here | no published run; the command makes one |
 """
@@ -58,7 +60,7 @@ def claims_page(registry: Registry, data: Path = FOLDER) -> str:
         parts += [
             f"\n## {title}\n",
             '<div class="zoo-claims" markdown="1">\n',
-            "| people say | verdict | effect, with 95 % interval | evidence |",
+            "| people say | verdict | effect, with 95 % t interval | evidence |",
             "|---|---|---|---|",
             *(_row(claim, data) for claim in claims),
             "\n</div>",
@@ -76,7 +78,7 @@ def write(docs: Path, registry: Registry) -> list[Path]:
         registry: The experiments.
 
     Returns:
-        The files written: `claims.md`, and `snippets/readings/NAME.md` of every experiment.
+        The files written: `claims.md`, `snippets/readings/NAME.md` of every experiment, and the tables of power.
     """
     data, texts = docs / "data", docs / "snippets" / "readings"
     texts.mkdir(parents=True, exist_ok=True)
@@ -85,6 +87,8 @@ def write(docs: Path, registry: Registry) -> list[Path]:
         there = (data / f"{name}.json").exists()
         text = reading(Numbers(publication.load(name, data))) if there else unread(name)
         written[texts / f"{name}.md"] = text
+    written[docs / "snippets" / "power.md"] = power.table()
+    written[docs / "snippets" / "power_resnet110.md"] = power.famous()
     for path, text in written.items():
         path.write_text(text)
     return list(written)
@@ -127,7 +131,10 @@ def _expected(experiment: Experiment, data: Path) -> str:
             '<details class="zoo-more zoo-claims" markdown="1">',
             f"<summary>{experiment.question} {count}</summary>",
             "",
-            f"[The measurement, and what follows]({page}.md)",
+            # An experiment may be asked before its page is written.
+            f"[The measurement, and what follows]({page}.md)"
+            if (data.parent / f"{page}.md").exists()
+            else f"`scripts/reproduce.py run {experiment.name}` measures it.",
             "",
             "| expected | source | measured here | explanation |",
             "|---|---|---|---|",

@@ -7,13 +7,15 @@ a verdict and the effect behind it. `docs/claims.md` is written from this by `sc
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from zoo.experiments.publishing import publication
-from zoo.experiments.publishing.numbers import POINTS, Numbers, interval_text, number
+from zoo.experiments.publishing.differences import EQUAL, HIGHER, LOWER, NEITHER, TOO_FEW, Difference
+from zoo.experiments.publishing.metrics import POINTS
+from zoo.experiments.publishing.numbers import Numbers, difference_text, interval_text, number
 from zoo.experiments.publishing.publication import FOLDER
-from zoo.experiments.publishing.statistics import Difference, bootstrap_interval
+from zoo.experiments.publishing.statistics import ALPHA, t_interval
 
 PROVEN = "proven"
 HOLDS = "holds here"
@@ -115,6 +117,38 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Each:
+    """A sentence about several arms, each of which passes all of its checks or does not.
+
+    Attributes:
+        checks: What each arm is held against: `{}` in a check's arm stands for the name of one of `names`.
+        names: Of the arms.
+
+    The claim holds where all pass, holds in part where some do, and else does not.
+    """
+
+    checks: tuple[Check, ...]
+    names: tuple[str, ...]
+
+    def of(self, name: str) -> tuple[Check, ...]:
+        """The checks of one arm."""
+        return tuple(replace(check, arm=check.arm.format(name)) for check in self.checks)
+
+    def __call__(self, numbers: Numbers) -> Evidence:
+        """Judge."""
+        passed = {name: all(check.holds(numbers) for check in self.of(name)) for name in self.names}
+        fine = [name for name, passes in passed.items() if passes]
+        effect = tuple(
+            f"{name} {'passes' if passes else 'does not pass'}: "
+            + "; ".join(check.text(numbers) for check in self.of(name))
+            for name, passes in passed.items()
+        )
+        summary = f"{len(fine)} of {len(self.names)} pass" + (f": {', '.join(fine)}" if fine else "")
+        verdict = HOLDS if len(fine) == len(self.names) else IN_PART if fine else FAILS
+        return Evidence(verdict, effect, summary)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pairs:
     """Paired differences that should all have a sign.
 
@@ -123,10 +157,11 @@ class Pairs:
         sign: What the first should be against the second: `higher`, `lower` or `not lower`.
         metric: In which.
 
-    The claim holds where every difference has the sign, fails where one has the other sign (or, for `not
-    lower`, where one is lower), holds in part where some have the sign and for the others no difference was
-    detected, and else none was detected. Where a run
-    diverged it is learning rates that were compared, and the claim is not measurable.
+    A sign counts where Holm's adjusted p is below 0.05: of the values of runs that trained or, where runs failed,
+    of the rates of success. The claim holds where every difference has the sign, fails where one has the other sign
+    (or, for `not lower`, where one is lower), holds in part where some have the sign and for the others no difference
+    was detected, and else none was detected. Where too few runs trained to compare, and their rates do not tell
+    either, it is not measurable.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -135,28 +170,30 @@ class Pairs:
 
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge."""
-        differences = [numbers.difference(a, b, self.metric) for a, b in self.pairs]
-        words = {d.words for d in differences}
-        against = {"higher": "lower", "lower": "higher", "not lower": "lower"}[self.sign]
-        if against in words:
+        differences = numbers.all_differences([(a, b, self.metric) for a, b in self.pairs])
+        signs = [d.signs or ({EQUAL} if d.words == EQUAL else set()) for d in differences]
+        against = {"higher": LOWER, "lower": HIGHER, "not lower": LOWER}[self.sign]
+        wanted = {EQUAL, HIGHER} if self.sign == "not lower" else {self.sign}
+        if any(against in found for found in signs):
             verdict = FAILS
-        elif words == {self.sign} or (self.sign == "not lower" and words <= {"equal", "higher"}):
+        elif all(found and found <= wanted for found in signs):
             verdict = HOLDS
-        elif words == {"equal"}:
+        elif any(
+            d.words in (NEITHER, TOO_FEW) and not found for d, found in zip(differences, signs, strict=True)
+        ):
+            verdict = UNMEASURABLE
+        elif all(found == {EQUAL} for found in signs):
             verdict = FAILS
-        elif self.sign in words:
+        elif any(found & wanted - {EQUAL} for found in signs):
             verdict = IN_PART
         else:
             verdict = NO_DIFFERENCE
-        lost = _lost(numbers, self.pairs)
-        if lost:
-            verdict = UNMEASURABLE
         counts = Counter(d.words for d in differences)
         summary = f"{len(differences)} differences: " + ", ".join(
             f"{'all' if count == len(differences) else count} {words}"
             for words, count in counts.most_common()
         )
-        return Evidence(verdict, (*_effects(self.pairs, differences, self.metric), *lost), summary)
+        return Evidence(verdict, tuple(_effects(self.pairs, differences)), summary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +205,9 @@ class Within:
         margin: What counts as small.
         metric: In which.
 
-    The claim holds where every interval lies within the margin, fails where one lies wholly beyond it, holds in part
-    where some lie within, and is not measurable where all reach beyond, or where runs diverged.
+    The claim holds where every 95 % interval lies within the margin (of a sentence about all, each part may be
+    tested at the full level), fails where one lies wholly beyond it at a level of 1 - 0.05 / m (the sentence is
+    refuted by any of m), holds in part where some lie within, and is not measurable where all reach beyond.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -178,21 +216,19 @@ class Within:
 
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge."""
-        differences = [numbers.difference(a, b, self.metric) for a, b in self.pairs]
+        differences = numbers.all_differences([(a, b, self.metric) for a, b in self.pairs])
         small = sum(-self.margin <= d.low and d.high <= self.margin for d in differences)
-        if any(d.low > self.margin or d.high < -self.margin for d in differences):
+        wider = [d.interval(1 - ALPHA / len(differences)) for d in differences]
+        if any(low > self.margin or high < -self.margin for low, high in wider):
             verdict = FAILS
         else:
             verdict = HOLDS if small == len(differences) else IN_PART if small else UNMEASURABLE
-        lost = _lost(numbers, self.pairs)
-        if lost:
-            verdict = UNMEASURABLE
         points = 100 * self.margin
         margin = f"{points:g} point{'s' * (points != 1)}" if self.metric in POINTS else f"{self.margin:g}"
         summary = f"{small} of {len(differences)} intervals lie within {margin}"
         if small < len(differences):
             summary += ", the others reach beyond"
-        return Evidence(verdict, (*_effects(self.pairs, differences, self.metric), *lost), summary)
+        return Evidence(verdict, tuple(_effects(self.pairs, differences)), summary)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +248,7 @@ class Slower:
     level: float
 
     def __call__(self, numbers: Numbers) -> Evidence:
-        """Judge by the interval of the mean ratio over the seeds."""
+        """Judge by the t interval of the mean ratio over the seeds: wholly above, wholly below, or neither."""
         ratios = list(numbers.slowdown(self.slow, self.fast, self.level).values())
         reached = f"{100 * self.level:g} % training accuracy"
         if not all(map(math.isfinite, ratios)):
@@ -227,13 +263,14 @@ class Slower:
                     HOLDS, (f"{self.slow} never reaches {reached}: more than {times} times as long",)
                 )
             return Evidence(UNMEASURABLE, (f"{missed} of {len(ratios)} runs do not reach {reached}",))
-        low, high = bootstrap_interval(ratios)
+        low, high = t_interval(ratios, limits=(0.0, math.inf))
         mean = sum(ratios) / len(ratios)
         text = (
             f"epochs to {reached}, {self.slow} over {self.fast}: "
             f"{interval_text(mean, low, high, 'ratio')} (asked: at least {self.times:g})"
         )
-        return Evidence(HOLDS if high >= self.times else FAILS, (text,))
+        verdict = HOLDS if low >= self.times else FAILS if high < self.times else NO_DIFFERENCE
+        return Evidence(verdict, (text,))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,20 +330,8 @@ def judge(claim: Claim, folder: Path = FOLDER) -> Evidence:
         return Evidence(MISSING, (str(error.args[0]),))
 
 
-def _effects(pairs: tuple[tuple[str, str], ...], differences: list[Difference], metric: str) -> list[str]:
-    name = metric.replace("_", " ")
+def _effects(pairs: tuple[tuple[str, str], ...], differences: list[Difference]) -> list[str]:
     return [
-        f"“{a}” minus “{b}”, {name}: {_difference(d, metric)}"
+        f"“{a}” minus “{b}”, {d.metric.replace('_', ' ')}: {difference_text(d)}"
         for (a, b), d in zip(pairs, differences, strict=True)
     ]
-
-
-def _lost(numbers: Numbers, pairs: tuple[tuple[str, str], ...]) -> list[str]:
-    """Which arms have runs that diverged: there it is learning rates that were compared."""
-    counts = {arm: numbers.diverged(arm) for pair in pairs for arm in pair}
-    return [f"{count} runs of {arm} diverged" for arm, count in counts.items() if count]
-
-
-def _difference(difference, metric: str) -> str:
-    unit = metric if metric in POINTS else "plain"
-    return interval_text(difference.mean, difference.low, difference.high, unit, signed=True)

@@ -3,13 +3,16 @@
 import math
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from zoo.experiments.design.experiment import Experiment
 from zoo.experiments.design.plan import run_of
 from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.metrics import range_of
+from zoo.experiments.publishing.outcomes import TRAINED, Chance, outcome
 from zoo.experiments.publishing.publication import metrics_of
 from zoo.experiments.publishing.statistics import prediction_interval
 from zoo.experiments.running import environment
@@ -23,7 +26,7 @@ class Finding:
     """What one repeated run came to.
 
     Attributes:
-        inside: Whether its value lies in the published band.
+        inside: Whether its value lies in the published band, or it failed as published.
         same_bits: Whether its weights equal the published run's.
         words: All of it in a sentence.
     """
@@ -44,7 +47,10 @@ def check(
 ) -> Iterator[Finding]:
     """Repeat runs in a folder of their own.
 
-    The band is where one more run of the arm falls with 95 % probability, widened to the published extremes.
+    The band is where one more run that trains falls with 95 % probability (Student's prediction interval), widened
+    to the published extremes of runs that trained, cut at the metric's range, or, of test accuracies, at chance. A
+    run that fails has no value to compare: it is as published only if that very seed failed before, too, or, in
+    another environment, whose rounding may tip a seed over, if some run of the arm did.
 
     Args:
         experiment: Of the catalog.
@@ -80,7 +86,10 @@ def check(
                 job.title,
                 metric,
                 now=values[-1] if values else math.nan,
+                became=_outcome(stored, about[arm.label]),
                 before=published.last(arm.label, metric),
+                outcomes=published.outcomes(arm.label),
+                floor=_floor(metric, about[arm.label]),
                 seed=seed,
                 same_bits=stored.result()["weights_sha256"] == before["weights"],
                 elsewhere=environment.differences(
@@ -89,34 +98,60 @@ def check(
             )
 
 
+def _outcome(stored: RunFolder, about: Mapping[str, Any]) -> str:
+    """What became of a repeated run, by the published level of chance."""
+    accuracies = [
+        float(v) for line in stored.lines() for name, _, v in line["rows"] if name == "test_accuracy"
+    ]
+    level = Chance(**about["chance"]) if about.get("chance") else None
+    return outcome(stored.result()["status"], accuracies[-1] if accuracies else None, level)
+
+
+def _floor(metric: str, about: Mapping[str, Any]) -> float:
+    """The least that a run which trained can have."""
+    at_chance = metric == "test_accuracy" and about.get("chance")
+    return about["chance"]["at_most"] if at_chance else range_of(metric)[0]
+
+
 def _finding(
     name: str,
     title: str,
     metric: str,
     *,
     now: float,
-    before: dict[int, float],
+    became: str,
+    before: Mapping[int, float],
+    outcomes: Mapping[int, str],
+    floor: float,
     seed: int,
     same_bits: bool,
     elsewhere: list[str],
 ) -> Finding:
-    finite = [value for value in before.values() if math.isfinite(value)]
-    low, high = prediction_interval(finite) if len(finite) > 1 else (-math.inf, math.inf)
-    low, high = min([low, *finite]), max([high, *finite])
-    # Published numbers have six digits.
-    slack = 1e-5 * max(abs(low), abs(high), 1e-12) if math.isfinite(low) else 0.0
-    published = before.get(seed, math.nan)
-    diverged = not math.isfinite(now)
-    inside = not math.isfinite(published) if diverged else low - slack <= now <= high + slack
     bits = (
         "the weights are equal to the bit"
         if same_bits
         else f"the weights differ in bits: {_reason(elsewhere)}"
     )
-    where = "inside" if inside else "OUTSIDE"
+    was = outcomes.get(seed, TRAINED)
+    good = [before[s] for s in before if outcomes.get(s, TRAINED) == TRAINED and math.isfinite(before[s])]
+    rate = f"{sum(one == TRAINED for one in outcomes.values())} of {len(outcomes)} published runs trained"
+    if became != TRAINED or not good or not math.isfinite(now):
+        failed = [one for one in outcomes.values() if one != TRAINED]
+        inside = became == was or bool(elsewhere and became != TRAINED and failed)
+        words = (
+            f"{name}, {title}: {became}, {metric} {now:.4g}; published: {was}, {before.get(seed, math.nan):.4g}, "
+            f"{rate}; this is {'as' if inside else 'NOT as'} published; {bits}"
+        )
+        return Finding(inside=inside, same_bits=same_bits, words=words)
+    low, high = prediction_interval(good)
+    low, high = min([max(low, floor), *good]), max([min(high, range_of(metric)[1]), *good])
+    # Published numbers have six digits.
+    slack = 1e-5 * max(abs(low), abs(high), 1e-12) if math.isfinite(low) else 0.0
+    inside = low - slack <= now <= high + slack
     words = (
-        f"{name}, {title}: {metric} {now:.4g} (published {published:.4g}) is {where} the published band from "
-        f"{low:.4g} to {high:.4g}; {bits}"
+        f"{name}, {title}: {metric} {now:.4g} (published {before.get(seed, math.nan):.4g}) is "
+        f"{'inside' if inside else 'OUTSIDE'} the published band from {low:.4g} to {high:.4g} of runs that trained "
+        f"({rate}); {bits}"
     )
     return Finding(inside=inside, same_bits=same_bits, words=words)
 

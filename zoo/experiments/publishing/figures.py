@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.experiments.design.experiment import Arm, Experiment, Figure
+from zoo.experiments.publishing.metrics import PERFORMANCE, range_of
+from zoo.experiments.publishing.outcomes import DIVERGED, TRAINED
 from zoo.experiments.publishing.publication import Observation, Published
-from zoo.experiments.publishing.statistics import bootstrap_interval
+from zoo.experiments.publishing.statistics import t_interval
 from zoo.experiments.running.results import write_atomically
 
 FOLDER = Path("docs/figures")
@@ -45,6 +47,9 @@ LEGEND = {
     "symbolOpacity": 1,
 }
 PADDING = 6
+# Records of a chart: means, runs that trained, runs that failed.
+MEAN, SEED, FAILED = "datum.s == null", "datum.s != null && datum.f == null", "datum.f == 1"
+CROSS = {"shape": "cross", "angle": 45, "size": 70, "filled": True}
 WIDER = 0.7  # pixels a letter of other fonts
 FEW = 6  # places that are all named on an axis
 LARGEST = 40_000  # bytes of a specification
@@ -115,7 +120,7 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         x_scale = alt.Scale(type=figure.y_scale, zero=False)
         x = alt.X("y:Q", title=y_title, scale=x_scale)
         own = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), legend=None)
-        means, seeds = plain.transform_filter("datum.s == null"), plain.transform_filter("datum.s != null")
+        means, seeds, failed = (plain.transform_filter(words) for words in (MEAN, SEED, FAILED))
         tooltip = _tooltip(alt, figure, y_title)
         layers = [
             means.mark_rule(strokeWidth=2).encode(
@@ -124,6 +129,8 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
             seeds.mark_point(filled=True, size=28, opacity=0.45).encode(y=y, x=x, color=own),
             means.mark_tick(thickness=3, size=16).encode(y=y, x=x, color=own, tooltip=tooltip),
         ]
+        if any("f" in record for record in records):
+            layers.append(failed.mark_point(**CROSS).encode(y=y, x=x, color=own))
         size = {"width": 420, "height": alt.Step(22)}
     else:
         discrete = figure.kind == "factor"
@@ -138,7 +145,7 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         x = alt.X("x:Q", title=x_title, scale=x_scale, axis=axis)
         y_axis = alt.Axis(labelExpr=POWERS) if figure.y_scale == "log" else alt.Axis()
         y = alt.Y("y:Q", title=y_title, scale=y_scale, axis=y_axis)
-        means, seeds = plain.transform_filter("datum.s == null"), plain.transform_filter("datum.s != null")
+        means, seeds, failed = (plain.transform_filter(words) for words in (MEAN, SEED, FAILED))
         layers = [
             means.mark_area(opacity=0.16).encode(
                 x=x, y=alt.Y("l:Q", title=y_title, scale=y_scale, axis=y_axis), y2="h:Q", color=colour
@@ -148,10 +155,12 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
                 x=x, y=y, color=colour, strokeDash=dash, tooltip=_tooltip(alt, figure, y_title)
             ),
         ]
+        if any("f" in record for record in records):
+            line = failed.mark_line(strokeWidth=0.9, strokeDash=[2, 3], opacity=0.7)
+            layers.append(line.encode(x=x, y=y, color=colour, detail="s:N"))
         if any("e" in record for record in records):
             ends = plain.transform_filter("datum.e == 1")
-            cross = ends.mark_point(shape="cross", angle=45, size=70, filled=True)
-            layers.append(cross.encode(x=x, y=y, color=colour))
+            layers.append(ends.mark_point(**CROSS).encode(x=x, y=y, color=colour))
         size = {"width": 300 if len(panels) > 1 else 460, "height": 260}
     if figure.baseline is not None:
         base = {"x": alt.X("base:Q")} if figure.kind == "dots" else {"y": alt.Y("base:Q")}
@@ -208,10 +217,30 @@ def _tooltip(alt: Any, figure: Figure, y_title: str) -> list[Any]:
 def _reading(figure: Figure, published: Published) -> str:
     seeds = len({row.seed for row in published.rows if row.metric == figure.metric})
     text = "Thin lines: single seeds. " if figure.kind != "dots" else "Dots: single seeds. "
-    text += f"Thick: mean of {seeds} seeds, with its 95 % bootstrap interval."
+    mean = "geometric mean" if figure.y_scale == "log" else "mean"
+    text += f"Thick: {mean} of {seeds} seeds, with its 95 % t interval."
+    if _fails(figure, published):
+        text += " Crosses: runs that failed, which no mean includes where others of their arm trained."
     if figure.baseline is not None and figure.baseline_label:
         text += f" Dashed rule: {figure.baseline_label}."
     return text
+
+
+def _fails(figure: Figure, published: Published) -> bool:
+    return any(
+        outcome != TRAINED
+        for about in published.about["arms"]
+        if not figure.arms or about["label"] in figure.arms
+        for outcome in _outcomes(figure, published, about["label"]).values()
+    )
+
+
+def _outcomes(figure: Figure, published: Published, label: str) -> dict[int, str]:
+    """Seed -> outcome; a metric that is not of performance knows no failure but that there was nothing to measure."""
+    found = published.outcomes(label)
+    if figure.metric in PERFORMANCE:
+        return found
+    return {seed: DIVERGED if one == DIVERGED else TRAINED for seed, one in found.items()}
 
 
 def _columns(order: list[str]) -> int:
@@ -219,52 +248,105 @@ def _columns(order: list[str]) -> int:
     return 1 if longest > 45 else 2 if longest > 24 else 3 if longest > 14 else 5
 
 
+Curve = tuple[str, str]  # name in the legend, panel
+Seeds = dict[int, list[tuple[float, float]]]  # seed -> all (x, y)
+
+
 def _records(
     experiment: Experiment, figure: Figure, published: Published, points: int
 ) -> tuple[list[dict], dict[str, str], list[str]]:
     """Data of a chart: one record a seed and place, and one a mean; name -> words of the legend; the panels."""
-    chosen = [arm for arm in experiment.arms if not figure.arms or arm.label in figure.arms]
-    diverged = {
-        about["label"]: sum(run["status"] == "diverged" for run in about["runs"])
-        for about in published.about["arms"]
-    }
-    lines: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
-    failed: dict[str, int] = {}
-    for arm in chosen:
-        if figure.kind == "factor" and figure.x not in arm.factors:
-            continue
-        name = _name(figure, arm)
-        panel = str(arm.factors.get(figure.panel, "")) if figure.panel else ""
-        panel += " layers" if figure.panel == "depth" else ""
-        rows = [row for row in published.rows if row.arm == arm.label and row.metric == figure.metric]
-        if not rows:
-            continue
-        failed[name] = failed.get(name, 0) + diverged.get(arm.label, 0)
-        seeds = lines.setdefault((name, panel), {})
-        for row in _last(rows) if figure.kind in ("factor", "dots") else rows:
-            x = float(arm.factors[figure.x]) if figure.kind == "factor" else row.x
-            seeds.setdefault(row.seed, []).append((x, row.value))
-    if not lines:
+    curves: dict[Curve, list[tuple[Seeds, dict[int, str]]]] = {}
+    for arm in experiment.arms:
+        seeds = _seeds_of(figure, published, arm)
+        if seeds and (not figure.arms or arm.label in figure.arms):
+            panel = str(arm.factors.get(figure.panel, "")) if figure.panel else ""
+            panel += " layers" if figure.panel == "depth" else ""
+            outcomes = _outcomes(figure, published, arm.label)
+            curves.setdefault((_name(figure, arm), panel), []).append((seeds, outcomes))
+    if not curves:
         raise ValueError(
             f"figure {figure.name!r} of {experiment.name!r} draws {figure.metric!r}, of which nothing is "
             f"published"
         )
-    label = {name: f"{name} ({failed[name]} diverged)" if failed[name] else name for name, _ in lines}
+    failed: dict[str, list[str]] = {}
+    for (name, _), arms in curves.items():
+        lost = [one for _, outcomes in arms for one in outcomes.values() if one != TRAINED]
+        failed.setdefault(name, []).extend(lost)
+    label = {name: f"{name} ({_counted(lost)})" if lost else name for name, lost in failed.items()}
     records = []
-    for (name, panel), seeds in lines.items():
+    for (name, panel), arms in curves.items():
         where = {"arm": label[name], **({"p": panel} if figure.panel else {})}
-        for x, y in _thinned(_means(seeds), points):
-            low, high = bootstrap_interval(y)
-            mean = sum(y) / len(y)
-            records.append(
-                {**where, "x": _four(x), "y": _four(mean), "l": _four(low), "h": _four(high), "s": None}
-            )
+        records += _curve(figure, arms, where, points)
+    return records, label, list(dict.fromkeys(panel for _, panel in curves))
+
+
+def _seeds_of(figure: Figure, published: Published, arm: Arm) -> Seeds:
+    """What a figure draws of an arm; nothing where it has not the figure's factor or metric."""
+    if figure.kind == "factor" and figure.x not in arm.factors:
+        return {}
+    rows = [row for row in published.rows if row.arm == arm.label and row.metric == figure.metric]
+    seeds: Seeds = {}
+    for row in _last(rows) if figure.kind in ("factor", "dots") else rows:
+        x = float(arm.factors[figure.x]) if figure.kind == "factor" else row.x
+        seeds.setdefault(row.seed, []).append((x, row.value))
+    return seeds
+
+
+def _curve(figure: Figure, arms: list[tuple[Seeds, dict[int, str]]], where: dict, points: int) -> list[dict]:
+    """The records of one curve: means of runs of a kind, runs that trained, runs that failed."""
+    single: Seeds = {}
+    lost: Seeds = {}
+    means: dict[float, list[float]] = {}
+    for seeds, outcomes in arms:
+        trained = {seed for seed in seeds if outcomes.get(seed, TRAINED) == TRAINED}
         for seed, values in seeds.items():
-            kept = _thinned(sorted((x, y) for x, y in values if math.isfinite(y)), points)
-            records += [{**where, "x": _four(x), "y": _four(y), "s": seed} for x, y in kept]
-            if kept and len(kept) < len(values) and not all(math.isfinite(y) for _, y in values):
-                records[-1]["e"] = 1
-    return records, label, list(dict.fromkeys(panel for _, panel in lines))
+            (single if seed in trained else lost).setdefault(seed, []).extend(values)
+        # Where no run of an arm trained, all are of a kind.
+        for x, y in (point for seed in trained or seeds for point in seeds[seed] if math.isfinite(point[1])):
+            means.setdefault(x, []).append(y)
+    records = []
+    for x, y in _thinned(sorted(means.items()), points):
+        mean, low, high = _centre(figure, y)
+        records.append(
+            {**where, "x": _four(x), "y": _four(mean), "l": _four(low), "h": _four(high), "s": None}
+        )
+    for seed, values in single.items():
+        records += _drawn(where, seed, values, points)
+    for seed, values in lost.items():
+        drawn = [{**record, "f": 1} for record in _drawn(where, seed, values, points)]
+        # Over a factor every point is the end of a run.
+        for record in drawn if figure.kind == "factor" else drawn[-1:]:
+            record["e"] = 1
+        records += drawn
+    return records
+
+
+def _drawn(where: dict, seed: int, values: list[tuple[float, float]], points: int) -> list[dict]:
+    """The records of a single run, as far as it is finite."""
+    kept = _thinned(sorted((x, y) for x, y in values if math.isfinite(y)), points)
+    return [{**where, "x": _four(x), "y": _four(y), "s": seed} for x, y in kept]
+
+
+def _counted(outcomes: list[str]) -> str:
+    """`2 diverged, 1 at chance`."""
+    return ", ".join(f"{outcomes.count(one)} {one}" for one in dict.fromkeys(outcomes))
+
+
+def _centre(figure: Figure, values: list[float]) -> tuple[float, float, float]:
+    """Mean and t interval; on a logarithmic axis those of the logarithms, so that the interval stays above zero."""
+    logarithmic = figure.y_scale == "log" and min(values) > 0
+    used = [math.log(value) for value in values] if logarithmic else values
+    mean = sum(used) / len(used)
+    low, high = t_interval(used)
+    if not math.isfinite(low):  # a single run has no interval
+        low = high = mean
+    if logarithmic:
+        return math.exp(mean), math.exp(low), math.exp(high)
+    least, most = range_of(figure.metric)
+    if figure.y_scale == "log":
+        least = min(value for value in values if value > 0) if max(values) > 0 else least
+    return mean, max(low, min(least, mean)), min(high, most)
 
 
 def _name(figure: Figure, arm: Arm) -> str:
@@ -287,16 +369,6 @@ def _inks(experiment: Experiment, figure: Figure, names: list[str]) -> list[int]
 
 def _last(rows: list[Observation]) -> Iterable[Observation]:
     return {row.seed: row for row in rows}.values()
-
-
-def _means(seeds: dict[int, list[tuple[float, float]]]) -> list[tuple[float, list[float]]]:
-    """Place -> the finite values of all seeds there."""
-    places: dict[float, list[float]] = {}
-    for values in seeds.values():
-        for x, y in values:
-            if math.isfinite(y):
-                places.setdefault(x, []).append(y)
-    return sorted(places.items())
 
 
 def _thinned(items: list, points: int) -> list:

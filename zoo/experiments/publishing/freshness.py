@@ -31,6 +31,7 @@ OTHER_ENVIRONMENT = 1e-3
 QUICK_SECONDS = 3.0
 # A measured number below this, such as an error of rounding, may come out otherwise each time.
 ROUNDING = 1e-6
+FREE = "publishing again takes no training"
 ASKED = (
     "question",
     "expectations",
@@ -192,7 +193,7 @@ def asks_otherwise(experiment: Experiment, about: Mapping[str, Any]) -> list[str
         if key == "arms":
             reasons += _arms_differ(now["arms"], then.get("arms", []))
         elif key == "comparisons":
-            reasons.append("the comparisons changed; publishing again takes no training")
+            reasons.append(f"the comparisons changed; {FREE}")
         else:
             reasons += _differences(key, then.get(key), now.get(key))
     return reasons
@@ -221,7 +222,7 @@ def _arms_differ(now: list[dict], then: list[dict]) -> list[str]:
         if label in old and new[label] != old[label]:
             keys = [key for key in new[label] if new[label][key] != old[label].get(key)]
             reasons.append(f"arm {label!r} has other {', '.join(keys)}")
-    return reasons or ["the arms are in another order; publishing again takes no training"]
+    return reasons or [f"the arms are in another order; {FREE}"]
 
 
 def acts_otherwise(

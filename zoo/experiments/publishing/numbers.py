@@ -4,10 +4,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zoo.experiments.publishing.publication import Published
-from zoo.experiments.publishing.statistics import Difference, Summary, paired_difference, summarise
-
-POINTS = ("test_accuracy", "train_accuracy", "collapsed_accuracy")  # shown in points of a hundred
+from zoo.experiments.publishing.differences import Difference
+from zoo.experiments.publishing.metrics import PERFORMANCE, POINTS, p_text, range_of
+from zoo.experiments.publishing.outcomes import TRAINED, comparable
+from zoo.experiments.publishing.publication import WEIGHTS, Published
+from zoo.experiments.publishing.statistics import Summary, summarise
 
 
 @dataclass(frozen=True)
@@ -45,35 +46,69 @@ class Numbers:
         nearest = [min(points, key=lambda point: abs(point[0] - x))[1] for points in series]
         return sum(nearest) / len(nearest)
 
+    def trained(self, arm: str) -> tuple[int, int]:
+        """How many runs of an arm trained, and how many there are."""
+        outcomes = list(self.published.outcomes(arm).values())
+        return outcomes.count(TRAINED), len(outcomes)
+
     def summary(self, arm: str, metric: str, *, first: bool = False) -> Summary:
-        """Mean and interval over the seeds."""
-        return summarise(list(self.values(arm, metric, first=first).values()))
+        """Mean and t interval over the runs that trained, or over all where none did.
+
+        Raises:
+            KeyError: Nothing is published under these names, or no run has a finite value.
+        """
+        values = self.values(arm, metric, first=first)
+        kept = values if first else comparable(metric, values, self.published.outcomes(arm))
+        if not kept:
+            raise KeyError(f"no run of arm {arm!r} of {self.published.name} has a finite {metric!r}")
+        return summarise(list(kept.values()), limits=range_of(metric))
 
     def difference(self, first: str, second: str, metric: str = "test_accuracy") -> Difference:
-        """First arm less second, seed by seed."""
-        return paired_difference(self.values(first, metric), self.values(second, metric))
+        """First arm minus second, seed by seed, as one of the family of the experiment's comparisons.
+
+        A pair that is none of them (in either direction) is judged as if it were one more.
+        """
+        return self.all_differences([(first, second, metric)])[0]
+
+    def all_differences(self, asked: list[tuple[str, str, str]]) -> list[Difference]:
+        """Several differences, judged together with the experiment's comparisons."""
+        for first, second, metric in asked:
+            for arm in (first, second):
+                self.values(arm, metric)
+        pairs = [
+            (pair["a"], pair["b"], pair["metric"])
+            for pair in self.published.about.get("comparisons", ())
+            if pair["metric"] != WEIGHTS
+        ]
+        turned = {(b, a, metric): (a, b, metric) for a, b, metric in asked}
+        # Which arm is the first does not matter to a test: a pair that is asked for takes its turned one's place.
+        pairs = [turned.get(pair, pair) for pair in pairs]
+        pairs += [pair for pair in asked if pair not in pairs]
+        found = dict(zip(pairs, self.published.differences(pairs), strict=True))
+        return [found[pair] for pair in asked]
 
     def mean_text(
         self, arm: str, metric: str = "test_accuracy", *, first: bool = False, digits: int = 3
     ) -> str:
-        """`81.2 % [80.9, 81.6]`, or the bare mean where all seeds agree."""
+        """`81.2 % [80.9, 81.6]`, the bare mean where all seeds agree, and how many trained where not all did."""
         about = self.summary(arm, metric, first=first)
-        return interval_text(about.mean, about.low, about.high, metric, digits=digits)
+        text = interval_text(about.mean, about.low, about.high, metric, digits=digits)
+        good, runs = self.trained(arm)
+        if first or metric not in PERFORMANCE or good == runs:
+            return text
+        return f"{text} ({good} of {runs} runs trained)"
 
     def difference_text(self, first: str, second: str, metric: str = "test_accuracy") -> str:
-        """`-1.2 points [-1.9, -0.4]`."""
-        about = self.difference(first, second, metric)
-        return interval_text(about.mean, about.low, about.high, metric, signed=True)
+        """`-1.2 points [-1.9, -0.4], p 0.003, Holm 0.02`."""
+        return difference_text(self.difference(first, second, metric))
 
     def diverged(self, arm: str) -> int:
         """How many runs of an arm ended in numbers that are not finite."""
-        (about,) = (one for one in self.published.about["arms"] if one["label"] == arm)
-        return sum(run["status"] == "diverged" for run in about["runs"])
+        return sum(run["status"] == "diverged" for run in self.published.arm(arm)["runs"])
 
     def rate(self, arm: str) -> float:
         """The learning rate that was chosen for an arm."""
-        (about,) = (one for one in self.published.about["arms"] if one["label"] == arm)
-        return about["learning_rate"]
+        return self.published.arm(arm)["learning_rate"]
 
     def epochs_to(self, arm: str, level: float, metric: str = "train_accuracy") -> dict[int, float]:
         """Seed -> where in training a metric first reaches a level, by straight lines between the records.
@@ -122,8 +157,29 @@ def interval_text(
         unit = " points" if signed else " %"
     if not math.isfinite(mean):
         return "not finite"
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return f"{number(mean, signed=signed, digits=digits)}{unit} (one run)"
     centre, *ends = (number(value, signed=signed, digits=digits) for value in (mean, low, high))
     return f"{centre}{unit}" if ends == [centre, centre] else f"{centre}{unit} [{ends[0]}, {ends[1]}]"
+
+
+def difference_text(about: Difference) -> str:
+    """Effect, interval, both p, the bootstrap interval where it stands beside, and how often both arms trained."""
+    if not about.n:
+        return "no pair of runs to compare" + (f" ({about.failures})" if about.failures else "")
+    parts = [interval_text(about.mean, about.low, about.high, about.metric, signed=True)]
+    if about.n > 1 and any(about.values):
+        parts.append(f"p {p_text(about.p)}, Holm {p_text(about.holm)}")
+    if about.resampled:
+        low, high = about.resampled
+        ends = interval_text(about.mean, low, high, about.metric, signed=True).partition("[")[2]
+        if ends:
+            parts.append(f"bootstrap [{ends}")
+    if about.failures:
+        parts.append(about.failures)
+    if not math.isnan(about.rates_p):
+        parts.append(f"rates p {p_text(about.rates_p)}, Holm {p_text(about.rates_holm)}")
+    return ", ".join(parts)
 
 
 def number(value: float, *, signed: bool = False, digits: int = 3) -> str:

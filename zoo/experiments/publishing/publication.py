@@ -4,6 +4,7 @@ What is published is made by a command and carries a checksum; data edited by ha
 """
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -14,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from zoo.experiments.design.experiment import Dataset, Experiment, plain
-from zoo.experiments.publishing.statistics import paired_difference, summarise
+from zoo.experiments.publishing.differences import Difference, Runs, family, paired_difference
+from zoo.experiments.publishing.metrics import PERFORMANCE, range_of
+from zoo.experiments.publishing.outcomes import TRAINED, chance, comparable, outcome
+from zoo.experiments.publishing.statistics import success_interval, summarise
 from zoo.experiments.running.durations import minutes
 from zoo.experiments.running.results import write_atomically
 
@@ -58,6 +62,52 @@ class Published:
         """Seed -> last value of a metric."""
         return {row.seed: row.value for row in self.rows if row.arm == arm and row.metric == metric}
 
+    def arm(self, label: str) -> Mapping[str, Any]:
+        """What the JSON file says of an arm.
+
+        Raises:
+            KeyError: It says nothing.
+        """
+        for about in self.about["arms"]:
+            if about["label"] == label:
+                return about
+        raise KeyError(f"{self.name} publishes no arm {label!r}")
+
+    def outcomes(self, arm: str) -> dict[int, str]:
+        """Seed -> `trained`, `at chance` or `diverged`."""
+        return {run["seed"]: run.get("outcome", TRAINED) for run in self.arm(arm)["runs"]}
+
+    def comparable(self, arm: str, metric: str) -> dict[int, float]:
+        """Seed -> last value of a metric, of runs of a kind: those that trained, or all at chance."""
+        return comparable(metric, self.last(arm, metric), self.outcomes(arm))
+
+    def runs(self, arm: str, metric: str) -> Runs:
+        """The runs of an arm as comparisons read them."""
+        return Runs(values=self.last(arm, metric), outcomes=self.outcomes(arm))
+
+    def identical(self, first: str, second: str) -> bool:
+        """Whether two arms end with the same weights on every seed."""
+        one, other = (
+            {run["seed"]: run.get("weights") for run in self.arm(a)["runs"]} for a in (first, second)
+        )
+        return one == other and all(one.values())
+
+    def differences(self, pairs: Iterable[tuple[str, str, str]]) -> list[Difference]:
+        """Differences of arms in a metric, with p adjusted for all of `pairs`.
+
+        Args:
+            pairs: First arm, second arm, metric.
+        """
+        pairs = list(pairs)
+        found = [
+            dataclasses.replace(
+                paired_difference(self.runs(a, metric), self.runs(b, metric), metric),
+                identical=self.identical(a, b),
+            )
+            for a, b, metric in pairs
+        ]
+        return family(found, [(a, b) for a, b, _ in pairs])
+
 
 def observations(collected: Any) -> list[Observation]:
     """All rows of an experiment's runs, and the tuning grid as rows of its own metric.
@@ -92,11 +142,25 @@ def publish(collected: Any, *, command: str, folder: Path = FOLDER) -> Published
         command: That makes them again.
         folder: Where to.
     """
-    experiment: Experiment = collected.experiment
-    rows = observations(collected)
-    published = Published(name=experiment.name, about=_about(collected, rows, command), rows=tuple(rows))
+    facts = {**_facts(collected), "command": command}
+    return write(collected.experiment, observations(collected), facts, folder)
+
+
+def write(
+    experiment: Experiment, rows: list[Observation], facts: Mapping[str, Any], folder: Path
+) -> Published:
+    """Write the two files: facts of the runs as they are, all else derived from the rows.
+
+    Args:
+        experiment: What was asked.
+        rows: What was measured.
+        facts: What only the runs know: command, costs, environment, arms with their runs; a published JSON file
+            holds them.
+        folder: Where to.
+    """
+    about = _about(experiment, rows, facts)
     table = to_csv(rows)
-    about = {**published.about, "checksum": _checksum(published.about, table)}
+    about = {**about, "checksum": _checksum(about, table)}
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{experiment.name}.csv", table)
     write_atomically(folder / f"{experiment.name}.json", json.dumps(about, indent=1).encode() + b"\n")
@@ -175,88 +239,137 @@ def metrics_of(experiment: Experiment) -> tuple[str, ...]:
     return tuple(dict.fromkeys(metric for metric in named if metric != WEIGHTS)) or ("test_accuracy",)
 
 
-def _about(collected: Any, rows: list[Observation], command: str) -> dict[str, Any]:
-    experiment: Experiment = collected.experiment
-    last = {(row.arm, row.metric): {} for row in rows}
-    for row in rows:
-        last[row.arm, row.metric][row.seed] = row.value
+def _facts(collected: Any) -> dict[str, Any]:
+    """What only the runs themselves know."""
     cpu = sum(run.result["cpu_seconds"] for run in (*collected.runs, *collected.tuning)) / 60
     count = len({run.id for run in (*collected.runs, *collected.tuning)})
     environments = {json.dumps(run.result["environment"], sort_keys=True) for run in collected.runs}
-    hashes = {(run.label, run.seed): run.result["weights_sha256"] for run in collected.runs}
     return {
-        "name": experiment.name,
-        "question": experiment.question,
-        "command": command,
         "cost": f"{count} runs, {minutes(cpu)} of one core",
         "wall_time": f"about {minutes(cpu / 2)} on 2 cores",
         "cpu_minutes": round(cpu, 2),
-        "dataset": describe_data(experiment.data),
         "published": max(run.result["finished"] for run in collected.runs),
         "environment": json.loads(sorted(environments)[0]),
         "environments": len(environments),
-        "table": _table(experiment, last, collected),
-        "comparisons": [_comparison(pair, last, hashes, experiment.seeds) for pair in experiment.comparisons],
+        "arms": [_arm(collected, arm.label) for arm in collected.experiment.arms],
+    }
+
+
+def _about(experiment: Experiment, rows: list[Observation], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of the JSON file: facts of the runs as they are, all else derived from the rows."""
+    arms = {about["label"]: about for about in facts["arms"]}
+    last: dict[str, dict[int, float]] = {}
+    for row in rows:
+        if row.metric == "test_accuracy":
+            last.setdefault(row.arm, {})[row.seed] = row.value
+    judged = [_judged(experiment, arms[arm.label], last.get(arm.label, {})) for arm in experiment.arms]
+    runs = Published(name=experiment.name, about={"arms": judged}, rows=tuple(rows))
+    return {
+        "name": experiment.name,
+        "question": experiment.question,
+        **{key: facts[key] for key in ("command", "cost", "wall_time", "cpu_minutes")},
+        "dataset": describe_data(experiment.data),
+        **{key: facts[key] for key in ("published", "environment", "environments")},
+        "table": _table(experiment, runs),
+        "comparisons": _comparisons(experiment, runs),
         "expectations": plain(experiment.expectations),
-        **_tables(experiment, last, hashes),
-        "arms": [_arm(collected, arm.label) for arm in experiment.arms],
+        **_tables(experiment, runs),
+        "arms": judged,
         "spec": plain(experiment),
     }
 
 
-def _table(experiment: Experiment, last: dict, collected: Any) -> list[dict]:
+def _judged(
+    experiment: Experiment, about: Mapping[str, Any], accuracy: Mapping[int, float]
+) -> dict[str, Any]:
+    """An arm with the level of chance of its images, and the outcome of each of its runs."""
+    arm = experiment.arm(about["label"])
+    level = chance(experiment.data_of(arm)) if arm.trains and accuracy else None
+    return {
+        **about,
+        "factors": plain(arm.factors),
+        "chance": plain(level) if level else None,
+        "runs": [
+            {**run, "outcome": outcome(run["status"], accuracy.get(run["seed"]), level)}
+            for run in about["runs"]
+        ],
+    }
+
+
+def _table(experiment: Experiment, runs: Published) -> list[dict]:
+    """One row an arm and metric: of runs of a kind, and how many of all runs trained."""
     table = []
     for arm in experiment.arms:
-        diverged = sum(run.result["status"] == "diverged" for run in collected.runs if run.label == arm.label)
+        outcomes = runs.outcomes(arm.label)
+        trained = sum(one == TRAINED for one in outcomes.values())
+        low, high = success_interval(trained, len(outcomes))
+        diverged = sum(run["status"] == "diverged" for run in runs.arm(arm.label)["runs"])
         for metric in metrics_of(experiment):
-            values = list(last.get((arm.label, metric), {}).values())
-            if not values:
+            if not runs.last(arm.label, metric):
                 continue
-            summary = summarise(values)
-            table.append(
-                {
-                    "arm": arm.label,
-                    "metric": metric,
-                    **{
-                        key: _finite(getattr(summary, key))
-                        for key in ("mean", "iqm", "low", "high", "least", "most")
-                    },
-                    "runs": summary.n,
-                    "diverged": diverged,
-                }
-            )
+            row: dict[str, Any] = {"arm": arm.label, "metric": metric}
+            values = list(runs.comparable(arm.label, metric).values())
+            summary = summarise(values, limits=range_of(metric)) if values else None
+            for key in ("mean", "iqm", "low", "high", "least", "most"):
+                row[key] = _finite(getattr(summary, key)) if summary else None
+            row |= {"runs": len(values), "of": len(outcomes), "diverged": diverged}
+            if arm.trains and metric in PERFORMANCE:
+                row |= {"trained": trained, "success_low": _finite(low), "success_high": _finite(high)}
+            table.append(row)
     return table
 
 
-def _comparison(pair: Any, last: dict, hashes: dict, seeds: tuple[int, ...]) -> dict:
-    about = {"a": pair.first, "b": pair.second, "metric": pair.metric, "claim": pair.claim}
-    if pair.metric == WEIGHTS:
-        equal = sum(hashes[pair.first, seed] == hashes[pair.second, seed] for seed in seeds)
-        found = f"equal to the bit in {equal}" if equal else f"different in {len(seeds)}"
-        verdict = f"{found} of {len(seeds)} seeds"
-        zero = 0.0 if equal == len(seeds) else None
-        return {
-            **about,
-            "difference": zero,
-            "low": zero,
-            "high": zero,
-            "runs": len(seeds),
-            "verdict": verdict,
-        }
-    difference = paired_difference(
-        last.get((pair.first, pair.metric), {}), last.get((pair.second, pair.metric), {})
+def _comparisons(experiment: Experiment, runs: Published) -> list[dict]:
+    """All comparisons, as one family; bits are compared, not tested."""
+    tested = [pair for pair in experiment.comparisons if pair.metric != WEIGHTS]
+    found = iter(runs.differences((pair.first, pair.second, pair.metric) for pair in tested))
+    return [
+        _bits(pair, runs, experiment.seeds) if pair.metric == WEIGHTS else _comparison(pair, next(found))
+        for pair in experiment.comparisons
+    ]
+
+
+def _bits(pair: Any, runs: Published, seeds: tuple[int, ...]) -> dict:
+    one, other = (
+        {run["seed"]: run["weights"] for run in runs.arm(label)["runs"]}
+        for label in (pair.first, pair.second)
     )
+    equal = sum(one[seed] == other[seed] for seed in seeds)
+    found = f"equal to the bit in {equal}" if equal else f"different in {len(seeds)}"
+    zero = 0.0 if equal == len(seeds) else None
     return {
-        **about,
+        **_compared(pair),
+        "difference": zero,
+        "low": zero,
+        "high": zero,
+        "runs": len(seeds),
+        "verdict": f"{found} of {len(seeds)} seeds",
+    }
+
+
+def _comparison(pair: Any, difference: Difference) -> dict:
+    resampled = difference.resampled
+    return {
+        **_compared(pair),
         "difference": _finite(difference.mean),
         "low": _finite(difference.low),
         "high": _finite(difference.high),
         "runs": difference.n,
-        "verdict": difference.words,
+        "p": _finite(difference.p),
+        "holm": _finite(difference.holm),
+        "bootstrap": [_finite(end) for end in resampled] if resampled else None,
+        "trained": [list(rate) for rate in difference.trained] if difference.failures else None,
+        "rates_p": _finite(difference.rates_p),
+        "rates_holm": _finite(difference.rates_holm),
+        "verdict": difference.verdict,
     }
 
 
-def _tables(experiment: Experiment, last: dict, hashes: dict) -> dict[str, list[dict]]:
+def _compared(pair: Any) -> dict[str, str]:
+    return {"a": pair.first, "b": pair.second, "metric": pair.metric, "claim": pair.claim}
+
+
+def _tables(experiment: Experiment, runs: Published) -> dict[str, list[dict]]:
     """The figures that are tables: name -> one row an arm, with means and the beginnings of hashes."""
     tables = {}
     for figure in experiment.figures:
@@ -267,8 +380,9 @@ def _tables(experiment: Experiment, last: dict, hashes: dict) -> dict[str, list[
             row: dict[str, Any] = {"arm": label}
             for metric in figure.metrics:
                 if metric == WEIGHTS:
-                    row["weights"] = ", ".join((hashes[label, seed] or "")[:8] for seed in experiment.seeds)
-                elif values := list(last.get((label, metric), {}).values()):
+                    hashes = {run["seed"]: run["weights"] for run in runs.arm(label)["runs"]}
+                    row["weights"] = ", ".join((hashes[seed] or "")[:8] for seed in experiment.seeds)
+                elif values := list(runs.comparable(label, metric).values()):
                     row[metric.replace("_", " ")] = _finite(published_number(sum(values) / len(values)))
             rows.append(row)
         tables[figure.name or "table_figure"] = rows
@@ -281,7 +395,6 @@ def _arm(collected: Any, label: str) -> dict:
     first = runs[0]
     return {
         "label": label,
-        "factors": plain(collected.experiment.arm(label).factors),
         "learning_rate": collected.rates[label],
         "grid": [
             {
