@@ -93,6 +93,20 @@ def test_only_named_stretches_and_what_cannot():
     assert "averages fewer pixels" in result.kept["p"] and list(result.padded) == ["b_pad"]
     unknown = chain(conv("a"), conv("b", strides=2), shape=(None, None, 4))
     assert "depends on the size of the image" in pad_once(unknown).kept["b"]
-    taken = chain(conv("a"), conv("b"), layers.ReLU(name="a_pad"))
-    with pytest.raises(ValueError, match="cannot pad before 'a': the layer would be called 'a_pad'"):
-        pad_once(taken)
+    taken = [layers.ReLU(name="a_pad"), layers.ReLU(name="a_pad_once")]
+    assert list(pad_once(chain(conv("a"), conv("b"), taken[0])).padded) == ["a_pad_once"]
+    with pytest.raises(ValueError, match="the model already has a 'a_pad' and a 'a_pad_once'"):
+        pad_once(chain(conv("a"), conv("b"), *taken))
+
+
+def test_a_second_time_nothing_is_left_to_pad():
+    """Also where a padding layer of the net stands in front, as before the strided convolutions of a residual net."""
+    model = chain(layers.ReLU(), layers.ZeroPadding2D(1, name="a_pad"), conv("a", padding="valid"), conv("b"))
+    names = [("a", "b")]
+    once = pad_once(model, names)
+    assert once.border == {"a_pad_once": 1}
+    again = pad_once(once.model, names)
+    assert again.padded == {} and merge_stretches(again.model, names).merged == {"b": ("a", "b")}
+    inside = (slice(None), slice(1, -1), slice(1, -1))
+    (old,), (new,) = outputs(model, batch(model)), outputs(once.model, batch(model))
+    assert error([old[inside]], [new[inside]]) < 1e-5

@@ -54,7 +54,7 @@ def pad_once(model: keras.Model, stretches: Iterable[Iterable[str]] | None = Non
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: `stretches` name a layer that is in no stretch; a name `X_pad` is needed and taken; or `model`
+        ValueError: `stretches` name a layer that is in no stretch; the names `X_pad` and `X_pad_once` are taken; or `model`
             has blended activations.
 
     Reference:
@@ -90,14 +90,12 @@ def pad_once(model: keras.Model, stretches: Iterable[Iterable[str]] | None = Non
             if not run.pads_again:
                 continue
             first = run.nodes[0].operation
-            name = f"{first.name}_pad"
-            own = next((n.operation for n in run.nodes if type(n.operation) in PADDING), None)
-            if name in taken and own is not None:
-                name = own.name
-            elif name in taken:
+            # A layer X that pads nothing itself often has a padding layer X_pad in front of the stretch.
+            name = next((n for n in (f"{first.name}_pad", f"{first.name}_pad_once") if n not in taken), None)
+            if name is None:
                 raise ValueError(
-                    f"cannot pad before {first.name!r}: the layer would be called {name!r}, and the model already has "
-                    f"one of that name. Rename one of the two."
+                    f"cannot pad before {first.name!r}: the model already has a {first.name + '_pad'!r} and a "
+                    f"{first.name + '_pad_once'!r}. Rename one of the two."
                 )
             taken.add(name)
             replace.update(run.parts(name))
