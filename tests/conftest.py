@@ -38,6 +38,7 @@ LIBRARY = (
     "layers",
     "models",
     "naming",
+    "placement",
     "planning",
     "preprocessing",
     "probes",
@@ -51,6 +52,7 @@ LIBRARY = (
     "transforms_split",
     "transforms_stretches",
     "transforms_swap",
+    "units",
 )
 
 # A shared machine is slow at times, and CI has to say the same thing twice.
