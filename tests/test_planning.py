@@ -130,6 +130,16 @@ def test_latencies_are_measured_here():
         zoo.plan_depth(unknown, rows[:2], budget=1.0, cost="cost")
 
 
+def test_the_time_of_a_call_is_not_saved_with_every_merge(monkeypatch):
+    def fake(self, model):
+        return 5.0 + sum(bool(layer.weights) for layer in model.layers)
+
+    monkeypatch.setattr("zoo.planning._Stopwatch.__call__", fake)
+    rows = [{"site": row["site"], "cost": 1.0} for row in IMAGE_ROWS]
+    plan = zoo.plan_depth(image_net(), rows, budget=9, cost="cost")
+    assert (plan.before, plan.expected, plan.apply(image_net()).measured) == (12.0, 9.0, 9.0)
+
+
 BAD = {
     "budget must be a positive number, received 0": {"budget": 0},
     "budget must be a positive number, received nan": {"budget": float("nan")},

@@ -270,6 +270,7 @@ class _Options:
         self.latency, self.border, self.costs = latency, border, costs
         self.kept: dict[str, str] = {}
         self._known: dict[str, float] = {}
+        self._overhead: float | None = None
 
     def apart(self, chain: Chain, block: int) -> float:
         """Latency of one block as it is."""
@@ -342,9 +343,15 @@ class _Options:
         if isinstance(self.latency, _Stopwatch):
             # Blocks of one kind take the same time, whatever they are called.
             if key not in self._known:
-                self._known[key] = self.latency(model)
+                # Calling any model takes a while, which a net pays once and not for each of its stretches.
+                self._known[key] = max(self.latency(model) - self._calling(), 0.0)
             return self._known[key]
         return float(self.latency(model))
+
+    def _calling(self) -> float:
+        if self._overhead is None:
+            self._overhead = self.latency(keras.Sequential([keras.Input((1,)), keras.layers.Identity()]))
+        return self._overhead
 
 
 def _shape_of(layer: Any) -> Any:
