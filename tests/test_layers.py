@@ -101,6 +101,21 @@ def test_one_gradient_step_by_hand():
     assert float(layer.amount) == pytest.approx(0.5 - 0.1 * 3.75)
 
 
+def test_the_weights_of_an_activation_are_copied_both_ways():
+    parts = [layers.PReLU(name="act"), layers.Dense(2, activation=layers.PReLU(), name="a")]
+    model = keras.Sequential([keras.Input((3,)), *parts])
+    model(X)
+    model.set_weights([np.full(w.shape, 0.5 + i) for i, w in enumerate(model.get_weights())])
+    weights, y = model.get_weights(), model(X)
+    soft = soften(model, ["act", "a"]).model
+    assert np.allclose(soft(X), y, atol=1e-6)
+    back = harden(soft).model
+    for other in (soft, back):
+        for variable in other.variables:
+            variable.assign(np.zeros(variable.shape))
+    assert all(map(np.array_equal, weights, model.get_weights()))
+
+
 def test_left_between_is_refused_by_name():
     soft, _ = soften(net(), ["a", "act"], amount=0.75)
     with pytest.raises(ValueError, match=r"between 0 and 1: 'a_act' at 0.75, 'act' at 0.75. Go on annealing"):

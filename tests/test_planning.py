@@ -138,6 +138,9 @@ def test_the_time_of_a_call_is_not_saved_with_every_merge(monkeypatch):
     rows = [{"site": row["site"], "cost": 1.0} for row in IMAGE_ROWS]
     plan = zoo.plan_depth(image_net(), rows, budget=9, cost="cost")
     assert (plan.before, plan.expected, plan.apply(image_net()).measured) == (12.0, 9.0, 9.0)
+    moved = zoo.plan_depth(image_net(), rows, budget=8, cost="cost", border="move")
+    assert len(moved.drop) == 1
+    assert (moved.expected, moved.apply(image_net()).measured) == (8.0, 8.0)
 
 
 BAD = {

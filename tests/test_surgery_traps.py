@@ -193,3 +193,14 @@ def test_a_channel_that_never_varies_becomes_a_constant():
     kernel, bias = plain.get_weights()
     assert kernel[0, 0] == 0 and bias[0] == pytest.approx(1 / (1 + np.exp(-3)))
     assert bias[1] == pytest.approx(0.5)
+
+
+def test_a_map_that_is_the_identity_keeps_what_was_folded_into_its_layer_before():
+    parts = [layers.ReLU(name="act"), layers.Dense(3, activation="relu", name="a")]
+    model = randomised(chain(*parts, shape=(4,)))
+    model.get_layer("a").bias.assign([50.0, 50.0, 50.0])  # never below zero: the best map changes nothing
+    x = batch(model, 9)
+    plain, dropped = drop_activations(model, ["act", "a"], fit=x)
+    assert dropped == {"act": "into 'a'", "a": "identity"}
+    maps = {site: least_squares(pairs) for site, pairs in replaced(model, x, None).items()}
+    assert error(replaced(model, x, maps), outputs(plain, x)) < 1e-5

@@ -110,3 +110,9 @@ def test_a_second_time_nothing_is_left_to_pad():
     inside = (slice(None), slice(1, -1), slice(1, -1))
     (old,), (new,) = outputs(model, batch(model)), outputs(once.model, batch(model))
     assert error([old[inside]], [new[inside]]) < 1e-5
+
+
+@pytest.mark.parametrize("quiet", [layers.Dropout(0.5), layers.Identity(), layers.Activation("linear")])
+def test_what_leaves_zeros_zero_is_no_layer_that_computes(quiet):
+    model = chain(layers.ReLU(), quiet, conv("a"), conv("b", 1))
+    assert pad_once(model).padded == {}

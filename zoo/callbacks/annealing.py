@@ -19,8 +19,8 @@ class ActivationAnnealing(keras.callbacks.Callback):
     With `steps=n`, $a$ goes up from where it is to 1 in equal parts and is exactly 1 from step $n$ on. With
     `schedule`, a function of the number of finished steps, $a$ is what it returns, cut to 0 to 1; a dict has
     one for each layer, and layers that it does not name stay as they are. Steps are those of the optimizer,
-    so a training that is resumed goes on where it was. In both cases `a` moves before each step, and once more
-    after the last one.
+    so a training that is resumed goes on where it was. In both cases $a$ moves before each step, and after
+    the last one of an epoch.
 
     With `penalty` $\lambda$ the optimizer moves $a$ itself: the loss has $\lambda \sum (1 - a^2)$ over the
     layers, which `zoo.transforms.soften(..., learned=True)` makes; a dict has one $\lambda$ for each layer.
@@ -135,16 +135,12 @@ class ActivationAnnealing(keras.callbacks.Callback):
         self._move()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Write down where they are."""
+        """Move them after the last step, and write down where they are."""
         self._move()
         self.rows += [
             {"epoch": epoch, "site": name, "amount": _value(layer.amount)}
             for name, layer in self._layers.items()
         ]
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Move them for the last time."""
-        self._move()
 
     def _move(self) -> None:
         if self.penalty is not None:
