@@ -87,7 +87,7 @@ def test_what_would_merge():
 
 def test_no_more_is_computed_than_comes_after_a_site(monkeypatch):
     """Calls of layers: one pass to fit, one for the model, and for each site what comes after it."""
-    from zoo.surgery import execution
+    from zoo.slimming import execution
 
     counted = []
     perform = execution._perform

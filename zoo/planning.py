@@ -12,8 +12,8 @@ import numpy as np
 
 from zoo.activations import takes_activation
 from zoo.graph import copy_layer, seeds_untouched
-from zoo.surgery.neighbours import Chain, chains
-from zoo.surgery.selection import choose
+from zoo.slimming.neighbours import Chain, chains
+from zoo.slimming.selection import choose
 from zoo.transforms.drop import drop_activations
 from zoo.transforms.pad import pad_once
 from zoo.transforms.stretches import merge_stretches

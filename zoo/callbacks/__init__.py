@@ -1,4 +1,4 @@
-"""What happens to the activations of a model while it trains: watch them, or anneal them away."""
+"""Callbacks for `fit`: watch the activations of a model while it trains, or anneal them away."""
 
 from zoo.callbacks.annealing import ActivationAnnealing
 from zoo.callbacks.monitor import ActivationMonitor

@@ -13,10 +13,10 @@ from keras import ops
 
 from zoo.activations import families
 from zoo.graph import seeds_untouched
-from zoo.surgery.execution import Execution, arrays_of, batches, without_gradients
-from zoo.surgery.linear_fit import AffineMap
-from zoo.surgery.neighbours import meeting
-from zoo.surgery.selection import choose, classifier_names
+from zoo.slimming.execution import Execution, arrays_of, batches, without_gradients
+from zoo.slimming.linear_fit import AffineMap
+from zoo.slimming.neighbours import meeting
+from zoo.slimming.selection import choose, classifier_names
 
 FITS = ("affine", "identity")
 

@@ -22,10 +22,10 @@ from zoo.graph import (
     seeds_untouched,
 )
 from zoo.naming import activation_of
-from zoo.surgery.channels import channel_axis
-from zoo.surgery.execution import Execution, arrays_of, without_gradients
-from zoo.surgery.linear_fit import AffineMap
-from zoo.surgery.selection import choose, keep_one
+from zoo.slimming.channels import channel_axis
+from zoo.slimming.execution import Execution, arrays_of, without_gradients
+from zoo.slimming.linear_fit import AffineMap
+from zoo.slimming.selection import choose, keep_one
 from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, obstacle, to_numpy
 from zoo.transforms.kernels import channel_axis as kernel_axis
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import layers
 
-from zoo.activations import is_linear
+from zoo.activations import is_linear, unseen
 from zoo.graph import Graph, calls, graphs, input_structure, producer, rewrite, seeds_untouched
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, obstacle
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
@@ -18,9 +17,8 @@ from zoo.transforms.normalization import call_obstacle, called_in_training, is_b
 PROBE_SIZES = (32, 75, 128, 299)
 
 
-@dataclass(frozen=True)
-class FoldedModel:
-    """What `fold_batchnorm` returns.
+class FoldedModel(NamedTuple):
+    """What `fold_batchnorm` returns; it unpacks: `model, folded, kept, max_error = fold_batchnorm(...)`.
 
     Attributes:
         model: The folded model, for inference.
@@ -93,6 +91,7 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
         (('norm',), {})
     """
     folding = plan(graphs(model))
+    folding.kept.update(unseen(model, activations=False, norms=True))
     replace: dict[Any, list[Any]] = {kernel.layer: [kernel.part()] for kernel in folding.kernels.values()}
     replace.update((layer, []) for layer in folding.removed.values())
     new = rewrite(model, replace)

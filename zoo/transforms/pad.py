@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import keras
 
 from zoo.graph import Graph, Part, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
-from zoo.surgery.neighbours import PADDING, POOLING, chains, passes
-from zoo.surgery.selection import refuse_blended
+from zoo.slimming.neighbours import PADDING, POOLING, chains, passes
+from zoo.slimming.selection import refuse_blended
 from zoo.transforms.kernels import channel_axis
 from zoo.transforms.spatial import stencil
 

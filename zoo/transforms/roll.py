@@ -118,7 +118,8 @@ def roll(model: keras.Model, *, remat: bool = False) -> keras.Model:
             "repeat with the same layers, settings and shapes, and return the shape it receives."
         )
     inputs = {id(t): _copy_input(t) for t in keras.tree.flatten(model.inputs)}
-    tensors, copies, rolled = dict(inputs), {}, []
+    tensors, rolled = dict(inputs), []
+    copies: dict[Any, tuple[Any, Any]] = {}
     replaced = {id(run.nodes[0][0]): run for run in runs}
     covered = {id(node) for run in runs for unit in run.nodes for node in unit}
     for node in graph.nodes:

@@ -12,7 +12,7 @@ from zoo.activations import operation_name, split_parts
 from zoo.graph import Part, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.layers import BlendedActivation
 from zoo.naming import activation_of
-from zoo.surgery.selection import choose, keep_one
+from zoo.slimming.selection import choose, keep_one
 
 
 class SoftenedModel(NamedTuple):

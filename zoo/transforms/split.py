@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keras
 
-from zoo.activations import sites, split_parts
+from zoo.activations import sites, split_parts, tell_unseen
 from zoo.graph import graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
 
@@ -42,6 +42,7 @@ def split_activations(model: keras.Model) -> keras.Model:
         >>> [layer.name for layer in split_activations(model).layers]
         ['fc', 'fc_act']
     """
+    tell_unseen("split_activations", model)
     found = graphs(model)
     taken = names(found)
     replace = {}

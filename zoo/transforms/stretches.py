@@ -10,8 +10,8 @@ import keras
 from keras import layers
 
 from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched
-from zoo.surgery.neighbours import Chain, chains, has_numbers, passes
-from zoo.surgery.selection import refuse_blended
+from zoo.slimming.neighbours import Chain, chains, has_numbers, passes
+from zoo.slimming.selection import refuse_blended
 from zoo.transforms.collapse import _channels, _collapse, _Run, _spatial
 from zoo.transforms.kernels import has_kernel, obstacle
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm

@@ -6,12 +6,12 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
 
-from zoo.activations import Site, families, sites, split_parts
+from zoo.activations import Site, families, sites, split_parts, tell_unseen
 from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
 
@@ -26,9 +26,8 @@ CLASSIFIERS = {"softmax", "log_softmax", "sigmoid"}
 SHAPE_ONLY = (layers.Reshape, layers.Flatten, layers.Permute, layers.Identity)
 
 
-@dataclass(frozen=True)
-class SwappedModel:
-    """What `swap_activation` returns.
+class SwappedModel(NamedTuple):
+    """What `swap_activation` returns; it unpacks: `model, sites = swap_activation(...)`.
 
     Attributes:
         model: The model with the new activation.
@@ -78,6 +77,7 @@ def swap_activation(
     """
     matches = _matcher(old)
     make = _maker(new)
+    tell_unseen("swap_activation", model)
     all_sites = sites(model)
     matching = [site for site in all_sites if matches(site)]
     found = graphs(model)

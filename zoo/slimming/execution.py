@@ -19,8 +19,8 @@ from keras import layers, ops
 from zoo.activations import Site, is_linear, sites, takes_activation
 from zoo.graph import Graph, Part, calls, copy_layer, graphs, input_structure, read, rewrite, set_values
 from zoo.normalization import BatchNormalization
-from zoo.surgery.channels import channel_axis
-from zoo.surgery.linear_fit import AffineMap, Moments, batch_moments
+from zoo.slimming.channels import channel_axis
+from zoo.slimming.linear_fit import AffineMap, Moments, batch_moments
 
 Values = dict[int, Any]
 
