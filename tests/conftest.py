@@ -45,7 +45,7 @@ LIBRARY = (
     "probes",
     "reference",
     "spec",
-    "surgery_traps",
+    "slimming_traps",
     "transforms_affine",
     "transforms_collapse",
     "transforms_fold",

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph import Graph, Part, copy_layer, copy_variables, graphs
+from zoo.graph import Graph, Part, copy_layer, copy_variables, full_precision, graphs
 
 # Layers whose `activation=` is the last thing they apply. Recurrent layers have one too, inside their loop.
 WITH_BUILT_IN = (
@@ -222,13 +222,15 @@ def split_parts(layer: Any, name: str) -> list[Part]:
         name: Of the activation layer.
     """
     activation = layer.activation
+    policy = full_precision(layer.dtype_policy)
+    own = 0
     if isinstance(activation, layers.Layer):
         # The weights of an activation layer, such as PReLU's slopes, come last among those of the layer round
         # it.
         own = len(activation.variables)
         separate = Part(copy_layer(activation, name=name), copy_variables(activation) if own else None)
     else:
-        own = 0
-        separate = Part(layers.Activation(activation, name=name, dtype=layer.dtype_policy))
+        options = {"dtype": policy, "trainable": layer.trainable}
+        separate = Part(layers.Activation(activation, name=name, **options))
     linear = copy_layer(layer, activation=None)
     return [Part(linear, copy_variables(layer, drop=own)), separate]

@@ -1,1 +1,1 @@
-"""What surgery on a trained net asks of it: which sites, on which axis, how linear, and what stands next to what."""
+"""What taking activations out of a net asks of it: which sites, how linear, and what stands next to what."""
