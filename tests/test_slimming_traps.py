@@ -9,7 +9,7 @@ from trap_graphs import REFUSED, TRAPS, chain
 
 from zoo.activations import sites
 from zoo.probes import activation_importance
-from zoo.transforms import drop_activations, harden, merge_stretches, soften
+from zoo.transforms import collapse_linear, drop_activations, harden, soften
 
 
 def replaced(model, x, maps):
@@ -91,7 +91,7 @@ def test_right_or_nothing(name, tmp_path):
         expected = outputs(plain, x)
     assert error(expected, outputs(plain, x)) < tolerance
 
-    short = merge_stretches(plain).model
+    short = collapse_linear(plain).model
     assert error(expected, outputs(short, x)) < tolerance
     assert len(short.layers) <= len(plain.layers)
 

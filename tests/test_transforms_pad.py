@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from transform_nets import batch, configuration, error, outputs, randomised, same
 
-from zoo.transforms import merge_stretches, pad_once
+from zoo.transforms import collapse_linear, pad_once
 
 
 def conv(name, size=3, filters=4, **options):
@@ -61,7 +61,7 @@ def test_the_inside_stays_and_the_border_is_as_wide_as_it_says(case):
     rows, columns = np.nonzero(differs)
     edge = np.minimum.reduce([rows, columns, old.shape[1] - 1 - rows, old.shape[2] - 1 - columns])
     assert edge.max() == border - 1  # not narrower either
-    short, merged, _ = merge_stretches(padded)
+    short, merged, _ = collapse_linear(padded)
     assert len(merged) == 1 and len(short.layers) == 2
     assert error([new], outputs(short, x)) < 1e-5
 
@@ -106,7 +106,7 @@ def test_a_second_time_nothing_is_left_to_pad():
     once = pad_once(model, names)
     assert once.border == {"a_pad_once": 1}
     again = pad_once(once.model, names)
-    assert again.padded == {} and merge_stretches(again.model, names).merged == {"b": ("a", "b")}
+    assert again.padded == {} and collapse_linear(again.model, names).collapsed == {"b": ("a", "b")}
     inside = (slice(None), slice(1, -1), slice(1, -1))
     (old,), (new,) = outputs(model, batch(model)), outputs(once.model, batch(model))
     assert error([old[inside]], [new[inside]]) < 1e-5

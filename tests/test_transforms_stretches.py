@@ -1,11 +1,11 @@
-"""Merging inside a net: as much as is exact, and the reason for the rest."""
+"""Collapsing inside a net: as much as is exact, and the reason for the rest."""
 
 import keras
 import pytest
 from keras import layers
 from transform_nets import batch, configuration, error, outputs, randomised, same
 
-from zoo.transforms import drop_activations, merge_stretches, soften
+from zoo.transforms import collapse_linear, drop_activations, soften
 
 
 def conv(name, size=3, filters=4, **options):
@@ -18,7 +18,7 @@ def chain(*parts, shape=(12, 13, 4)):
 
 def checked(model, *arguments):
     before, weights, x = configuration(model), model.get_weights(), batch(model)
-    result = merge_stretches(model, *arguments)
+    result = collapse_linear(model, *arguments)
     assert error(outputs(model, x), outputs(result.model, x)) < 1e-5
     assert configuration(model) == before and same(weights, model.get_weights())
     return result
@@ -94,20 +94,20 @@ def test_inside_a_net_with_branches_and_nested_models():
     x = keras.Input((14, 14, 4))
     y = conv("b", 1)(conv("a")(x))
     y = layers.Add()([inner(y), conv("d", 1)(conv("c")(y))])
-    merged = checked(randomised(keras.Model(x, y))).merged
+    merged = checked(randomised(keras.Model(x, y))).collapsed
     assert merged == {"b": ("a", "b"), "inner/q": ("inner/p", "inner/n", "inner/q"), "d": ("c", "d")}
 
 
 def test_only_the_stretches_that_are_named():
     model = chain(conv("a"), conv("b", 1), layers.ReLU(), conv("c"), norm("n"), conv("d", 1))
-    assert checked(model, [("c", "n", "d")]).merged == {"d": ("c", "n", "d")}
-    assert checked(model, [("c", "n")]).merged == {"c": ("c", "n")}
+    assert checked(model, [("c", "n", "d")]).collapsed == {"d": ("c", "n", "d")}
+    assert checked(model, [("c", "n")]).collapsed == {"c": ("c", "n")}
     for wrong in (("a", "c"), ("c", "d"), ("a", "x"), ("a",), ("b", "a")):
         with pytest.raises(ValueError, match=r"do not follow one another in one stretch"):
-            merge_stretches(model, [wrong])
+            collapse_linear(model, [wrong])
     padded = chain(conv("a"), conv("b", padding="same"))
     with pytest.raises(ValueError, match=r"the stretch 'a', 'b' is not one layer: .*pads its input"):
-        merge_stretches(padded, [("a", "b")])
+        collapse_linear(padded, [("a", "b")])
 
 
 def test_shared_layers_and_those_with_several_readers_stay():
@@ -116,9 +116,9 @@ def test_shared_layers_and_those_with_several_readers_stay():
     y = shared(shared(x))
     z = conv("b", 1)(y)
     model = randomised(keras.Model(x, [conv("c", 1)(z), z]))
-    assert checked(model).merged == {}
+    assert checked(model).collapsed == {}
     with pytest.raises(ValueError, match=r"do not follow one another"):
-        merge_stretches(model, [("b", "c")])
+        collapse_linear(model, [("b", "c")])
 
 
 def test_after_activations_went():
@@ -126,6 +126,6 @@ def test_after_activations_went():
         conv("a", activation="relu"), conv("b", 1, activation="relu"), layers.Flatten(), layers.Dense(2)
     )
     plain = drop_activations(model, "a", fit=batch(model)).model
-    assert checked(plain).merged == {"b": ("a", "b")}
+    assert checked(plain).collapsed == {"b": ("a", "b")}
     with pytest.raises(ValueError, match=r"blended activations: 'a_act'"):
-        merge_stretches(soften(model, "a").model)
+        collapse_linear(soften(model, "a").model)

@@ -11,12 +11,12 @@ import keras
 import numpy as np
 
 from zoo.activations import takes_activation
-from zoo.graph import copy_layer, seeds_untouched
-from zoo.slimming.neighbours import Chain, chains
+from zoo.graph import copy_layer, rewrite, seeds_untouched
+from zoo.slimming.neighbours import Chain, chains, has_numbers
 from zoo.slimming.selection import choose
+from zoo.transforms.collapse import collapse_linear
 from zoo.transforms.drop import drop_activations
 from zoo.transforms.pad import pad_once
-from zoo.transforms.stretches import merge_stretches
 
 Latency = Callable[[keras.Model], float]
 
@@ -96,7 +96,9 @@ class DepthPlan:
         if self.border == "move" and named:
             model = pad_once(model, named).model
             named = self.named(model)
-        merged = merge_stretches(model, named).model
+        computing = _computing(chains(model, set()))
+        wanted = [[name for name in stretch if name in computing] for stretch in named]
+        merged = collapse_linear(model, wanted).model if wanted else rewrite(model)
         measured = float("nan") if isinstance(self.latency, Mapping) else float(self.latency(merged))
         return CarriedOut(merged, measured)
 
@@ -294,12 +296,12 @@ class _Options:
                 self.kept[f"{names[0]} to {names[-1]}"] = reason or "it is not in the table"
                 return None
             return _Choice(found, cost, drop, (names,))
-        alone = self.apart(chain, begin) if begin == end else None
+        alone = self.apart(chain, begin) if begin == end else float("inf")
         if len(nodes) == 1:
             return _Choice(alone, cost, drop, ())
         separate = _small_model(nodes)
         try:
-            merged = self._merged(separate, [node.operation.name for node in nodes])
+            merged = self._merged(separate, [node.operation.name for node in nodes if has_numbers(node)])
         except ValueError as error:
             if begin < end:
                 self.kept[f"{names[0]} to {names[-1]}"] = str(error)
@@ -312,7 +314,7 @@ class _Options:
             self.kept[f"{names[0]} to {names[-1]}"] = f"as one layer it multiplies {more:.1f} times as often"
             return None
         together = self._timed(merged)
-        if alone is not None and alone <= together:
+        if alone <= together:
             return _Choice(alone, cost, drop, ())
         return _Choice(together, cost, drop, (names,))
 
@@ -326,7 +328,7 @@ class _Options:
 
     def _reason(self, nodes: list[Any]) -> str | None:
         try:
-            self._merged(_small_model(nodes), [node.operation.name for node in nodes])
+            self._merged(_small_model(nodes), [node.operation.name for node in nodes if has_numbers(node)])
         except ValueError as error:
             return str(error)
         return None
@@ -334,7 +336,8 @@ class _Options:
     def _merged(self, separate: keras.Model, names: list[str]) -> keras.Model:
         if self.border == "move":
             separate = pad_once(separate).model
-        return merge_stretches(separate, [names]).model
+        # What is only timed needs no comparison with what it came from.
+        return collapse_linear(separate, [names], probe=False).model
 
     def _timed(self, model: keras.Model) -> float:
         key = repr(
@@ -352,6 +355,11 @@ class _Options:
         if self._overhead is None:
             self._overhead = self.latency(keras.Sequential([keras.Input((1,)), keras.layers.Identity()]))
         return self._overhead
+
+
+def _computing(found: list[Chain]) -> set[str]:
+    """Names of the layers in chains that compute something in inference."""
+    return {c.graph.path + n.operation.name for c in found for n in c.nodes if has_numbers(n)}
 
 
 def _shape_of(layer: Any) -> Any:

@@ -97,7 +97,7 @@ class ActivationAnnealing(keras.callbacks.Callback):
                 f"{model.name!r} has no BlendedActivation to anneal; zoo.transforms.soften(model, sites) puts them in."
             )
         option = self.penalty if self.penalty is not None else self.schedule
-        named = dict(option) if isinstance(option, Mapping) else dict.fromkeys(found, option)
+        named: dict[str, Any] = dict(option) if isinstance(option, Mapping) else dict.fromkeys(found, option)
         for name in named:
             if name not in found:
                 raise ValueError(
@@ -116,13 +116,13 @@ class ActivationAnnealing(keras.callbacks.Callback):
                 layer.penalty.assign(named[name])
             return
         self._start = _done(model)
-        self._schedules = {
-            name: self._line(_value(layer.amount)) if self.steps else named[name]
+        self._schedules: dict[str, Schedule] = {
+            name: named[name] if self.steps is None else self._line(_value(layer.amount), self.steps)
             for name, layer in self._layers.items()
         }
 
-    def _line(self, first: float) -> Schedule:
-        start, steps = self._start, self.steps
+    def _line(self, first: float, steps: int) -> Schedule:
+        start = self._start
 
         def line(done: int) -> float:
             share = min((done - start) / steps, 1.0)

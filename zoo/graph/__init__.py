@@ -8,6 +8,7 @@ is a choice of what stands in the place of what.
 """
 
 from zoo.graph.calling import Stretch, in_inference
+from zoo.graph.channels import ChannelAxes, default_axis, own_axis
 from zoo.graph.comparing import difference
 from zoo.graph.copying import (
     Part,
@@ -26,12 +27,14 @@ from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
 
 __all__ = [
+    "ChannelAxes",
     "Graph",
     "Part",
     "Stretch",
     "calls",
     "copy_layer",
     "copy_variables",
+    "default_axis",
     "described",
     "difference",
     "flatten_layers",
@@ -43,6 +46,7 @@ __all__ = [
     "is_function",
     "is_stock",
     "names",
+    "own_axis",
     "plain_attributes",
     "producer",
     "read",

@@ -11,12 +11,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.activations import families
-from zoo.graph import seeds_untouched
+from zoo.activations import classifier_names, families
+from zoo.graph import graphs, seeds_untouched
 from zoo.slimming.execution import Execution, arrays_of, batches, without_gradients
 from zoo.slimming.linear_fit import AffineMap
 from zoo.slimming.neighbours import meeting
-from zoo.slimming.selection import choose, classifier_names
+from zoo.slimming.selection import choose
+from zoo.transforms.fold import plan
 
 FITS = ("affine", "identity")
 
@@ -113,7 +114,8 @@ def activation_importance(
     score = _Scoring(model, y, len(arrays[0]), loss, metric)
     if not chosen:
         return []
-    execution = Execution(model, [site.name for site in chosen])
+    # Normalisation that is part of a convolution is a pass over memory saved in every run.
+    execution = Execution(model, [site.name for site in chosen], plan(graphs(model)).replacements())
     steps = 2 * -(-len(arrays[0]) // batch_size)
     with without_gradients(), _progress(progress, steps, model.name) as advance:
         moments = execution.measure(arrays, batch_size, advance)
@@ -172,6 +174,7 @@ class _Scoring:
             if loss is None
             else keras.losses.get(loss)
         )
+        self.metric: Any
         self.metric, self.name = (self._accuracy, "accuracy") if named else _metric(metric)
 
     def _read_labels(self, output: Any) -> None:
@@ -225,8 +228,9 @@ class _Scoring:
 
     def tally(self) -> _Tally:
         """Sums to be filled batch by batch."""
-        stateful = isinstance(self.metric, keras.metrics.Metric)
-        metric = type(self.metric).from_config(self.metric.get_config()) if stateful else self.metric
+        metric: Any = self.metric
+        if isinstance(metric, keras.metrics.Metric):
+            metric = type(metric).from_config(metric.get_config())
         return _Tally(self.loss, metric, self.name)
 
 
@@ -262,7 +266,7 @@ def _metric(metric: Any) -> tuple[Any, str]:
     found = keras.metrics.get(metric)
     if not callable(found):
         raise ValueError(f"metric must be a name, a function or a keras.metrics.Metric, received {metric!r}.")
-    name = getattr(found, "name", None) or getattr(found, "__name__", type(found).__name__)
+    name = str(getattr(found, "name", None) or getattr(found, "__name__", type(found).__name__))
     return found, "metric" if name == "loss" else name
 
 

@@ -14,12 +14,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
 
-from zoo.activations import Site, is_linear, sites, takes_activation
-from zoo.graph import Graph, Part, calls, copy_layer, graphs, input_structure, read, rewrite, set_values
-from zoo.normalization import BatchNormalization
-from zoo.slimming.channels import channel_axis
+from zoo.activations import Site, sites
+from zoo.graph import ChannelAxes, Graph, Part, graphs, input_structure, read, rewrite
 from zoo.slimming.linear_fit import AffineMap, Moments, batch_moments
 
 Values = dict[int, Any]
@@ -63,16 +61,18 @@ class Execution:
     Args:
         model: A Functional or built Sequential model. It is left untouched.
         names: Of the sites to cut at.
+        replace: What takes the place of what in the copy without changing its values, as `rewrite` takes it, such
+            as layers with a normalisation folded in.
 
     Attributes:
         sites: Names of the sites, in order.
         cuts: One for each call of a site, in the order of the computation.
     """
 
-    def __init__(self, model: keras.Model, names: list[str]):
+    def __init__(self, model: keras.Model, names: list[str], replace: dict[Any, list[Part]] | None = None):
         self.model = model
         self.sites = names
-        copy = rewrite(model, _folds(model))
+        copy = rewrite(model, replace, exact=True)
         found = graphs(copy)
         chosen = {id(site.operation): site for site in sites(copy) if site.name in set(names)}
         self._copy = copy
@@ -82,7 +82,7 @@ class Execution:
                 site.operation.activation = keras.activations.linear
         self._count = 0
         self._calls: list[_Call | Cut] = []
-        self._found, self._chosen = found, chosen
+        self._found, self._chosen, self._axes = found, chosen, ChannelAxes(copy)
         slots = {id(t): self._number() for t in keras.tree.flatten(copy.inputs)}
         self.inputs = list(slots.values())
         self._flatten(found[0], slots)
@@ -109,22 +109,20 @@ class Execution:
             reads = tuple(slots[id(t)] for t in node.input_tensors)
             site = self._chosen.get(id(operation))
             if site is not None and not site.built_in:
-                self._add_cut(graph, site, node.input_tensors[0], reads[0], slots, node.outputs[0])
+                self._add_cut(site, node.input_tensors[0], reads[0], slots, node.outputs[0])
                 continue
             writes = tuple(self._number() for _ in node.outputs)
             slots.update((id(t), slot) for t, slot in zip(node.outputs, writes, strict=True))
             self._calls.append(_Call(operation, node, tuple(node.input_tensors), reads, writes))
             if site is not None:
-                self._add_cut(graph, site, node.outputs[0], writes[0], slots, node.outputs[0])
+                self._add_cut(site, node.outputs[0], writes[0], slots, node.outputs[0])
 
     def _graph_of(self, model: keras.Model) -> Graph | None:
         return next((g for g in self._found if g.model is model), None)
 
-    def _add_cut(
-        self, graph: Graph, site: Site, tensor: Any, reads: int, slots: dict[int, int], output: Any
-    ) -> None:
+    def _add_cut(self, site: Site, tensor: Any, reads: int, slots: dict[int, int], output: Any) -> None:
         slots[id(output)] = writes = self._number()
-        axis = channel_axis(self._found, graph, tensor)
+        axis = self._axes.of(tensor) % len(tensor.shape)
         cut = Cut(self.sites.index(site.name), site.function, reads, writes, axis, tensor.shape[axis])
         self._calls.append(cut)
 
@@ -175,11 +173,12 @@ class Execution:
                 known = dict(zip(enter, tensors, strict=True))
                 for call in calls_:
                     known.update(zip(call.writes, _perform(call, known), strict=True))
-                if cut is not None:
-                    before = known[cut.reads]
-                    known[cut.writes] = cut.function(before)
+                if cut is None:
+                    return [known[slot] for slot in leave]
+                before = known[cut.reads]
+                known[cut.writes] = cut.function(before)
                 results = [known[slot] for slot in leave]
-                return [*results, before] if look and cut is not None else results
+                return [*results, before] if look else results
 
             self._compiled[key] = _compiled(run)
         results = self._compiled[key]([values[slot] for slot in enter])
@@ -199,10 +198,10 @@ class Execution:
         """
         for place in range(position, len(self._segments)):
             cut = self._segments[place][1]
-            again = cut is not None and cut.site == site
-            values, before = self.advance(values, place, look=again)
-            if again and cut.writes in values:
-                values[cut.writes] = put.on(before, cut.axis)
+            again = cut if put is not None and cut is not None and cut.site == site else None
+            values, before = self.advance(values, place, look=again is not None)
+            if put is not None and again is not None and again.writes in values:
+                values[again.writes] = put.on(before, again.axis)
         return [values[slot] for slot in self.outputs]
 
     def measure(
@@ -211,7 +210,7 @@ class Execution:
         """One pass over the data: the moments before and after each site, all its calls together."""
         moments = [Moments() for _ in self.sites]
         self._refuse_several_widths()
-        compute = [_compiled(lambda pair, axis=cut.axis: batch_moments(*pair, axis)) for cut in self.cuts]
+        compute = [_compiled(_moments_along(cut.axis)) for cut in self.cuts]
         for batch in batches(arrays, batch_size):
             values = self.start(batch)
             for position, cut in enumerate(self.cuts):
@@ -224,12 +223,20 @@ class Execution:
 
     def _refuse_several_widths(self) -> None:
         for site, name in enumerate(self.sites):
-            widths = sorted({cut.channels for cut in self.cuts if cut.site == site})
+            widths = sorted({cut.channels or 0 for cut in self.cuts if cut.site == site})
             if len(widths) > 1:
                 raise ValueError(
                     f"{name!r} is one layer called on tensors of {widths} channels: no map channel by channel takes "
                     f"its place everywhere. Give each place an activation of its own."
                 )
+
+
+def _moments_along(axis: int) -> Callable[[list[Any]], tuple[Any, ...]]:
+    def compute(pair: list[Any]) -> tuple[Any, ...]:
+        before, after = pair
+        return batch_moments(before, after, axis)
+
+    return compute
 
 
 def arrays_of(model: keras.Model, x: Any) -> list[np.ndarray]:
@@ -310,58 +317,3 @@ def _entries(node: Any, model: keras.Model) -> list[tuple[Any, Any]]:
     if isinstance(given, dict) and not isinstance(input_structure(model), dict):
         return [(tensor, given[tensor.name]) for tensor in own]
     return list(zip(own, node.input_tensors[: len(own)], strict=True))
-
-
-def _folds(model: keras.Model) -> dict[Any, list[Part]]:
-    """Parts by which normalisation right after a convolution becomes part of it: a pass over memory saved.
-
-    Only the plainest case, for speed; `zoo.transforms.fold_batchnorm` is the transform.
-    """
-    found = graphs(model)
-    index = calls(found)
-    stock = (layers.BatchNormalization, BatchNormalization)
-    replace: dict[Any, list[Part]] = {}
-    for graph in found:
-        for node in graph.nodes:
-            conv, readers = node.operation, graph.readers(node.outputs[0])
-            if (
-                type(conv) not in (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Dense)
-                or len(readers) != 1
-            ):
-                continue
-            norm = readers[0].operation
-            once = len(index[id(conv)]) == len(index.get(id(norm), ())) == 1
-            if not once or type(norm) not in stock or graph.is_output(node.outputs[0]):
-                continue
-            rank = len(node.outputs[0].shape)
-            axis = 1 if getattr(conv, "data_format", "") == "channels_first" else rank - 1
-            plain = (
-                is_linear(conv.activation)
-                and takes_activation(conv)
-                and conv.compute_dtype == norm.compute_dtype == conv.variable_dtype == "float32"
-                and norm.axis % rank == axis
-                and len(readers[0].input_tensors) == 1
-                and not getattr(conv, "quantization_mode", None)
-                and not getattr(conv, "lora_enabled", False)
-            )
-            if plain:
-                parts = _folded(conv, norm)
-                if parts is not None:
-                    replace |= {conv: parts, norm: []}
-    return replace
-
-
-def _folded(conv: Any, norm: Any) -> list[Part] | None:
-    def numbers(variable: Any) -> np.ndarray:
-        return np.asarray(ops.convert_to_numpy(variable), "float64")
-
-    with np.errstate(all="ignore"):
-        scale = (numbers(norm.gamma) if norm.scale else 1.0) / np.sqrt(
-            numbers(norm.moving_variance) + norm.epsilon
-        )
-        bias = (numbers(conv.bias) if conv.use_bias else 0.0) - numbers(norm.moving_mean)
-        bias = bias * scale + (numbers(norm.beta) if norm.center else 0.0)
-        kernel = numbers(conv.kernel) * scale
-    if not (np.isfinite(bias).all() and np.isfinite(kernel).all()):
-        return None
-    return [Part(copy_layer(conv, use_bias=True), set_values(kernel=kernel, bias=bias))]

@@ -45,9 +45,9 @@ class Moments:
     Batches are merged by Chan's formula in float64, so that no difference of large numbers is taken.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.count = 0
-        self.mean = self.second = None
+        self.mean, self.second = np.zeros((2, 1)), np.zeros((3, 1))
 
     def add(self, count: int, before: Any, after: Any, *second: Any) -> None:
         """Merge the moments of one batch, as `batch_moments` returns them."""

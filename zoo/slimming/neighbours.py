@@ -72,8 +72,10 @@ def chains(model: keras.Model, droppable: set[str] | None = None, *, padding: bo
         return site is not None and (droppable is None or site.name in droppable)
 
     def joins(node: Any) -> bool:
+        site = site_of(node)
         once = len(index[id(node.operation)]) == 1 and len(node.input_tensors) == 1
-        return once and (is_linear_call(node, padding) or (may_go(node) and not site_of(node).built_in))
+        separate = site is not None and not site.built_in and may_go(node)
+        return once and (is_linear_call(node, padding) or separate)
 
     result = []
     for graph in found:
@@ -125,7 +127,7 @@ def meeting(model: keras.Model) -> dict[str, tuple[str, ...]]:
     """For each site: the layers with a kernel that would stand in one linear stretch if that site alone went.
 
     Empty where none would meet. Whether the stretch is one layer exactly depends on its padding, and whether that
-    is faster on its sizes: `zoo.transforms.merge_stretches` and `zoo.plan_depth` say.
+    is faster on its sizes: `zoo.transforms.collapse_linear` and `zoo.plan_depth` say.
     """
     found: dict[str, tuple[str, ...]] = {site.name: () for site in sites(model)}
     for chain in chains(model):

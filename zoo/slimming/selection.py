@@ -9,13 +9,10 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.activations import Site, families, sites
-from zoo.graph import Graph, Part, calls, graphs
+from zoo.activations import Site, classifier_names, families, sites
+from zoo.graph import Graph, Part, graphs
 from zoo.layers import BlendedActivation
 
-# What turns scores into probabilities; on the output of a model that is its classifier.
-CLASSIFIERS = {"softmax", "log_softmax", "sigmoid"}
-SHAPE_ONLY = (layers.Reshape, layers.Flatten, layers.Permute, layers.Identity)
 # Their output has another shape than their input, or no value of its own for each input.
 RESHAPING = {"glu"}
 
@@ -84,13 +81,6 @@ def keep_one(found: list[Graph], replace: dict[Any, list[Part]]) -> None:
             replace[gone[-1]] = [Part(layers.Identity(name=gone[-1].name))]
 
 
-def classifier_names(model: keras.Model, present: list[Site]) -> set[str]:
-    """The names of those sites that turn the scores of `model` into the probabilities that it returns."""
-    found = graphs(model)
-    index = calls(found)
-    return {site.name for site in present if _is_classifier(site, found[0], index)}
-
-
 def _as_names(names: Any, argument: str) -> list[str]:
     listed = [names] if isinstance(names, str) else names
     if not isinstance(listed, Iterable) or isinstance(listed, (bytes, dict)):
@@ -117,33 +107,4 @@ def _unknown(model: keras.Model, name: str, known: list[str], argument: str) -> 
     return (
         f"{argument} names {name!r}, which is no activation site of {model.name!r}; {has} "
         f"zoo.probes.activation_stats lists them all."
-    )
-
-
-def _is_classifier(site: Site, root: Graph, index: dict[int, list[tuple[Graph, Any]]]) -> bool:
-    if not families(site.function) & CLASSIFIERS:
-        return False
-    return any(
-        _reaches_output(graph, tensor, root, index)
-        for graph, node in index[id(site.operation)]
-        for tensor in node.outputs
-    )
-
-
-def _reaches_output(
-    graph: Graph, tensor: Any, root: Graph, index: dict[int, list[tuple[Graph, Any]]]
-) -> bool:
-    """Whether the values of `tensor` are an output of the outermost model, whatever their shape there."""
-    if graph.is_output(tensor):
-        if graph.model is root.model:
-            return True
-        position = [id(t) for t in keras.tree.flatten(graph.model.outputs)].index(id(tensor))
-        for outer, node in index.get(id(graph.model), []):
-            if _reaches_output(outer, node.outputs[position], root, index):
-                return True
-    return any(
-        _reaches_output(graph, output, root, index)
-        for node in graph.readers(tensor)
-        if isinstance(node.operation, SHAPE_ONLY)
-        for output in node.outputs
     )

@@ -13,14 +13,12 @@ from zoo.transforms.pad import PaddedModel, pad_once
 from zoo.transforms.roll import roll, unroll
 from zoo.transforms.softening import HardenedModel, SoftenedModel, harden, soften
 from zoo.transforms.split import split_activations
-from zoo.transforms.stretches import MergedModel, merge_stretches
 from zoo.transforms.swap import SwappedModel, swap_activation
 
 __all__ = [
     "DroppedModel",
     "FoldedModel",
     "HardenedModel",
-    "MergedModel",
     "NotAffineError",
     "PaddedModel",
     "SoftenedModel",
@@ -31,7 +29,6 @@ __all__ = [
     "fold_batchnorm",
     "fuse_activations",
     "harden",
-    "merge_stretches",
     "pad_once",
     "roll",
     "soften",

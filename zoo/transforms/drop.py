@@ -10,6 +10,7 @@ from keras import layers
 
 from zoo.activations import Site, is_linear, split_parts
 from zoo.graph import (
+    ChannelAxes,
     Graph,
     Part,
     calls,
@@ -22,11 +23,10 @@ from zoo.graph import (
     seeds_untouched,
 )
 from zoo.naming import activation_of
-from zoo.slimming.channels import channel_axis
 from zoo.slimming.execution import Execution, arrays_of, without_gradients
 from zoo.slimming.linear_fit import AffineMap
 from zoo.slimming.selection import choose, keep_one
-from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, obstacle, to_numpy
+from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, is_computed, obstacle, to_numpy
 from zoo.transforms.kernels import channel_axis as kernel_axis
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm
 
@@ -114,7 +114,7 @@ def drop_activations(
             execution = Execution(model, [site.name for site in chosen])
             maps = [moments.best() for moments in execution.measure(arrays, batch_size)]
         for site, found in zip(chosen, maps, strict=True):
-            if not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
+            if found is not None and not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
                 raise ValueError(f"cannot fit {site.name!r}: its values on `fit` are not finite.")
     dropping = _Dropping(model)
     for site, found in zip(chosen, maps, strict=True):
@@ -129,6 +129,7 @@ class _Dropping:
     def __init__(self, model: keras.Model):
         self.found = graphs(model)
         self.calls = calls(self.found)
+        self.axes = ChannelAxes(model)
         self.in_training = called_in_training(self.found)
         self.taken = names(self.found)
         self.replace: dict[Any, list[Part]] = {}
@@ -176,7 +177,7 @@ class _Dropping:
     def _drop_built_in(self, site: Site, found: AffineMap | None) -> str:
         layer = site.operation
         own = layer.activation.variables if isinstance(layer.activation, layers.Layer) else []
-        exact = has_kernel(layer) and obstacle(layer) is None
+        exact = has_kernel(layer) and obstacle(layer) is None and not is_computed(layer)
         if found is not None and exact:
             kernel = self._kernel(layer, drop_activation=True)
             kernel.transform_outputs(found.scale, found.shift)
@@ -212,7 +213,7 @@ class _Dropping:
 
     def _kernel(self, layer: Any, *, drop_activation: bool = False) -> Kernel:
         kernel = self.kernels.get(id(layer))
-        kernel = _Kernel(layer) if kernel is None else kernel.copy()
+        kernel = Kernel(layer) if kernel is None else kernel.copy()
         if drop_activation:
             kernel.linear = True
         return kernel
@@ -224,7 +225,7 @@ class _Dropping:
     def _layer(self, site: Site, found: AffineMap, name: str) -> Part:
         sited = self.calls[id(site.operation)]
         tensor = sited[0][1].outputs[0]
-        places = {(len(n.outputs[0].shape), channel_axis(self.found, g, n.outputs[0])) for g, n in sited}
+        places = {(len(n.outputs[0].shape), self._axis(n.outputs[0])) for _, n in sited}
         if len(places) > 1:
             raise ValueError(
                 f"cannot drop {site.name!r}: it is one layer called on tensors of different rank or channel axis, so "
@@ -244,13 +245,16 @@ class _Dropping:
             _normalisation(found.scale, found.shift, np.zeros_like(found.scale), np.ones_like(found.scale)),
         )
 
+    def _axis(self, tensor: Any) -> int:
+        return self.axes.of(tensor) % len(tensor.shape)
+
     def _into_neighbour(self, site: Site, found: AffineMap) -> str | None:
         sited = self.calls[id(site.operation)]
         if len(sited) != 1:
             return None
         graph, node = sited[0]
         (tensor,) = node.input_tensors
-        axis = channel_axis(self.found, graph, tensor)
+        axis = self._axis(tensor)
         return self._into_before(graph, node, axis, found) or self._into_after(graph, node, axis, found)
 
     def _into_before(self, graph: Graph, node: Any, axis: int, found: AffineMap) -> str | None:
@@ -265,7 +269,12 @@ class _Dropping:
         if has_kernel(source):
             kernel = self._kernel(source)
             linear = is_linear(source.activation) or kernel.linear
-            if not linear or obstacle(source) or kernel_axis(source, len(tensor.shape)) != axis:
+            if (
+                not linear
+                or obstacle(source)
+                or is_computed(source)
+                or kernel_axis(source, len(tensor.shape)) != axis
+            ):
                 return None
             kernel.transform_outputs(found.scale, found.shift)
             if not kernel.is_finite():
@@ -296,7 +305,12 @@ class _Dropping:
         if graph.is_output(tensor) or len(readers) != 1 or len(readers[0].input_tensors) != 1:
             return None
         reader = readers[0].operation
-        if not has_kernel(reader) or len(self.calls[id(reader)]) != 1 or obstacle(reader):
+        if (
+            not has_kernel(reader)
+            or len(self.calls[id(reader)]) != 1
+            or obstacle(reader)
+            or is_computed(reader)
+        ):
             return None
         if reader in self.replace and id(reader) not in self.kernels:
             return None
@@ -316,24 +330,6 @@ class _Dropping:
             return None
         self._put(reader, kernel)
         return reader.name
-
-
-class _Kernel(Kernel):
-    """A kernel whose layer may lose its activation too."""
-
-    linear = False
-
-    def copy(self) -> _Kernel:
-        new = super().copy()
-        new.__class__ = _Kernel
-        new.linear = self.linear
-        return new
-
-    def part(self) -> Part:
-        part = super().part()
-        if not self.linear:
-            return part
-        return Part(copy_layer(self.layer, use_bias=True, activation=None), part.fill)
 
 
 def _normalisation(scale: Any, shift: Any, mean: Any, variance: Any) -> Any:

@@ -38,7 +38,7 @@ def pad_once(model: keras.Model, stretches: Iterable[Iterable[str]] | None = Non
     A layer with 'same' padding sees zeros round its input. Padded once, it sees what the layers before it
     compute out there instead, such as their bias. So outputs change in a border as wide as all layers after the
     first pad together, $L - 1$ pixels for $L$ convolutions of size 3; the pixels further inside stay the same up
-    to rounding. What is won: the stretch is one convolution exactly, which `merge_stretches` makes of it. Train the
+    to rounding. What is won: the stretch is one convolution exactly, which `collapse_linear` makes of it. Train the
     model on in between.
 
     Layer $i$ with stride $s_i$ and padding $p_i$ before and after counts $p_i \prod_{j<i} s_j$ pixels of the
@@ -64,13 +64,13 @@ def pad_once(model: keras.Model, stretches: Iterable[Iterable[str]] | None = Non
     Example:
         >>> import keras
         >>> from keras import layers
-        >>> from zoo.transforms import merge_stretches, pad_once
+        >>> from zoo.transforms import collapse_linear, pad_once
         >>> parts = [
         ...     layers.Conv2D(4, 3, padding="same", name=n) for n in "ab"
         ... ]
         >>> model = keras.Sequential([keras.Input((8, 8, 3)), *parts])
         >>> padded = pad_once(model)
-        >>> padded.border, merge_stretches(padded.model).merged
+        >>> padded.border, collapse_linear(padded.model).collapsed
         ({'a_pad': 1}, {'b': ('a', 'b')})
     """
     refuse_blended(model)
@@ -91,12 +91,13 @@ def pad_once(model: keras.Model, stretches: Iterable[Iterable[str]] | None = Non
                 continue
             first = run.nodes[0].operation
             # A layer X that pads nothing itself often has a padding layer X_pad in front of the stretch.
-            name = next((n for n in (f"{first.name}_pad", f"{first.name}_pad_once") if n not in taken), None)
-            if name is None:
+            free = next((n for n in (f"{first.name}_pad", f"{first.name}_pad_once") if n not in taken), None)
+            if free is None:
                 raise ValueError(
                     f"cannot pad before {first.name!r}: the model already has a {first.name + '_pad'!r} and a "
                     f"{first.name + '_pad_once'!r}. Rename one of the two."
                 )
+            name = free
             taken.add(name)
             replace.update(run.parts(name))
             padded = [chain.graph.path + n.operation.name for n in run.nodes if _padding_of(n) is not None]
