@@ -1,11 +1,11 @@
-"""Model in, new model out: every transform is exact, or refuses and says why.
+"""Model in, new model out: every transform is exact, changes what it says, or refuses and says why.
 
 Each takes a Functional or Sequential Keras model, `keras.applications` and nested ones among them, leaves it
 untouched and returns a new, uncompiled one of plain Keras layers that carries the weights.
 """
 
 from zoo.transforms.affine import NotAffineError, affine_map
-from zoo.transforms.collapse import collapse_linear
+from zoo.transforms.collapse import CollapsedModel, collapse_linear
 from zoo.transforms.drop import DroppedModel, drop_activations
 from zoo.transforms.fold import FoldedModel, fold_batchnorm
 from zoo.transforms.fuse import fuse_activations
@@ -16,6 +16,7 @@ from zoo.transforms.split import split_activations
 from zoo.transforms.swap import SwappedModel, swap_activation
 
 __all__ = [
+    "CollapsedModel",
     "DroppedModel",
     "FoldedModel",
     "HardenedModel",
