@@ -56,6 +56,15 @@ def slopes(s):
     return lambda z: keras.ops.where(z > 0, z, s * z)
 
 
+def collapsed(model):
+    """One layer for each run; the model itself where no two layers are one, which is an error with a reason."""
+    try:
+        return collapse_linear(model).model
+    except ValueError as found:
+        assert str(found).startswith(("nothing to collapse", "cannot collapse"))
+        return model
+
+
 def made(name):
     model = TRAPS[name]()
     outputs(model, batch(model))
@@ -91,7 +100,7 @@ def test_right_or_nothing(name, tmp_path):
         expected = outputs(plain, x)
     assert error(expected, outputs(plain, x)) < tolerance
 
-    short = collapse_linear(plain).model
+    short = collapsed(plain)
     assert error(expected, outputs(short, x)) < tolerance
     assert len(short.layers) <= len(plain.layers)
 

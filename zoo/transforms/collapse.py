@@ -144,10 +144,14 @@ def collapse_linear(
     if not collapsing.collapsed:
         if collapsing.kept:
             raise ValueError(f"cannot collapse {next(iter(collapsing.kept.values()))}")
-        listed = "; ".join(finder.ends[:6]) or "it has no convolution, dense layer or average pooling"
+        listed = (
+            "; ".join([*finder.ends, *finder.obstacles.values()][:6])
+            or "it has no convolution, dense layer or average pooling"
+        )
         raise ValueError(f"nothing to collapse in {model.name!r}: no two linear layers meet: {listed}.")
     new = rewrite(model, collapsing.replace, exact=True, probe=probe)
-    return CollapsedModel(new, collapsing.collapsed, collapsing.kept if stretches is None else {})
+    apart = {name: reason for name, reason in finder.obstacles.items() if name in finder.apart}
+    return CollapsedModel(new, collapsing.collapsed, apart | collapsing.kept if stretches is None else {})
 
 
 @dataclass(frozen=True)
@@ -252,11 +256,15 @@ class _Finder:
         self.in_training = called_in_training(found)
         self.ends: list[str] = []
         self.refused: dict[str, str] = {}
+        self.obstacles: dict[str, str] = {}
+        self.apart: set[str] = set()
 
     def runs(self, graph: Graph) -> list[_Run]:
         runs: list[_Run] = []
         used: set[int] = set()
         for node in graph.nodes:
+            if self._is_linear(node) and (reason := self._obstacle(node)) is not None:
+                self.obstacles[graph.path + node.operation.name] = reason
             if id(node) in used or not self._is_member(node):
                 continue
             nodes = [node]
@@ -297,6 +305,8 @@ class _Finder:
             if self._same_layout(nodes, reader):
                 return reader
             return self._end(f"{name!r} and {other.name!r} have their channels on different axes")
+        if self._is_linear(reader):
+            self.apart.add(graph.path + other.name)
         self._refuse_between(graph, name, reader)
         return self._end(f"{other.name!r} ({type(other).__name__}) follows {name!r}")
 
@@ -335,18 +345,33 @@ class _Finder:
             )
 
     def _is_member(self, node: Any) -> bool:
+        return self._is_linear(node) and self._obstacle(node) is None
+
+    def _is_linear(self, node: Any) -> bool:
+        """Whether the stock layer called here is linear in inference, whatever else keeps it from a run."""
         operation = node.operation
-        if len(node.input_tensors) != 1 or len(self.calls[id(operation)]) != 1:
+        if isinstance(operation, TRANSPOSED):
             return False
+        norm = isinstance(operation, layers.BatchNormalization)
+        return norm or type(operation) in POOLING or has_kernel(operation)
+
+    def _obstacle(self, node: Any) -> str | None:
+        """Why what is linear belongs to no run, or None."""
+        operation, sited = node.operation, self.calls[id(node.operation)]
+        if len(sited) != 1:
+            return f"{operation.name!r} is shared: called {len(sited)} times"
         if isinstance(operation, layers.BatchNormalization):
-            if not is_batchnorm(operation) or call_obstacle(self.calls[id(operation)], self.in_training):
-                return False
-            return operation.axis % len(node.outputs[0].shape) in (1, len(node.outputs[0].shape) - 1)
+            if not is_batchnorm(operation):
+                return f"{operation.name!r} ({type(operation).__name__}) has a call of its own"
+            if operation.axis % len(node.outputs[0].shape) not in (1, len(node.outputs[0].shape) - 1):
+                return f"{operation.name!r} normalises axis {operation.axis}, which is no channel axis"
+            reason = call_obstacle(sited, self.in_training)
+            return reason and f"{operation.name!r}: {reason}"
+        if len(node.input_tensors) != 1:
+            return f"{operation.name!r} is called with {len(node.input_tensors)} tensors"
         if getattr(operation, "activity_regularizer", None) is not None:
-            return False
-        if type(operation) in POOLING:
-            return True
-        return has_kernel(operation) and not isinstance(operation, TRANSPOSED) and obstacle(operation) is None
+            return f"the activity_regularizer of {operation.name!r} acts on its output"
+        return None if type(operation) in POOLING else obstacle(operation)
 
     def _joins(self, node: Any) -> bool:
         operation = node.operation
