@@ -7,6 +7,7 @@ from keras import layers
 from transform_nets import batch, configuration, randomised, same
 
 import zoo
+from zoo.activations import UnseenWarning
 from zoo.probes import activation_importance
 from zoo.transforms import drop_activations, soften, split_activations
 
@@ -125,6 +126,19 @@ def test_wrong_arguments_are_named(message):
     given = {"x": X, "y": Y} | BAD[message]
     with pytest.raises(ValueError, match=message):
         activation_importance(net(), given.pop("x"), given.pop("y"), **given)
+
+
+def test_what_is_not_seen_is_named():
+    parts = [layers.Dense(4, activation="relu", name="fc"), layers.Reshape((2, 2)), layers.GRU(3, name="gru")]
+    model = randomised(keras.Sequential([keras.Input((3,)), *parts, layers.Dense(2, name="top")]))
+    x, y = batch(model, 6), np.arange(6) % 2
+    with pytest.warns(UnseenWarning, match=r"activation_importance does not see all .*'gru"):
+        rows = activation_importance(model, x, y)
+    assert [row["site"] for row in rows] == ["fc"] and any(name.startswith("gru") for name in rows.unseen)
+    assert not activation_importance(model, x, y, sites="fc").unseen
+    hidden = keras.Sequential([keras.Input((2, 2)), layers.GRU(3, name="gru"), layers.Dense(2)])
+    with pytest.raises(ValueError, match="sees no activation"):
+        activation_importance(hidden, np.ones((2, 2, 2)), np.zeros(2, int))
 
 
 def test_models_that_cannot_be_looked_at():

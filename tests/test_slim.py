@@ -51,7 +51,7 @@ def test_the_whole_way(slim, files, monkeypatch, capsys, border):
     slim.main([str(files / "net.keras"), "--data", str(files / "data.npz"), *options])
     said = capsys.readouterr().out
     assert "Importance" in said and "On 8 test images" in said and "Merged against unmerged" in said
-    rows = list(csv.DictReader((out / "importance.csv").open()))
+    rows = list(csv.DictReader((out / "importance.csv").read_text().splitlines()))
     assert [row["site"] for row in rows] == ["a", "b", "c"]
     assert (out / "importance.svg").read_text().startswith("<svg")
     found = keras.models.load_model(out / "slim.keras")

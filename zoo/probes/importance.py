@@ -11,8 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.activations import classifier_names, families
+from zoo.activations import classifier_names, families, tell_unseen, unseen
 from zoo.graph import graphs, seeds_untouched
+from zoo.probes.rows import Rows
 from zoo.slimming.execution import Execution, arrays_of, batches, without_gradients
 from zoo.slimming.linear_fit import AffineMap
 from zoo.slimming.neighbours import meeting
@@ -35,7 +36,7 @@ def activation_importance(
     include_classifier: bool = False,
     batch_size: int = 32,
     progress: bool | None = None,
-) -> list[dict[str, Any]]:
+) -> Rows:
     r"""What the model loses if one activation is made linear and everything else stays, site by site.
 
     At a site $a = f(z)$ becomes $a = s_c z + t_c$ in channel $c$: with `fit="affine"` the map with the least
@@ -78,6 +79,9 @@ def activation_importance(
           to 1
         - `merges`: names of the layers with a kernel that would stand in one linear stretch without it
 
+        and `rows.unseen`: name of each place that may hold an activation nobody sees -> the reason, also in a
+        warning; empty where `sites` are named.
+
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
         ValueError: an unknown `fit`, a site that does not exist or is the classifier, arrays that do not fit
@@ -104,6 +108,9 @@ def activation_importance(
         raise ValueError(f"fit must be one of {', '.join(map(repr, FITS))}; received {fit!r}.")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size must be a positive integer, received {batch_size!r}.")
+    hidden = unseen(model) if sites is None else {}
+    if hidden:
+        tell_unseen("activation_importance", model)
     chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     if len(keras.tree.flatten(model.outputs)) != 1:
         raise ValueError(
@@ -113,7 +120,7 @@ def activation_importance(
     arrays = arrays_of(model, x)
     score = _Scoring(model, y, len(arrays[0]), loss, metric)
     if not chosen:
-        return []
+        return Rows(unseen=hidden)
     # Normalisation that is part of a convolution is a pass over memory saved in every run.
     execution = Execution(model, [site.name for site in chosen], plan(graphs(model)).replacements())
     steps = 2 * -(-len(arrays[0]) // batch_size)
@@ -139,7 +146,7 @@ def activation_importance(
             whole.add(targets, output)
             advance()
     base, merges = whole.result(), meeting(model)
-    rows = []
+    rows = Rows(unseen=hidden)
     for site, moment, tally in zip(chosen, moments, without, strict=True):
         found = tally.result()
         name = sorted(families(site.function)) or [type(site.function).__name__]

@@ -16,6 +16,7 @@ from zoo.graph import (
     calls,
     copy_layer,
     copy_variables,
+    full_precision,
     graphs,
     names,
     producer,
@@ -238,7 +239,7 @@ class _Dropping:
             epsilon=0.0,
             name=name,
             trainable=False,
-            dtype=site.operation.dtype_policy if is_layer else tensor.dtype,
+            dtype=full_precision(site.operation.dtype_policy) if is_layer else tensor.dtype,
         )
         return Part(
             norm,

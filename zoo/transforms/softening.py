@@ -9,7 +9,16 @@ import keras
 from keras import layers
 
 from zoo.activations import operation_name, split_parts
-from zoo.graph import Part, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
+from zoo.graph import (
+    Part,
+    copy_layer,
+    copy_variables,
+    full_precision,
+    graphs,
+    names,
+    rewrite,
+    seeds_untouched,
+)
 from zoo.layers import BlendedActivation
 from zoo.naming import activation_of
 from zoo.slimming.selection import choose, keep_one
@@ -103,13 +112,14 @@ def soften(
                 )
             taken.add(name)
             linear, separate = split_parts(operation, name)
-            before, inner, dtype = [linear], operation.activation, operation.dtype_policy
+            before, inner = [linear], operation.activation
+            dtype = full_precision(operation.dtype_policy)
             if isinstance(inner, layers.Layer):
                 inner = separate.layer
         else:
             name, before, inner = operation.name, [], site.function
             is_layer = isinstance(operation, layers.Layer)
-            dtype = operation.dtype_policy if is_layer else None
+            dtype = full_precision(operation.dtype_policy) if is_layer else None
             if not is_layer:
                 inner = _function_of(operation, site.name)
             elif not isinstance(operation, layers.Activation):
