@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 from transform_nets import batch, configuration, error, outputs, randomised, same
-from trap_graphs import REFUSED, TRAPS, chain
+from trap_graphs import REFUSED, TRAPS, chain, conv
 
 from zoo.activations import sites
 from zoo.probes import activation_importance
@@ -212,4 +212,28 @@ def test_a_map_that_is_the_identity_keeps_what_was_folded_into_its_layer_before(
     plain, dropped = drop_activations(model, ["act", "a"], fit=x)
     assert dropped == {"act": "into 'a'", "a": "identity"}
     maps = {site: least_squares(pairs) for site, pairs in replaced(model, x, None).items()}
+    assert error(replaced(model, x, maps), outputs(plain, x)) < 1e-5
+
+
+class Halved(layers.Conv2D):
+    """Its kernel is computed: it can be read, not set."""
+
+    @property
+    def kernel(self):
+        return super().kernel / 2
+
+
+@pytest.mark.parametrize("parts", ["before", "built in", "after"])
+def test_a_kernel_that_its_class_computes_is_left_alone(parts):
+    act = layers.ReLU(name="act")
+    stack = {
+        "before": [Halved(4, 3, name="a"), act, conv(padding="same")],
+        "built in": [Halved(4, 3, activation="relu", name="a"), conv(padding="same")],
+        "after": [layers.MaxPooling2D(2), act, Halved(4, 3, name="a")],
+    }[parts]
+    model = randomised(chain(*stack))
+    x, site = batch(model, 9), "a" if parts == "built in" else "act"
+    plain, dropped = drop_activations(model, site, fit=x)
+    assert dropped[site].startswith("layer")
+    maps = {name: least_squares(pairs) for name, pairs in replaced(model, x, None).items()}
     assert error(replaced(model, x, maps), outputs(plain, x)) < 1e-5

@@ -118,6 +118,15 @@ def test_only_the_stretches_that_are_named():
         collapse_linear(padded, [("a", "b")])
 
 
+def test_a_layer_in_two_stretches_and_a_kernel_beyond_use_are_refused(monkeypatch):
+    model = chain(conv("a"), conv("b", 1), conv("c"))
+    with pytest.raises(ValueError, match=r"stretches names a layer of 'b', 'c' twice"):
+        collapse_linear(model, [("a", "b"), ("b", "c")])
+    monkeypatch.setattr("zoo.transforms.collapse.LARGEST_KERNEL", 3 * 3 * 4 * 4)
+    _, found, reasons = checked(model)
+    assert found == {"b": ("a", "b")} and "5 x 5 x 4 x 4 = 400 numbers" in reasons["c"]
+
+
 def test_shared_layers_and_those_with_several_readers_stay():
     shared = conv("a", padding="same")
     x = keras.Input((8, 8, 4))

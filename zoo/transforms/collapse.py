@@ -436,10 +436,11 @@ def _collapse(run: _Run) -> list[Part]:
 
 def _refuse_huge(whole: Spatial, after: Spatial) -> None:
     sizes = [k + s * (m - 1) for k, s, m in zip(whole.sizes, whole.strides, after.sizes, strict=True)]
-    numbers = math.prod(sizes) * whole.kernel.shape[-2] * after.kernel.shape[-1]
-    if numbers > LARGEST_KERNEL:
+    shape = [*sizes, whole.kernel.shape[-2], after.kernel.shape[-1]]
+    if math.prod(shape) > LARGEST_KERNEL:
+        listed = " x ".join(map(str, shape))
         raise ValueError(
-            f"the kernel of the one layer would have {numbers} numbers, more than {LARGEST_KERNEL}"
+            f"its kernel would have {listed} = {math.prod(shape)} numbers, more than {LARGEST_KERNEL}."
         )
 
 
