@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -435,7 +436,7 @@ def _predictor(model: keras.Model) -> Callable[[list[Any]], Any]:
     if backend == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(call)
+        return tf.function(functools.partial(call))  # one each: TensorFlow would warn of many traces of one
     if backend == "jax":
         import jax
 

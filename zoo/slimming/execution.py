@@ -7,6 +7,7 @@ and every run from an earlier site uses again. What crosses a cut is kept no lon
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -307,7 +308,8 @@ def _compiled(function: Callable[[list[Any]], Any]) -> Callable[[list[Any]], Any
         return function
     import tensorflow as tf
 
-    return tf.function(function, reduce_retracing=True)
+    # TensorFlow counts traces by the code of a function, which many share here, and would warn of them.
+    return tf.function(functools.partial(function), reduce_retracing=True)
 
 
 def _entries(node: Any, model: keras.Model) -> list[tuple[Any, Any]]:
