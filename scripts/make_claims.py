@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write docs/claims.md and the honest readings, docs/snippets/readings/NAME.md, from the published data.
+"""Write docs/claims.md, the ledger of what people claim, and the tables of power, from the published data.
 
 scripts/make_claims.py        (`scripts/reproduce.py run` and `figures` do it, too)
 """
@@ -14,4 +14,5 @@ from zoo.experiments.claims.page import write  # noqa: E402
 from zoo.studies import STUDIES  # noqa: E402
 
 if __name__ == "__main__":
-    print(f"wrote docs/claims.md and {len(write(ROOT / 'docs', STUDIES)) - 1} snippets")
+    for path in write(ROOT / "docs", STUDIES):
+        print(f"wrote {path.relative_to(ROOT)}")

@@ -21,6 +21,7 @@ whose data is not published yet renders a box that says so and shows the paper's
 | `diagram` | diagram name (below) | block diagram drawn from the built graph; `caption:` |
 | `diagrams` | one diagram name a line | the same, side by side; wraps on a narrow screen |
 | `math` | LaTeX | MathML made at build time; a double quad parts it in two; within a sentence `` `#!math y = W x + b` `` |
+| `n` | within a sentence `` `#!n EXPERIMENT: QUESTION` `` | a published number; `zoo.experiments.publishing.quotes` lists the questions |
 | `zoo-table` | nothing | every model with its card |
 | `options-table` | nothing | families x options |
 

@@ -15,6 +15,7 @@ from zoo.activations import is_linear
 from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched, set_values
 from zoo.slimming.neighbours import PADDING, POOLING, passes
 from zoo.slimming.selection import refuse_blended
+from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
     DEPTHWISE,
@@ -26,7 +27,6 @@ from zoo.transforms.kernels import (
     is_computed,
     obstacle,
 )
-from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.spatial import Spatial, compose, dense_kernel, pull_back, stencil
 
 GLOBAL_POOLING = (

@@ -27,9 +27,9 @@ from zoo.naming import activation_of
 from zoo.slimming.execution import Execution, arrays_of, without_gradients
 from zoo.slimming.linear_fit import AffineMap
 from zoo.slimming.selection import choose, keep_one
+from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
 from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, is_computed, obstacle, to_numpy
 from zoo.transforms.kernels import channel_axis as kernel_axis
-from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm
 
 
 class DroppedModel(NamedTuple):

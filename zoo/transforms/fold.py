@@ -20,8 +20,8 @@ from zoo.graph import (
     rewritten,
     seeds_untouched,
 )
+from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, is_computed, obstacle
-from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 
 
 class FoldedModel(NamedTuple):
