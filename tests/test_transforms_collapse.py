@@ -96,7 +96,7 @@ def test_what_collapses_is_exact(case, tmp_path):
     shape, parts, left = COLLAPSES[case]
     model = chain(shape, *parts)
     names = [layer.name for layer in model.layers]
-    collapsed = collapse_linear(model)
+    collapsed = collapse_linear(model).model
     assert [type(layer).__name__ for layer in collapsed.layers] == left
     assert [layer.name for layer in model.layers] == names
     x = batch(model)
@@ -110,14 +110,14 @@ def test_the_formula_by_hand():
     model = keras.Sequential([keras.Input((3, 1)), layers.Conv1D(1, 2), layers.Conv1D(1, 2, name="last")])
     kernels = np.array([[[1.0]], [[2.0]]]), np.array([[[5.0]], [[7.0]]])
     model.set_weights([kernels[0], np.array([3.0]), kernels[1], np.array([11.0])])
-    last = collapse_linear(model).get_layer("last")
+    last = collapse_linear(model).model.get_layer("last")
     assert np.array_equal(last.kernel[:, 0, 0], [5.0, 7.0 + 10.0, 14.0])
     assert np.array_equal(last.bias, [11.0 + (5.0 + 7.0) * 3.0])
 
 
 def test_sizes_and_strides_of_the_result():
     def result(*parts):
-        layer = collapse_linear(chain((40, 40, 2), *parts)).layers[-1]
+        layer = collapse_linear(chain((40, 40, 2), *parts)).model.layers[-1]
         return layer.kernel_size, layer.strides, layer.dilation_rate
 
     assert result(*[conv() for _ in range(4)]) == ((9, 9), (1, 1), (1, 1))
@@ -128,7 +128,7 @@ def test_sizes_and_strides_of_the_result():
 def test_the_collapsed_layer_has_the_matrix_of_the_stack():
     model = chain((6, 6, 2), conv(), layers.AveragePooling2D(2), layers.Flatten(), layers.Dense(3))
     matrix, offset = affine_map(model)
-    dense = collapse_linear(model).layers[-1]
+    dense = collapse_linear(model).model.layers[-1]
     assert np.allclose(np.asarray(dense.kernel).T, matrix, atol=1e-6)
     assert np.allclose(np.asarray(dense.bias), offset, atol=1e-6)
 
@@ -139,7 +139,7 @@ def test_branches_end_runs_and_models_around_stay():
     y = conv(name="b")(y)
     z = conv(name="c")(y)
     model = randomised(keras.Model(x, [layers.Flatten()(conv(name="d")(z)), layers.Flatten(name="side")(y)]))
-    collapsed = collapse_linear(model)
+    collapsed = collapse_linear(model).model
     assert [la.name for la in collapsed.layers if isinstance(la, layers.Conv2D)] == ["b", "d"]
     assert error(outputs(model, batch(model)), outputs(collapsed, batch(model))) < 5e-6
 
@@ -147,7 +147,7 @@ def test_branches_end_runs_and_models_around_stay():
 def test_a_transformed_applications_model():
     make = keras.applications.MobileNetV2
     model = randomised(make(weights=None, input_shape=(32, 32, 3), classes=5, alpha=0.35))
-    collapsed = collapse_linear(model)
+    collapsed = collapse_linear(model).model
     assert not [la for la in collapsed.layers if isinstance(la, layers.BatchNormalization)]
     # Where no addition follows, a linear bottleneck and the expansion behind it are one convolution.
     assert len(collapsed.layers) < len(model.layers) - 52
@@ -183,7 +183,7 @@ def test_what_is_not_exact_is_refused_with_the_reason(reason):
 def test_the_refused_stack_collapses_as_the_error_says():
     stack = [layers.ZeroPadding2D(2), conv(), conv()]
     model = chain(IMAGE, *stack)
-    collapsed = collapse_linear(model)
+    collapsed = collapse_linear(model).model
     assert [type(layer).__name__ for layer in collapsed.layers] == ["ZeroPadding2D", "Conv2D"]
     assert error(outputs(model, batch(model)), outputs(collapsed, batch(model))) < 5e-6
 
@@ -192,14 +192,14 @@ def test_runs_that_end_in_a_normalisation_of_a_functional_model():
     x = keras.Input(IMAGE)
     y = layers.BatchNormalization(name="norm")(conv(1, name="b")(conv(name="a")(x)))
     model = randomised(keras.Model(x, y))
-    collapsed = collapse_linear(model)
+    collapsed = collapse_linear(model).model
     assert [layer.name for layer in collapsed.layers[1:]] == ["b"]
     assert error(outputs(model, batch(model)), outputs(collapsed, batch(model))) < 5e-6
 
 
 def test_unknown_sizes_are_refused_where_they_matter():
     model = chain((None, None, 3), conv(), conv())
-    assert collapse_linear(model).layers[-1].kernel_size == (5, 5)
+    assert collapse_linear(model).model.layers[-1].kernel_size == (5, 5)
     with pytest.raises(ValueError, match="depends on the size of the image"):
         collapse_linear(chain((None, None, 3), conv(padding="same", strides=2, name="p"), conv(1)))
 

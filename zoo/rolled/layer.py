@@ -134,8 +134,10 @@ class RolledUnits(keras.layers.Layer):
         )
 
     def _stack_name(self, variable):
-        layer = self.unit.owners[id(variable)].name.removeprefix(self.units[0]).lstrip("_")
-        return f"{layer}_{variable.name}"
+        owner = self.unit.owners[id(variable)].name
+        # A layer that holds layers, such as attention, has several kernels.
+        inside = f"/{variable.path}".rpartition(f"/{owner}/")[2].replace("/", "_")
+        return f"{owner.removeprefix(self.units[0]).lstrip('_')}_{inside}"
 
     @property
     def stacks(self) -> dict[str, keras.Variable]:

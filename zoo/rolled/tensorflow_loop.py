@@ -91,7 +91,7 @@ def _segments(steps):
 
 def _borders(segments, output):
     """The tensors that each segment reads from earlier ones and makes for later ones, by number."""
-    made = [{step.writes for step in segment} for segment in segments]
+    made = [{n for step in segment for n in step.writes} for segment in segments]
     reads = [{n for step in s for n in step.reads} - m for s, m in zip(segments, made, strict=True)]
     writes = [m & ({output}.union(*reads[k + 1 :])) for k, m in enumerate(made)]
     return [sorted(r) for r in reads], [sorted(w) for w in writes]

@@ -24,13 +24,13 @@ class Step:
         unit: Which of the chained units the call belongs to.
         node: Keras' record of the call.
         reads: Numbers of the tensors it reads.
-        writes: Number of the tensor it makes.
+        writes: Numbers of the tensors it makes.
     """
 
     unit: int
     node: Any
     reads: tuple[int, ...]
-    writes: int
+    writes: tuple[int, ...]
 
     @property
     def is_expensive(self) -> bool:
@@ -75,10 +75,12 @@ class UnitGraph:
                 if isinstance(operation, keras.layers.InputLayer):
                     continue
                 node = operation._inbound_nodes[0]
-                (output,) = node.outputs
-                number[id(output)] = count
-                dtypes[count] = output.dtype
-                steps.append(Step(unit, node, tuple(number[id(t)] for t in node.input_tensors), count))
+                reads = tuple(number[id(t)] for t in node.input_tensors)
+                writes = tuple(range(count, count + len(node.outputs)))
+                for output, count in zip(node.outputs, writes, strict=True):
+                    number[id(output)] = count
+                    dtypes[count] = output.dtype
+                steps.append(Step(unit, node, reads, writes))
                 count += 1
             current = number[id(self.model.outputs[0])]
         return steps, dtypes, current
@@ -109,7 +111,8 @@ class UnitGraph:
                     args, kwargs = node.arguments.fill_in(arguments)
                     if getattr(node.operation, "_call_has_training_arg", False):
                         kwargs["training"] = training
-                    tensors[step.writes] = node.operation(*args, **kwargs)
+                    results = keras.tree.flatten(node.operation(*args, **kwargs))
+                    tensors.update(zip(step.writes, results, strict=True))
             states[unit] = [scope.get_current_value(v) for v in self.non_trainable]
         return states
 
@@ -127,10 +130,7 @@ class UnitGraph:
         def stacked(shape, dtype=None):
             initializer = getattr(layer, f"{variable.name}_initializer", None)
             if initializer is None:
-                raise ValueError(
-                    f"{_the(self.model)} cannot be repeated: {type(layer).__name__} {layer.name!r} has the "
-                    f"weight {variable.name!r} but no {variable.name}_initializer that says how it starts."
-                )
+                return keras.ops.stack(list(_as_built(layer, variable, count)))
             if isinstance(
                 initializer, keras.initializers.Constant | keras.initializers.Zeros | keras.initializers.Ones
             ):
@@ -150,7 +150,17 @@ class UnitGraph:
 
     def regularizer(self, variable):
         """The regulariser of a variable, which sums over the stack as over the separate weights."""
-        return getattr(self.owners[id(variable)], f"{variable.name}_regularizer", None)
+        return variable.regularizer
+
+
+def _as_built(layer, variable, count):
+    """`count` values of `variable` as `layer` draws them: whatever it keeps its initialisers under."""
+    place = next(k for k, v in enumerate(layer.variables) if v is variable)
+    yield variable.value
+    for _ in range(count - 1):
+        other = type(layer).from_config(layer.get_config())
+        other.build_from_config(layer.get_build_config())
+        yield other.variables[place].value
 
 
 def _fresh(initializer):
@@ -190,11 +200,11 @@ def _check_stackable(layer, model) -> None:
             f"layer {layer.name!r} has an activity_regularizer; a rolled unit cannot add losses of its own."
         )
     for variable in layer.variables:
-        if getattr(layer, f"{variable.name}_constraint", None) is not None:
+        if variable.constraint is not None:
             raise ValueError(
                 f"layer {layer.name!r} has a {variable.name}_constraint, which stacked weights cannot keep."
             )
-        regularizer = getattr(layer, f"{variable.name}_regularizer", None)
+        regularizer = variable.regularizer
         sums = keras.regularizers.L1 | keras.regularizers.L2 | keras.regularizers.L1L2
         if regularizer is not None and not isinstance(regularizer, sums):
             raise ValueError(

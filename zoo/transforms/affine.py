@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import is_linear, takes_activation
-from zoo.graph import graphs, input_structure, rewrite, seeds_untouched
+from zoo.graph import graphs, in_inference, input_structure, rewrite, seeds_untouched
 from zoo.transforms.normalization import called_in_training, is_batchnorm
 
 AFFINE_LAYERS = (
@@ -40,6 +40,7 @@ AFFINE_LAYERS = (
     layers.Concatenate,
     layers.Identity,
     layers.Rescaling,
+    layers.Normalization,
 )
 # Nothing in inference.
 NOISE = (
@@ -49,12 +50,22 @@ NOISE = (
     layers.SpatialDropout3D,
     layers.GaussianNoise,
     layers.GaussianDropout,
+    layers.AlphaDropout,
+    layers.ActivityRegularization,
+    layers.RandomFlip,
+    layers.RandomRotation,
+    layers.RandomTranslation,
+    layers.RandomZoom,
+    layers.RandomContrast,
+    layers.RandomBrightness,
 )
 AFFINE_OPERATIONS = frozenset(
     "Add Subtract Negative Concatenate Stack GetItem Reshape Transpose Squeeze ExpandDims Mean Sum Moveaxis "
     "Flip Roll Repeat Tile".split()
 )
 SCALES = (1.0, 10.0, 0.1, 1e3, 1e-3, 1e6)
+# A net with more inputs than this and a layer that is not affine is refused by that name, before anything is computed.
+LARGEST_SEARCH = 2**14
 
 
 class NotAffineError(ValueError):
@@ -63,7 +74,8 @@ class NotAffineError(ValueError):
     Attributes:
         u: An input, as the model takes it, with a batch of one; a list for several inputs.
         v: Another one.
-        gap: The largest entry of `f(u + v) + f(0) - f(u) - f(v)`; 0 where the pair was not found.
+        gap: The largest entry of `f(u + v) + f(0) - f(u) - f(v)`; 0 where no pair was found, or none was looked
+            for because the net is large: then `u` and `v` are None.
     """
 
     def __init__(self, message: str, u: Any, v: Any, gap: float):
@@ -72,7 +84,9 @@ class NotAffineError(ValueError):
 
 
 @seeds_untouched()
-def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray, np.ndarray]:
+def affine_map(
+    model: keras.Model, *, batch_size: int = 256, probe: Any = None
+) -> tuple[np.ndarray, np.ndarray]:
     r"""The matrix $A$ and offset $c$ of an activation-free model: $y = A x + c$ for every input.
 
     $x$ is the input and $y$ the output, flattened row by row; several inputs, or outputs, stand one after
@@ -86,6 +100,8 @@ def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray
         model: A Functional or built Sequential model with fixed input sizes, whose layers are affine in
             inference. It is left untouched.
         batch_size: How many unit vectors go through the model at a time; bounds the memory.
+        probe: Inputs, as `model` takes them, on which each layer of the float64 copy is compared with the
+            original; None draws a small batch, False compares nothing.
 
     Returns:
         `(matrix, offset)`, float64, of shapes `(outputs, inputs)` and `(outputs,)`.
@@ -93,8 +109,9 @@ def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
         NotAffineError: a `ValueError`; it names the layer and shows a pair of inputs $u, v$ with
-            $f(u + v) + f(0) \ne f(u) + f(v)$, also in its attributes `u`, `v` and `gap`.
-        ValueError: an input size is not known.
+            $f(u + v) + f(0) \ne f(u) + f(v)$, also in its attributes `u`, `v` and `gap`. Of a net with more
+            than 16,384 inputs it names the layer only, at once.
+        ValueError: an input size is not known, or a copy computes something else.
 
     Example:
         >>> import keras, numpy as np
@@ -113,8 +130,11 @@ def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray
         raise ValueError(
             f"affine_map needs fixed sizes; the inputs of {model.name!r} have the shapes {shapes}."
         )
-    function = _Flat(model, shapes)
-    _refuse_non_additive(function, model, suspects)
+    if suspects:
+        _refuse(_Flat(model, shapes, "float32"), model, suspects)
+    dtype = "float64" if _has_float64() else "float32"
+    function = _Flat(rewrite(model, settings={"dtype": dtype}, probe=probe), shapes, dtype)
+    _refuse_non_additive(function, model, [])
     zero = function(np.zeros((1, function.inputs)))
     columns = []
     for start in range(0, function.inputs, batch_size):
@@ -126,16 +146,18 @@ def affine_map(model: keras.Model, *, batch_size: int = 256) -> tuple[np.ndarray
 
 
 class _Flat:
-    """A model as a function of rows of numbers, in the widest floating point there is."""
+    """A model as a function of rows of numbers."""
 
-    def __init__(self, model: keras.Model, shapes: list[tuple[int, ...]]):
-        self.dtype = "float64" if _has_float64() else "float32"
-        self.model = rewrite(model, settings={"dtype": self.dtype})
+    def __init__(self, model: keras.Model, shapes: list[tuple[int, ...]], dtype: str):
+        self.dtype = dtype
+        self.model = model
         self.shapes = shapes
         self.inputs = sum(math.prod(shape) for shape in shapes)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        result = keras.tree.flatten(self.model(self.packed(rows), training=False))
+        result = in_inference(
+            lambda: keras.tree.flatten(self.model(self.packed(rows), training=False)),
+        )
         arrays = [np.asarray(keras.ops.convert_to_numpy(t), "float64") for t in result]
         return np.concatenate([array.reshape(len(rows), -1) for array in arrays], axis=1)
 
@@ -148,10 +170,37 @@ class _Flat:
 
 
 def _has_float64() -> bool:
-    # JAX gives float32 unless told otherwise, and warns: the answer is all that is asked for here.
+    # JAX gives float32 unless told otherwise, and warns: the answer is all that is asked for here. NumPy holds
+    # float64 and convolves in float32, so a convolution is asked.
+    image, kernel = np.ones((1, 1, 1, 1)), np.ones((1, 1, 1, 1))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return keras.backend.standardize_dtype(keras.ops.zeros((), "float64").dtype) == "float64"
+        try:
+            result = keras.ops.conv(
+                keras.ops.convert_to_tensor(image, "float64"), keras.ops.convert_to_tensor(kernel, "float64")
+            )
+        except Exception:  # a backend without such a convolution
+            return False
+    return keras.backend.standardize_dtype(result.dtype) == "float64"
+
+
+def _refuse(function: _Flat, model: keras.Model, suspects: list[str]) -> None:
+    """Say what is not affine, with a pair of inputs that shows it where that is cheap."""
+    if function.inputs <= LARGEST_SEARCH:
+        _refuse_non_additive(function, model, suspects)
+        u = function.packed(np.zeros((1, function.inputs)))
+        searched = (
+            f"No pair of inputs that violates additivity was found at scales {SCALES}, which proves nothing."
+        )
+    else:
+        u = None
+        searched = f"It takes {function.inputs} numbers, so no pair of inputs was looked for that shows it."
+    raise NotAffineError(
+        f"{model.name!r} cannot be shown to be affine: {'; '.join(suspects)}. {searched} Remove what is named.",
+        u,
+        u,
+        0.0,
+    )
 
 
 def _refuse_non_additive(function: _Flat, model: keras.Model, suspects: list[str]) -> None:
@@ -175,13 +224,6 @@ def _refuse_non_additive(function: _Flat, model: keras.Model, suspects: list[str
             f"{values[2] + values[3]:.6g}."
         )
         raise NotAffineError(message, *pair, float(gaps[row, entry]))
-    if suspects:
-        u = function.packed(np.zeros((1, function.inputs)))
-        message = (
-            f"{model.name!r} cannot be shown to be affine: {'; '.join(suspects)}. No pair of inputs that "
-            f"violates additivity was found at scales {SCALES}, which proves nothing. Remove what is named."
-        )
-        raise NotAffineError(message, u, u, 0.0)
 
 
 def _shown(values: np.ndarray) -> str:

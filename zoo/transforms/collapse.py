@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -20,6 +20,7 @@ from zoo.transforms.kernels import (
     Kernel,
     channel_axis,
     has_kernel,
+    is_computed,
     obstacle,
 )
 from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
@@ -45,8 +46,22 @@ PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 LARGEST_KERNEL = 2**27
 
 
+class CollapsedModel(NamedTuple):
+    """What `collapse_linear` returns; it unpacks: `model, collapsed, kept = collapse_linear(...)`.
+
+    Attributes:
+        model: The model with one layer for each run, for inference.
+        collapsed: Names of the layers that took the place of a run, in the order of the computation.
+        kept: Name of each layer that could not be joined with the linear layer before it -> the reason.
+    """
+
+    model: keras.Model
+    collapsed: tuple[str, ...]
+    kept: dict[str, str]
+
+
 @seeds_untouched()
-def collapse_linear(model: keras.Model) -> keras.Model:
+def collapse_linear(model: keras.Model, *, probe: Any = None) -> CollapsedModel:
     r"""Make one layer of every run of linear layers with no activation between them.
 
     A run is a chain of Dense, Conv1D to Conv3D, DepthwiseConv, SeparableConv, average pooling and
@@ -69,23 +84,28 @@ def collapse_linear(model: keras.Model) -> keras.Model:
       weights.
 
     The result carries the name of the last convolution or dense layer of the run and is meant for inference.
+    Where a layer cannot be joined with those before it, the run ends there, a new one begins, and `kept` says why.
+    If there is no run at all, that reason is an error. It is one of these:
+
+    - a layer pads the output of another with zeros ('same'): affine, but different at the border from any
+      convolution. The message says how to build the stack so that it collapses: pad once, then 'valid';
+    - max-pooling stands in it, which is not linear: $\max(a + b) \ne \max(a) + \max(b)$;
+    - average pooling with 'same' padding divides by fewer pixels at the border;
+    - the sizes of the image are not known where they matter.
 
     Args:
         model: A Functional or built Sequential model. It is left untouched.
+        probe: Inputs, as `model` takes them, on which each run and each copied layer are compared with the
+            original; None draws a small batch, False compares nothing.
 
     Returns:
-        A new model, not compiled, that agrees with `model` up to the rounding of its dtype.
+        The new model, not compiled, which agrees with `model` up to the rounding of its dtype; what was
+        collapsed, and what was kept and why.
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet; no two linear layers meet; or a run is not one layer, because
-
-            - a layer pads the output of another with zeros ('same'): affine, but different at the border
-              from any convolution. The message says how to build the stack so that it collapses: pad once,
-              then 'valid';
-            - max-pooling stands in it, which is not linear: $\max(a + b) \ne \max(a) + \max(b)$;
-            - average pooling with 'same' padding divides by fewer pixels at the border;
-            - the sizes of the image are not known where they matter.
+        ValueError: it has no graph yet; no two linear layers meet; none that meet are one layer; or a copy
+            computes something else.
 
     Example:
         >>> import keras
@@ -94,22 +114,22 @@ def collapse_linear(model: keras.Model) -> keras.Model:
         >>> stack = [layers.Conv2D(4, 3, name=f"conv{i}") for i in (1, 2, 3)]
         >>> model = keras.Sequential([keras.Input((16, 16, 3)), *stack])
         >>> short = collapse_linear(model)
-        >>> [(layer.name, layer.kernel_size) for layer in short.layers]
+        >>> [(layer.name, layer.kernel_size) for layer in short.model.layers]
         [('conv3', (7, 7))]
     """
     found = graphs(model)
     finder = _Finder(found)
-    runs = [run for graph in found for run in finder.runs(graph)]
-    if not runs:
+    collapsing = _Collapsing(finder.refused)
+    for graph in found:
+        for run in finder.runs(graph):
+            collapsing.visit(run, graph.path)
+    if not collapsing.names:
+        if collapsing.kept:
+            raise ValueError(f"cannot collapse {next(iter(collapsing.kept.values()))}")
         listed = "; ".join(finder.ends[:6]) or "it has no convolution, dense layer or average pooling"
         raise ValueError(f"nothing to collapse in {model.name!r}: no two linear layers meet: {listed}.")
-    replace: dict[Any, list[Part]] = {}
-    for run in runs:
-        nodes = run.nodes
-        parts = _collapse(run)
-        replace.update((node.operation, []) for node in nodes[:-1])
-        replace[nodes[-1].operation] = parts
-    return rewrite(model, replace)
+    new = rewrite(model, collapsing.replace, exact=True, probe=probe)
+    return CollapsedModel(new, tuple(collapsing.names), collapsing.kept)
 
 
 @dataclass(frozen=True)
@@ -124,9 +144,53 @@ class _Run:
         kernels = [node.operation for node in self.members if has_kernel(node.operation)]
         return kernels[-1] if kernels else self.members[-1].operation
 
+    def cut(self, node: Any) -> list[_Run]:
+        """What is before the member `node` and what begins with it, where that is more than one member each."""
+        place = self.members.index(node)
+        pieces = []
+        for members in (self.members[:place], self.members[place:] if place else self.members[1:]):
+            if len(members) > 1:
+                start, stop = self.nodes.index(members[0]), self.nodes.index(members[-1])
+                pieces.append(_Run(self.nodes[start : stop + 1], members))
+        return pieces
+
     @property
     def crosses_to_features(self) -> bool:
         return any(_gathers(node.operation) for node in self.nodes)
+
+
+class _Collapsing:
+    """What becomes of the runs: one after the other is cut where it is not one layer."""
+
+    def __init__(self, refused: dict[str, str]):
+        self.kept = refused
+        self.names: list[str] = []
+        self.replace: dict[Any, list[Part]] = {}
+
+    def visit(self, run: _Run, path: str) -> None:
+        """Replace `run`, or the pieces of it that are one layer each."""
+        try:
+            parts = _collapse(run)
+        except _NotOneLayer as obstacle:
+            for piece in run.cut(obstacle.node):
+                self.visit(piece, path)
+            self.kept.setdefault(path + obstacle.node.operation.name, str(obstacle))
+            return
+        self.replace.update((node.operation, []) for node in run.nodes[:-1])
+        self.replace[run.nodes[-1].operation] = parts
+        self.names.append(path + parts[-1].layer.name)
+
+
+class _NotOneLayer(ValueError):
+    """A run is not one layer.
+
+    Attributes:
+        node: The member with which it stops being one: another run can begin there.
+    """
+
+    def __init__(self, message: str, node: Any):
+        super().__init__(message)
+        self.node = node
 
 
 class _Finder:
@@ -134,6 +198,7 @@ class _Finder:
         self.calls = calls(found)
         self.in_training = called_in_training(found)
         self.ends: list[str] = []
+        self.refused: dict[str, str] = {}
 
     def runs(self, graph: Graph) -> list[_Run]:
         runs, used = [], set()
@@ -198,16 +263,21 @@ class _Finder:
             return
         between = f"between {before!r} and {after.operation.name!r}, which have no activation between them"
         if isinstance(operation, MAX_POOLING):
-            raise ValueError(
-                f"cannot collapse: {operation.name!r} ({type(operation).__name__}) stands {between}, and it "
-                f"is not linear itself: the maximum of a sum is not the sum of the maxima. Average pooling "
-                f"or a stride is."
+            self.refused[graph.path + operation.name] = (
+                f"{before!r} and {after.operation.name!r}: {operation.name!r} ({type(operation).__name__}) stands "
+                f"{between}, and it is not linear itself: the maximum of a sum is not the sum of the maxima. "
+                f"Average pooling or a stride is."
             )
-        if isinstance(operation, PADDING):
-            raise ValueError(
-                f"cannot collapse: {operation.name!r} ({type(operation).__name__}) stands {between}: its "
-                f"zeros are not what {before!r} computes outside the image: affine, but no convolution. "
-                f"Pad once, in front of {before!r}, and build what follows with padding='valid'."
+        elif isinstance(operation, PADDING) and _pads_channels(after, node):
+            self.refused[graph.path + operation.name] = (
+                f"{before!r} and {after.operation.name!r}: {operation.name!r} ({type(operation).__name__}, "
+                f"data_format={operation.data_format!r}) stands {between}, and adds channels of zeros."
+            )
+        elif isinstance(operation, PADDING):
+            self.refused[graph.path + operation.name] = (
+                f"{before!r} and {after.operation.name!r}: {operation.name!r} ({type(operation).__name__}) stands "
+                f"{between}: its zeros are not what {before!r} computes outside the image: affine, but no "
+                f"convolution. Pad once, in front of {before!r}, and build what follows with padding='valid'."
             )
 
     def _is_member(self, node: Any) -> bool:
@@ -239,6 +309,12 @@ class _Finder:
     def _same_layout(self, nodes: list[Any], node: Any) -> bool:
         axes = {_channels(n) for n in [*nodes, node] if not _passes(n)} - {None}
         return len(axes) <= 1
+
+
+def _pads_channels(reader: Any, node: Any) -> bool:
+    """Whether a padding layer, told the other data format than its neighbours, adds channels instead of pixels."""
+    axis = channel_axis(reader.operation, len(node.outputs[0].shape))
+    return node.outputs[0].shape[axis] != node.input_tensors[0].shape[axis]
 
 
 def _gathers(operation: Any) -> bool:
@@ -277,16 +353,22 @@ def _collapse(run: _Run) -> list[Part]:
         return kept_shape
     if run.crosses_to_features:
         return _as_dense(run)
-    whole = _spatial(first)
-    for before, node in zip(run.members, run.members[1:], strict=False):
-        whole = compose(whole, _spatial(node), before.operation, node.operation)
-    return _as_layer(run, whole, last)
+    node = first
+    try:
+        whole = _spatial(first)
+        for before, node in zip(run.members, run.members[1:], strict=False):
+            whole = compose(whole, _spatial(node), before.operation, node.operation)
+        return _as_layer(run, whole, last)
+    except ValueError as error:
+        raise _NotOneLayer(str(error), node) from error
 
 
 def _only_normalised(run: _Run) -> list[Part] | None:
     """One layer with a kernel and BatchNormalization behind it: the layer keeps its class and its groups."""
     first, *rest = run.members
     if not has_kernel(first.operation) or not all(is_batchnorm(node.operation) for node in rest):
+        return None
+    if is_computed(first.operation):
         return None
     kernel = Kernel(first.operation)
     for node in rest:
@@ -347,11 +429,8 @@ def _as_layer(run: _Run, whole: Spatial, last: Any) -> list[Part]:
         else:
             pad = PADDING[dims - 1]
             amount = whole.padding[0] if dims == 1 else whole.padding
-            formatted = {} if dims == 1 else {"data_format": data_format}
-            name = f"{named.name}_pad"
-            parts.append(Part(pad(amount, name=name, dtype=named.dtype_policy, **formatted)))
-    if data_format == "channels_first" and parts and dims == 1:
-        raise ValueError(f"cannot collapse {named.name!r}: ZeroPadding1D pads channels_last sequences only.")
+            pad_options = {"data_format": data_format, "dtype": named.dtype_policy}
+            parts.append(Part(pad(amount, name=f"{named.name}_pad", **pad_options)))
     layer = CONVOLUTIONS[dims - 1](
         filters,
         kernel.shape[:-2],
@@ -369,9 +448,12 @@ def _as_dense(run: _Run) -> list[Part]:
     last, shape = run.nodes[-1], run.nodes[0].input_tensors[0].shape[1:]
     outputs = math.prod(last.outputs[0].shape[1:])
     if None in shape or math.prod(shape) * outputs > LARGEST_KERNEL:
-        raise ValueError(
-            f"cannot collapse the run from {run.nodes[0].operation.name!r} to {last.operation.name!r} into "
-            f"one dense layer: it would map {shape} to {outputs} values; fix the input size, keep it small."
+        gathers = next(i for i, node in enumerate(run.nodes) if _gathers(node.operation))
+        after = next(node for node in run.nodes[gathers:] if node in run.members)
+        raise _NotOneLayer(
+            f"the run from {run.nodes[0].operation.name!r} to {last.operation.name!r} into one dense layer: it "
+            f"would map {shape} to {outputs} values; fix the input size, keep it small.",
+            after,
         )
     # matrix: (height, width, channels, outputs) or (features, outputs)
     matrix, offset = np.eye(outputs), np.zeros(outputs)

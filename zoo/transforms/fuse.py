@@ -12,7 +12,7 @@ from zoo.graph import Part, calls, copy_layer, copy_variables, graphs, rewrite, 
 
 
 @seeds_untouched()
-def fuse_activations(model: keras.Model) -> keras.Model:
+def fuse_activations(model: keras.Model, *, probe: Any = None) -> keras.Model:
     """Move every activation layer that follows a convolution or dense layer into its `activation=`.
 
     Layers `X`, computing $z = Wx + b$, and `A`, computing $f(z)$, become one layer `X` that computes $f(Wx +
@@ -27,13 +27,15 @@ def fuse_activations(model: keras.Model) -> keras.Model:
 
     Args:
         model: A Functional or built Sequential model. It is left untouched.
+        probe: Inputs, as `model` takes them, on which every new layer is compared with the original; None
+            draws a small batch, False compares nothing.
 
     Returns:
         A new model, not compiled, with the weights of `model`. Where nothing can be fused, an equal copy.
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet, or a layer cannot be copied.
+        ValueError: it has no graph yet, a layer cannot be copied, or its copy computes something else.
 
     Example:
         >>> import keras
@@ -62,7 +64,7 @@ def fuse_activations(model: keras.Model) -> keras.Model:
             continue
         replace[layer] = [Part(copy_layer(layer, activation=activation), copy_variables(layer))]
         replace[follower] = []
-    return rewrite(model, replace)
+    return rewrite(model, replace, exact=True, probe=probe)
 
 
 def _only_follower(sited: list[tuple[Any, Any]]) -> Any:

@@ -5,6 +5,7 @@ Arithmetic is done in float64: what the transforms lose is the one rounding back
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import keras
@@ -30,7 +31,7 @@ def to_numpy(value: Any) -> np.ndarray:
 
 def has_kernel(operation: Any) -> bool:
     """Whether `operation` computes, by the code of the stock layer, a linear map given by a kernel."""
-    if not isinstance(operation, WITH_KERNEL):
+    if not isinstance(operation, WITH_KERNEL) or type(operation).__call__ is not layers.Layer.__call__:
         return False
     methods = [getattr(type(operation), name, None) for name in _METHODS]
     return all(method is None or method in _STOCK for method in methods)
@@ -43,6 +44,14 @@ def obstacle(layer: Any) -> str | None:
     if getattr(layer, "quantization_mode", None):
         return f"{layer.name!r} is quantized to {layer.quantization_mode}: its kernel is rounded"
     return precision_obstacle(layer)
+
+
+def is_computed(layer: Any) -> bool:
+    """Whether the class of `layer` computes its kernel, as with a mask: then it can be read and not be set."""
+    names = ("kernel", "depthwise_kernel", "pointwise_kernel", "bias")
+    own = [inspect.getattr_static(type(layer), name, None) for name in names]
+    stock = [inspect.getattr_static(cls, name, None) for cls in WITH_KERNEL for name in names]
+    return any(attribute not in stock for attribute in own)
 
 
 def precision_obstacle(layer: Any) -> str | None:

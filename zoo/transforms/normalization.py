@@ -16,7 +16,8 @@ from zoo.transforms.kernels import precision_obstacle, to_numpy
 def is_batchnorm(operation: Any) -> bool:
     """Whether `operation` is a BatchNormalization whose inference is the stock layer's formula."""
     known = (layers.BatchNormalization.call, BatchNormalization.call)
-    return isinstance(operation, layers.BatchNormalization) and type(operation).call in known
+    stock = type(operation).__call__ is layers.Layer.__call__
+    return isinstance(operation, layers.BatchNormalization) and type(operation).call in known and stock
 
 
 def scale_and_shift(layer: Any) -> tuple[np.ndarray, np.ndarray]:

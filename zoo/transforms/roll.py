@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-from zoo.graph import Graph, Part, copy_layer, copy_variables, producer, read, rewrite, seeds_untouched
+from zoo.graph import Graph, Part, Stretch, copy_layer, inbound_nodes, read, rewrite, seeds_untouched
 from zoo.rolled import RolledUnits
+from zoo.transforms.signature import shape_of, signature
 
 # Segments between two points where all the data is one tensor; a unit of more of them is not looked for.
 LONGEST_UNIT = 24
+# Sizes of an image on which a unit of open sizes is asked whether it keeps them.
+OPEN_SIZES = (64, 75, 131)
 
 
 @seeds_untouched()
-def unroll(model: keras.Model) -> keras.Model:
+def unroll(model: keras.Model, *, probe: Any = None) -> keras.Model:
     """Give every rolled unit layers of its own.
 
     The result is the net that `zoo.build(..., rolled=False)` makes, of stock layers with the usual names: a
@@ -27,6 +31,8 @@ def unroll(model: keras.Model) -> keras.Model:
 
     Args:
         model: A Functional model with `RolledUnits` layers. It is left untouched.
+        probe: Inputs, as `model` takes them, on which the new layers are compared with the original; None draws
+            a small batch, False compares nothing.
 
     Returns:
         A new model, not compiled, with the weights of `model`.
@@ -48,13 +54,11 @@ def unroll(model: keras.Model) -> keras.Model:
             f"model {model.name!r} has no RolledUnits layer, so there is nothing to unroll; such models come "
             "from zoo.build(..., rolled=True) and zoo.transforms.roll."
         )
-    new = rewrite(model, {layer: [Part(_Separate(layer))] for layer in rolled})
+    replace = {}
     for layer in rolled:
-        layer.scatter(new.get_layer)
-        for index in range(len(layer.units)):
-            for pattern in _layers(layer.unit.model):
-                new.get_layer(layer.layer_name(pattern, index)).trainable = layer.trainable
-    return new
+        separate = _Separate(layer)
+        replace[layer] = [Part(separate, separate.fill)]
+    return rewrite(model, replace, exact=True, probe=probe)
 
 
 class _Separate:
@@ -62,6 +66,8 @@ class _Separate:
 
     def __init__(self, rolled: RolledUnits):
         pattern = read(rolled.unit.model)
+        self.name = rolled.name
+        self._rolled = rolled
         self._units = [
             [
                 (node, copy_layer(node.operation, name=rolled.layer_name(node.operation, index)))
@@ -71,36 +77,58 @@ class _Separate:
         ]
         self._ends = pattern.model.inputs[0], pattern.model.outputs[0]
 
-    def __call__(self, x):
+    def __call__(self, x: Any) -> Any:
         entry, exit_ = self._ends
         for unit in self._units:
-            tensors = {id(entry): x}
-            for node, layer in unit:
-                args, kwargs = node.arguments.fill_in(tensors)
-                tensors[id(node.outputs[0])] = layer(*args, **kwargs)
-            x = tensors[id(exit_)]
+            x = _run_nodes(unit, {id(entry): x})[id(exit_)]
         return x
+
+    def fill(self, _: Any) -> None:
+        """Give the layers their slices of the stacked weights."""
+        layers = {
+            layer.name: layer
+            for unit in self._units
+            for _, layer in unit
+            if isinstance(layer, keras.layers.Layer)
+        }
+        self._rolled.scatter(layers.__getitem__)
+        for layer in layers.values():
+            layer.trainable = self._rolled.trainable
+
+
+def _run_nodes(unit: list[tuple[Any, Any]], tensors: dict[int, Any]) -> dict[int, Any]:
+    """Call for each pair of node and operation the operation as the node was; `tensors` by `id` of the old."""
+    for node, operation in unit:
+        args, kwargs = node.arguments.fill_in(tensors)
+        results = keras.tree.flatten(operation(*args, **kwargs))
+        tensors.update((id(old), new) for old, new in zip(node.outputs, results, strict=True))
+    return tensors
 
 
 @seeds_untouched()
-def roll(model: keras.Model, *, remat: bool = False) -> keras.Model:
+def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras.Model:
     """Make one layer of every run of identical units.
 
     A unit is what lies between two points of the graph where all the data is one tensor: a residual unit, or
     the layers from one convolution of a plain net to the next. Units that follow each other are identical if
-    their layers, settings and shapes are; names and initialisers do not count. The net may be anybody's.
-    Names that follow a rule, `block1_conv`, `block2_conv`, come back with `unroll`.
+    their layers, settings and shapes are, functions and constants included; names do not count, nor how weights
+    that are there once started. The net may be anybody's. Names that follow a rule, `block1_conv`,
+    `block2_conv`, come back with `unroll`. A run that cannot be one layer stays as it is, with a warning that
+    says why.
 
     Args:
         model: A Functional model. It is left untouched.
         remat: Whether the rolled layers recompute activations in training instead of keeping them.
+        probe: Inputs, as `model` takes them, on which rolled units and copied layers are compared with the
+            original; None draws a small batch, False compares nothing.
 
     Returns:
         A new model, not compiled, with the weights of `model` in stacked variables.
 
     Raises:
         TypeError: `model` is no Keras model, or a subclassed or Sequential one.
-        ValueError: no two neighbouring units are identical, or the backend has no loop.
+        ValueError: no two neighbouring units are identical, none that are can be one layer, a copy computes something
+            else, or the backend has no loop.
 
     Example:
         >>> import keras, zoo
@@ -111,40 +139,30 @@ def roll(model: keras.Model, *, remat: bool = False) -> keras.Model:
     """
     graph = _read_functional(model)
     segments = _segments(graph)
-    runs = list(_runs(segments))
-    if not runs:
-        raise ValueError(
-            f"model {model.name!r} has no two identical units in a row: what would become one layer must "
-            "repeat with the same layers, settings and shapes, and return the shape it receives."
-        )
-    inputs = {id(t): _copy_input(t) for t in keras.tree.flatten(model.inputs)}
-    tensors, copies, rolled = dict(inputs), {}, []
-    replaced = {id(run.nodes[0][0]): run for run in runs}
-    covered = {id(node) for run in runs for unit in run.nodes for node in unit}
-    for node in graph.nodes:
-        if id(node) in replaced:
-            run = replaced[id(node)]
+    finder = _Finder(segments)
+    stretches, obstacles = [], list(finder.obstacles)
+    for run in finder.runs():
+        try:
             layer = run.layer(remat)
-            tensors[id(run.exit)] = layer(tensors[id(run.entry)])
-            rolled.append((layer, run))
-        elif id(node) not in covered:
-            copy = copies.setdefault(id(node.operation), (node.operation, copy_layer(node.operation)))[1]
-            args, kwargs = node.arguments.fill_in(tensors)
-            results = keras.tree.flatten(copy(*args, **kwargs))
-            tensors.update((id(old), new) for old, new in zip(node.outputs, results, strict=True))
-    new = keras.Model(
-        keras.tree.map_structure(lambda t: tensors[id(t)], model.input),
-        keras.tree.map_structure(lambda t: tensors[id(t)], model.output),
-        name=model.name,
-    )
-    for old, copy in copies.values():
-        if isinstance(old, keras.layers.Layer):
-            copy.trainable = old.trainable
-            copy_variables(old)(copy)
-    for layer, run in rolled:
-        layer.trainable = run.trainable
-        layer.gather(run.originals(layer).__getitem__)
-    return new
+        except ValueError as error:
+            obstacles.append(f"the run from {run.nodes[0][0].operation.name!r}: {error}")
+            continue
+        fill = run.fill(layer)
+        nodes = tuple(node for unit in run.nodes for node in unit)
+        stretches.append(Stretch(nodes, run.entry, run.exit, [Part(layer, fill)]))
+    obstacles += [reason for reason in finder.obstacles if reason not in obstacles]
+    if not stretches:
+        raise ValueError(
+            f"model {model.name!r} has no two identical units in a row that can be one layer: "
+            + (
+                "; ".join(obstacles)
+                or "what would become one layer must repeat with the same layers, settings and shapes, and return "
+                "the shape it receives."
+            )
+        )
+    for reason in obstacles:
+        warnings.warn(f"roll leaves a part of {model.name!r} as it is: {reason}", stacklevel=3)
+    return rewrite(model, stretches=stretches, exact=True, probe=probe)
 
 
 @dataclass(frozen=True)
@@ -163,8 +181,8 @@ class _Segment:
             reads = tuple(number.get(id(t), -1) for t in node.input_tensors)
             for tensor in node.outputs:
                 number[id(tensor)] = len(number)
-            calls.append((reads, _signature_of(node)))
-        return _shape(self.entry), calls
+            calls.append((reads, signature(node)))
+        return shape_of(self.entry), calls
 
 
 @dataclass(frozen=True)
@@ -194,15 +212,23 @@ class _Run:
         first = self.nodes[0]
         start = first[0].operation.name
         x = keras.Input(batch_shape=self.entry.shape, dtype=self.entry.dtype, name=f"{start}_input")
-        tensors = {id(self.entry): x}
-        for node in first:
-            args, kwargs = node.arguments.fill_in(tensors)
-            tensors[id(node.outputs[0])] = copy_layer(node.operation)(*args, **kwargs)
-        pattern = keras.Model(x, tensors[id(self.first_exit)], name=f"{start}_pattern")
+        unit = [(node, copy_layer(node.operation)) for node in first]
+        for _, layer in unit:
+            # A frozen run is rolled like another, and frozen as a whole afterwards.
+            if isinstance(layer, keras.layers.Layer):
+                layer.trainable = True
+        pattern = keras.Model(
+            x, _run_nodes(unit, {id(self.entry): x})[id(self.first_exit)], name=f"{start}_pattern"
+        )
         units = self.prefixes or [f"{start}_run{i}_" for i in range(1, len(self.nodes) + 1)]
         number = re.search(r"\d+$", units[-1])
         end = number[0] if self.prefixes and number else f"{len(units)}"
-        return RolledUnits(pattern, units, remat=remat, name=f"{units[0].rstrip('_')}_to_{end}")
+        name = f"{units[0].rstrip('_')}_to_{end}"
+        return RolledUnits(pattern, units, remat=remat, name=name, trainable=self.trainable)
+
+    def fill(self, rolled: RolledUnits) -> Callable[[Any], None]:
+        """What gives `rolled` the weights of the separate layers."""
+        return lambda layer: layer.gather(self.originals(rolled).__getitem__)
 
     def originals(self, rolled: RolledUnits) -> dict[str, Any]:
         """The separate layers by the names that `rolled` knows them under."""
@@ -220,15 +246,6 @@ def _read_functional(model) -> Graph:
             f"model {model.name!r} is a keras.Sequential; pass keras.Model(model.inputs, model.outputs)."
         )
     return graph
-
-
-def _layers(model) -> list[keras.layers.Layer]:
-    return [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-
-
-def _copy_input(tensor):
-    layer = producer(tensor).operation
-    return type(layer).from_config(layer.get_config()).output
 
 
 def _segments(graph: Graph) -> list[_Segment]:
@@ -253,55 +270,98 @@ def _segments(graph: Graph) -> list[_Segment]:
     return segments
 
 
-def _runs(segments: list[_Segment]) -> Iterator[_Run]:
-    signatures = [segment.signature() for segment in segments]
-    place = 0
-    while place < len(segments):
-        period, count = _best_period(signatures, segments, place)
-        if count < 2:
-            place += 1
-            continue
-        # The same repetition can be cut at several places; the names say where a unit begins for its author.
-        cuts = []
-        for start in range(place, place + period):
-            repeats = _repeats(signatures, start, period)
-            if repeats > 1 and _is_unit(segments[start : start + period]):
-                run = _run(segments, start, period, repeats)
-                cuts.append((run.prefixes is not None, repeats, -start, run))
-        *_, start, run = max(cuts, key=lambda cut: cut[:3])
-        yield run
-        place = -start + len(run.nodes) * period
+@dataclass
+class _Finder:
+    """Finds the runs of identical units.
+
+    Attributes:
+        segments: Of the graph.
+        obstacles: Why units that are identical cannot be one layer, as phrases.
+    """
+
+    segments: list[_Segment]
+    obstacles: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._signatures = [segment.signature() for segment in self.segments]
+
+    def runs(self) -> Iterator[_Run]:
+        """The runs, in order."""
+        segments, place = self.segments, 0
+        while place < len(segments):
+            period, count = self._best_period(place)
+            if count < 2:
+                place += 1
+                continue
+            # The same repetition can be cut at several places; the names say where a unit begins for its author.
+            cuts = []
+            for start in range(place, place + period):
+                repeats = self._repeats(start, period)
+                if repeats > 1 and self._is_unit(segments[start : start + period]):
+                    run = _run(segments, start, period, repeats)
+                    cuts.append((run.prefixes is not None, repeats, -start, run))
+            *_, start, run = max(cuts, key=lambda cut: cut[:3])
+            yield run
+            place = -start + len(run.nodes) * period
+
+    def _best_period(self, place: int) -> tuple[int, int]:
+        best = (0, 0)
+        for period in range(1, min(LONGEST_UNIT, (len(self.segments) - place) // 2) + 1):
+            count = self._repeats(place, period)
+            longer = count > 1 and period * count > best[0] * best[1]
+            if longer and self._is_unit(self.segments[place : place + period]):
+                best = (period, count)
+        return best
+
+    def _repeats(self, start: int, period: int) -> int:
+        signatures, count = self._signatures, 1
+        while (
+            signatures[start : start + period]
+            == signatures[start + count * period : start + (count + 1) * period]
+        ):
+            count += 1
+        return count
+
+    def _is_unit(self, segments: list[_Segment]) -> bool:
+        operations = [node.operation for segment in segments for node in segment.nodes]
+        if shape_of(segments[0].entry) != shape_of(segments[-1].exit):
+            return False
+        if not any(getattr(operation, "weights", None) for operation in operations):
+            return False
+        if any(isinstance(o, keras.Model | RolledUnits) or len(inbound_nodes(o)) > 1 for o in operations):
+            return False
+        flags = {o.name: o.trainable for o in operations if getattr(o, "weights", None)}
+        if len(set(flags.values())) > 1:
+            frozen = [name for name, flag in flags.items() if not flag]
+            self._say(
+                f"in the unit from {operations[0].name!r} {', '.join(map(repr, frozen[:3]))} is frozen and the rest "
+                f"is not, and a rolled unit is frozen as a whole or not at all; set trainable of all its layers to "
+                f"one value, roll, and freeze the rolled layer"
+            )
+            return False
+        return _keeps_open_sizes(segments)
+
+    def _say(self, reason: str) -> None:
+        if reason not in self.obstacles:
+            self.obstacles.append(reason)
 
 
-def _best_period(signatures, segments, place) -> tuple[int, int]:
-    best = (0, 0)
-    for period in range(1, min(LONGEST_UNIT, (len(signatures) - place) // 2) + 1):
-        count = _repeats(signatures, place, period)
-        if count > 1 and period * count > best[0] * best[1] and _is_unit(segments[place : place + period]):
-            best = (period, count)
-    return best
-
-
-def _repeats(signatures, start: int, period: int) -> int:
-    count = 1
-    while (
-        signatures[start : start + period]
-        == signatures[start + count * period : start + (count + 1) * period]
-    ):
-        count += 1
-    return count
-
-
-def _is_unit(segments: list[_Segment]) -> bool:
-    operations = [node.operation for segment in segments for node in segment.nodes]
-    return (
-        _shape(segments[0].entry) == _shape(segments[-1].exit)
-        and any(getattr(o, "trainable_variables", None) or getattr(o, "weights", None) for o in operations)
-        and all(
-            len(o._inbound_nodes) == 1 and not isinstance(o, keras.Model | RolledUnits) for o in operations
-        )
-        and len({getattr(o, "trainable", True) for o in operations}) == 1
-    )
+def _keeps_open_sizes(segments: list[_Segment]) -> bool:
+    """Whether a unit returns the sizes it receives where they are not known yet: a valid convolution does not."""
+    entry, exit_ = segments[0].entry, segments[-1].exit
+    if None not in entry.shape[1:]:
+        return True
+    for size in OPEN_SIZES:
+        shape = (entry.shape[0], *(size if n is None else n for n in entry.shape[1:]))
+        tensors = {id(entry): keras.KerasTensor(shape, entry.dtype)}
+        nodes = [node for segment in segments for node in segment.nodes]
+        try:
+            _run_nodes([(node, node.operation.compute_output_spec) for node in nodes], tensors)
+        except Exception:  # no image of that size: no unit either
+            return False
+        if tuple(tensors[id(exit_)].shape) != shape:
+            return False
+    return True
 
 
 def _run(segments, start: int, period: int, repeats: int) -> _Run:
@@ -315,28 +375,3 @@ def _prefix(names: list[str]) -> str:
     if prefix in names or prefix.endswith("_") or "_" not in prefix:
         return prefix.rstrip("_")
     return prefix[: prefix.rfind("_")]
-
-
-def _shape(tensor) -> tuple:
-    return tuple(tensor.shape), tensor.dtype
-
-
-def _signature_of(node) -> tuple:
-    operation = node.operation
-    shapes = tuple(_shape(tensor) for tensor in node.outputs)
-    rest = repr(
-        [a for a in keras.tree.flatten((node.arguments.args, node.arguments.kwargs)) if not _is_tensor(a)]
-    )
-    if not isinstance(operation, keras.layers.Layer):
-        plain = {k: v for k, v in vars(operation).items() if not k.startswith("_") and k != "name"}
-        return type(operation), repr(sorted(plain.items())), rest, shapes
-    try:
-        config = operation.get_config()
-    except Exception:  # a layer that cannot say what it is equals no other
-        config = {"itself": id(operation)}
-    kept = {k: v for k, v in config.items() if k != "name" and not k.endswith("_initializer")}
-    return type(operation), repr(kept), operation.trainable, rest, shapes
-
-
-def _is_tensor(value) -> bool:
-    return isinstance(value, keras.KerasTensor)

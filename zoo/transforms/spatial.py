@@ -87,7 +87,7 @@ def stencil(
             total = k - 1
         elif n is None:
             raise ValueError(
-                f"cannot collapse {layer.name!r}: how much padding='same' adds under stride {s} depends on "
+                f"{layer.name!r}: how much padding='same' adds under stride {s} depends on "
                 f"the size of the image, which is not known. Fix it in keras.Input."
             )
         else:
@@ -137,7 +137,7 @@ def compose(a: Spatial, b: Spatial, first: Any, second: Any) -> Spatial:
     for part, layer in ((a, first), (b, second)):
         if part.mode == "average":
             raise ValueError(
-                f"cannot collapse {layer.name!r} ({type(layer).__name__}): with padding='same' it averages "
+                f"{layer.name!r} ({type(layer).__name__}): with padding='same' it averages "
                 f"fewer pixels at the border than inside: affine, but no convolution. Use padding='valid'."
             )
     if b.is_padded and not (a.is_pointwise and not a.is_padded and not a.bias.any()):
@@ -212,7 +212,7 @@ def _border(a: Spatial, b: Spatial, first: Any, second: Any) -> str:
         else f"{first.name!r} computes something else than zero there"
     )
     return (
-        f"cannot collapse {first.name!r} and {second.name!r}: {second.name!r} has "
+        f"{first.name!r} and {second.name!r}: {second.name!r} has "
         f"padding={second.padding!r} and pads its input with {wide} zeros in a dimension, while {why}. The map "
         f"is affine, but no convolution: one would be wrong in a border of the image. Build the run with one zero padding of "
         f"{total} in a dimension in front (keras.layers.ZeroPadding{len(b.sizes)}D) and padding='valid' in "

@@ -6,13 +6,25 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
 
-from zoo.activations import Site, families, sites, split_parts
-from zoo.graph import Graph, Part, calls, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
+from zoo.activations import Site, families, label, passes_values, sites, split_parts
+from zoo.graph import (
+    Graph,
+    Part,
+    calls,
+    copy_layer,
+    copy_variables,
+    full_precision,
+    graphs,
+    names,
+    rewrite,
+    seeds_untouched,
+    shadow,
+)
 from zoo.naming import activation_of
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
@@ -23,12 +35,10 @@ NAMES = {
 
 # What turns scores into probabilities; on the output of a model that is its classifier.
 CLASSIFIERS = {"softmax", "log_softmax", "sigmoid"}
-SHAPE_ONLY = (layers.Reshape, layers.Flatten, layers.Permute, layers.Identity)
 
 
-@dataclass(frozen=True)
-class SwappedModel:
-    """What `swap_activation` returns.
+class SwappedModel(NamedTuple):
+    """What `swap_activation` returns; it unpacks: `model, sites = swap_activation(...)`.
 
     Attributes:
         model: The model with the new activation.
@@ -41,15 +51,19 @@ class SwappedModel:
 
 @seeds_untouched()
 def swap_activation(
-    model: keras.Model, old: Any, new: Any, *, include_classifier: bool = False
+    model: keras.Model, old: Any, new: Any, *, include_classifier: bool = False, probe: Any = None
 ) -> SwappedModel:
     """Replace the activation `old` by `new` at every site: $f(z)$ becomes $g(z)$; all weights stay.
 
     Found are built-in arguments of convolution and dense layers, activation layers, bare operations such as
     `keras.ops.relu` in a graph, and all of these inside nested models. A name covers its layer too: "relu" is
     also `ReLU()`, "relu6" `ReLU(max_value=6)`, "leaky_relu" any `LeakyReLU` and `ReLU(negative_slope=...)`,
-    "elu" `ELU`, "softmax" `Softmax`, "prelu" `PReLU`. Recurrent layers and what stands inside wrappers are
-    left alone.
+    "elu" `ELU`, "softmax" `Softmax`, "prelu" `PReLU`. A function of one's own called `swish`, or a subclass of
+    `ReLU` with a `call` of its own, is neither silu nor relu; where no site has the stock function, the name
+    under which the error lists it finds it. Recurrent layers and what stands inside wrappers are left alone.
+
+    All that stays is compared with the original on a batch, each layer on what the original layer got; a changed
+    site with the old function put back.
 
     Args:
         model: A Functional or built Sequential model. It is left untouched.
@@ -60,13 +74,15 @@ def swap_activation(
             `X` it becomes a layer `X_act`. "linear" removes the activation.
         include_classifier: Also change softmax, log_softmax and sigmoid where their values are the output of
             the model. By default the classifier is left alone.
+        probe: The batch, as `model` takes it; None draws a small one, False compares nothing.
 
     Returns:
         The new model, not compiled, and the names of the sites that changed.
 
     Raises:
         TypeError: `old` or `new` is no activation, or `model` is subclassed.
-        ValueError: an unknown name; no site has `old`; or a name `X_act` is taken.
+        ValueError: an unknown name; no site has `old`; a name `X_act` is taken; `new` cannot stand at a site; or a
+            copy computes something else.
 
     Example:
         >>> import keras
@@ -76,35 +92,60 @@ def swap_activation(
         >>> len(result.sites), result.sites[0]
         (15, 'block1_conv1')
     """
-    matches = _matcher(old)
     make = _maker(new)
     all_sites = sites(model)
-    matching = [site for site in all_sites if matches(site)]
+    matching = _matching(old, all_sites)
     found = graphs(model)
     index = calls(found)
     root = found[0]
     chosen = [s for s in matching if include_classifier or not _is_classifier(s, root, index)]
     if not chosen:
         raise ValueError(_nothing_found(model, old, all_sites, matching))
-    taken = names(found)
+    taken = {id(graph): names([graph]) for graph in found}
     replace: dict[Any, list[Part]] = {}
+    undone: dict[Any, Callable[..., Any]] = {}
     for site in chosen:
-        replace.update(_replacement(site, make, index, taken))
-    return SwappedModel(rewrite(model, replace), tuple(site.name for site in chosen))
+        parts = _replacement(site, make, index, taken)
+        replace.update(parts)
+        if site.built_in:
+            undone[site.operation] = _with_the_old(site.operation, parts[site.operation])
+    new_model = rewrite(model, replace, undone=undone, probe=probe)
+    return SwappedModel(new_model, tuple(site.name for site in chosen))
+
+
+def _with_the_old(layer: Any, parts: list[Part]) -> Callable[..., Any]:
+    """What `layer` computes, by the new layer in its place with the old activation."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        first = parts[0].layer
+        if len(parts) > 1:
+            return layer.activation(first(*args, **kwargs))
+        return shadow(first, {"activation": layer.activation})(*args, **kwargs)
+
+    return call
+
+
+def _matching(old: Any, found: list[Site]) -> list[Site]:
+    if not isinstance(old, str):
+        return [site for site in found if _matcher(old)(site)]
+    name = ALIASES.get(old, old)
+    known = NAMES | {"prelu"}
+    if name == "linear":
+        raise ValueError("old='linear' is the absence of an activation, so it has no sites to find.")
+    # A function of one's own goes by the name under which it is listed, unless a stock one has that name here.
+    for names_of in (lambda site: families(site.function), lambda site: {label(site.function)}):
+        matching = [site for site in found if {name, old} & names_of(site)]
+        if matching:
+            return matching
+    if name not in known:
+        near = difflib.get_close_matches(old, sorted(known | set(ALIASES)), n=3) or sorted(known)
+        raise ValueError(f"unknown activation old={old!r}; did you mean {', '.join(map(repr, near))}?")
+    return []
 
 
 def _matcher(old: Any) -> Callable[[Site], bool]:
-    if isinstance(old, str):
-        name = ALIASES.get(old, old)
-        known = NAMES | {"prelu"}
-        if name == "linear":
-            raise ValueError("old='linear' is the absence of an activation, so it has no sites to find.")
-        if name not in known:
-            near = difflib.get_close_matches(old, sorted(known | set(ALIASES)), n=3) or sorted(known)
-            raise ValueError(f"unknown activation old={old!r}; did you mean {', '.join(map(repr, near))}?")
-        return lambda site: name in families(site.function)
     if isinstance(old, type) and issubclass(old, layers.Layer):
-        return lambda site: isinstance(site.function if site.built_in else site.operation, old)
+        return lambda site: _is_a(site.function if site.built_in else site.operation, old)
     if isinstance(old, layers.Layer):
         wanted = _settings(old)
         return lambda site: any(_settings(layer) == wanted for layer in (site.function, site.operation))
@@ -113,6 +154,11 @@ def _matcher(old: Any) -> Callable[[Site], bool]:
     if callable(old):
         return lambda site: site.function is old or getattr(site.function, "activation", None) is old
     raise TypeError(f"old must be a name, a function, a layer class or a layer; received {old!r}.")
+
+
+def _is_a(layer: Any, cls: type) -> bool:
+    """Whether `layer` is of the class `cls` and computes by its code, not by that of a subclass."""
+    return isinstance(layer, cls) and type(layer).call is cls.call and type(layer).__call__ is cls.__call__
 
 
 def _settings(layer: Any) -> tuple[type, dict[str, Any]] | None:
@@ -155,47 +201,79 @@ class _LayerMaker:
 
 
 def _replacement(
-    site: Site, make: Any, index: dict[int, list[tuple[Graph, Any]]], taken: set[str]
+    site: Site, make: Any, index: dict[int, list[tuple[Graph, Any]]], taken: dict[int, set[str]]
 ) -> dict[Any, list[Part]]:
     operation = site.operation
     if not site.built_in:
         sited = index[id(operation)]
         is_layer = isinstance(operation, layers.Layer)
-        dtype = operation.dtype_policy if is_layer else sited[0][1].outputs[0].dtype
+        options = {
+            "dtype": full_precision(operation.dtype_policy) if is_layer else sited[0][1].outputs[0].dtype,
+            "trainable": operation.trainable if is_layer else True,
+        }
         if not isinstance(make, _LayerMaker):
-            return {operation: [Part(layers.Activation(make, name=operation.name, dtype=dtype))]}
+            return {operation: [Part(layers.Activation(make, name=operation.name, **options))]}
+        for _, node in sited:
+            _refuse_unfit(make.template, site.name, node.input_tensors[0].shape)
         if is_layer and operation.variables:
-            return {operation: [Part(make(name=operation.name, dtype=dtype))]}
+            return {operation: [Part(make(name=operation.name, **options))]}
         # Weights belong to a place, not to a function: a layer without any, called at several, becomes
         # several.
         replace = {}
-        for position, (_, node) in enumerate(sited, start=1):
+        for position, (graph, node) in enumerate(sited, start=1):
             name = operation.name if position == 1 else f"{operation.name}_{position}"
-            _take(name, taken, operation, new=position > 1)
-            replace[node] = [Part(make(name=name, dtype=dtype))]
+            _take(name, [taken[id(graph)]], operation, new=position > 1)
+            replace[node] = [Part(make(name=name, **options))]
         return replace
     if not isinstance(make, _LayerMaker):
         own = operation.activation.variables if isinstance(operation.activation, layers.Layer) else []
         copy = copy_layer(operation, activation=make)
         return {operation: [Part(copy, copy_variables(operation, drop=len(own)))]}
     name = activation_of(operation.name)
-    _take(name, taken, operation, new=True)
+    sited = index[id(operation)]
+    for _, node in sited:
+        _refuse_unfit(make.template, site.name, node.outputs[0].shape)
+    _take(name, [taken[id(graph)] for graph, _ in sited], operation, new=True)
     linear, _ = split_parts(operation, name)
     if operation.activity_regularizer is not None:
         raise ValueError(
             f"cannot put a layer at {site.name!r}: its activity_regularizer acts on the activated output. "
             f"Build the layer without it, or pass new as a function."
         )
-    return {operation: [linear, Part(make(name=name, dtype=operation.dtype_policy))]}
+    options = {"dtype": full_precision(operation.dtype_policy), "trainable": operation.trainable}
+    return {operation: [linear, Part(make(name=name, **options))]}
 
 
-def _take(name: str, taken: set[str], operation: Any, *, new: bool) -> None:
-    if new and name in taken:
+def _refuse_unfit(template: Any, site: str, shape: tuple[int | None, ...]) -> None:
+    """Say at which site the slopes of a PReLU have no place, or no known number."""
+    if not isinstance(template, layers.PReLU):
+        return
+    shared = template.shared_axes or []
+    inner = range(1, len(shape))
+    outside = [axis for axis in shared if axis not in inner]
+    if outside:
+        raise ValueError(
+            f"cannot put PReLU(shared_axes={list(shared)!r}) at {site!r}, whose values have the shape "
+            f"{tuple(shape)}: there is no axis {outside[0]} to share slopes along. Swap the sites of images and of "
+            f"dense layers one after the other, by function or layer, or share no axes."
+        )
+    unknown = [axis for axis in inner if shape[axis] is None and axis not in shared]
+    if unknown:
+        raise ValueError(
+            f"cannot put a PReLU at {site!r}, whose values have the shape {tuple(shape)}: it has a slope for each "
+            f"place along the axes {unknown}, and their sizes are not known. Pass keras.layers.PReLU(shared_axes="
+            f"{sorted({*shared, *unknown})!r}), or fix the sizes in keras.Input."
+        )
+
+
+def _take(name: str, taken: list[set[str]], operation: Any, *, new: bool) -> None:
+    if new and any(name in known for known in taken):
         raise ValueError(
             f"cannot put a layer at {operation.name!r}: it would be called {name!r}, and the model already "
             f"has a layer of that name. Rename one of the two."
         )
-    taken.add(name)
+    for known in taken:
+        known.add(name)
 
 
 def _is_classifier(site: Site, root: Graph, index: dict[int, list[tuple[Graph, Any]]]) -> bool:
@@ -222,7 +300,7 @@ def _reaches_output(
     return any(
         _reaches_output(graph, output, root, index)
         for node in graph.readers(tensor)
-        if isinstance(node.operation, SHAPE_ONLY)
+        if passes_values(node.operation)
         for output in node.outputs
     )
 
@@ -235,7 +313,7 @@ def _nothing_found(model: keras.Model, old: Any, all_sites: list[Site], matching
         )
     present: dict[str, int] = {}
     for site in all_sites:
-        name = "/".join(sorted(families(site.function))) or type(site.function).__name__
+        name = label(site.function)
         present[name] = present.get(name, 0) + 1
     listed = ", ".join(f"{name} ({count})" for name, count in sorted(present.items())) or "none"
     return f"no site of {model.name!r} applies {old!r}; the activations it has are: {listed}."

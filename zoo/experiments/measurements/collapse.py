@@ -17,7 +17,7 @@ def collapsed(context: Context) -> Iterable[Row]:
     from zoo.transforms import collapse_linear
 
     images, labels = context.images.x_test, context.images.y_test
-    small = collapse_linear(context.model)
+    small = collapse_linear(context.model).model
     before, after = (np.asarray(model.predict_on_batch(images)) for model in (context.model, small))
     yield Row("collapsed_accuracy", float((after.argmax(-1) == labels).mean()))
     yield Row("same_predictions", float((after.argmax(-1) == before.argmax(-1)).mean()))

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph import Graph, Part, copy_layer, copy_variables, graphs
+from zoo.graph import Graph, Part, copy_layer, copy_variables, full_precision, graphs
 
 # Layers whose `activation=` is the last thing they apply. Recurrent layers have one too, inside their loop.
 WITH_BUILT_IN = (
@@ -39,6 +39,33 @@ OPERATIONS = frozenset(
 )
 
 _STOCK_CALLS = frozenset(cls.call for cls in WITH_BUILT_IN)
+
+# A function of that name from elsewhere is another function.
+_FROM_KERAS = {name: f for name, f in vars(keras.activations).items() if callable(f)}
+_BACKENDS = {"keras", "tensorflow", "jax", "torch"}
+_BACKEND_SPELLING = {"swish": "silu", "hard_swish": "hard_silu"}
+
+# What hands the values it gets to the next reader, whatever their place, shape or dtype, in inference.
+_PASSING_LAYERS = (
+    layers.Reshape,
+    layers.Flatten,
+    layers.Permute,
+    layers.Identity,
+    layers.Dropout,
+    layers.SpatialDropout1D,
+    layers.SpatialDropout2D,
+    layers.SpatialDropout3D,
+    layers.AlphaDropout,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.ActivityRegularization,
+    layers.RepeatVector,
+    layers.Concatenate,
+)
+_PASSING_OPERATIONS = frozenset(
+    "Reshape Ravel Squeeze ExpandDims Cast Transpose Swapaxes Moveaxis GetItem Copy Identity Concatenate Stack "
+    "Hstack Vstack StopGradient ConvertToTensor".split()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,17 +117,33 @@ def takes_activation(operation: Any) -> bool:
 def is_linear(activation: Any) -> bool:
     """Whether `activation`, as found in a layer, is the identity."""
     if isinstance(activation, layers.Activation):
-        activation = activation.activation
+        return _is_stock(activation, layers.Activation) and is_linear(activation.activation)
     return (
         activation is None
         or activation is keras.activations.linear
-        or isinstance(activation, layers.Identity)
+        or (isinstance(activation, layers.Identity) and _is_stock(activation, layers.Identity))
     )
+
+
+def passes_values(operation: Any) -> bool:
+    """Whether `operation`, in inference, returns the values it gets: moved, reshaped or cast, none computed."""
+    if isinstance(operation, layers.Activation):
+        return is_linear(operation)
+    if isinstance(operation, layers.Layer):
+        return any(isinstance(operation, cls) and _is_stock(operation, cls) for cls in _PASSING_LAYERS)
+    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _PASSING_OPERATIONS
+
+
+def _is_stock(layer: Any, cls: type) -> bool:
+    """Whether what `layer` computes is the code of the stock class `cls`, not of a subclass."""
+    return type(layer).call is cls.call and type(layer).__call__ is cls.__call__
 
 
 def separate_function(operation: Any) -> Callable[[Any], Any] | None:
     """What `operation` applies, if it applies an activation and does nothing else; else None."""
     if isinstance(operation, layers.Activation):
+        if not _is_stock(operation, layers.Activation):
+            return operation
         return None if is_linear(operation) else operation.activation
     if isinstance(operation, SEPARATE) or operation_name(operation) is not None:
         return operation
@@ -117,10 +160,16 @@ def operation_name(operation: Any) -> str | None:
 
 
 def families(function: Any) -> set[str]:
-    """The names that an activation found in a model answers to."""
+    """The names, in the spelling of `keras.activations`, that an activation found in a model answers to.
+
+    None for what only carries such a name: a function of one's own called `swish`, a subclass of a stock
+    layer with a `call` of its own.
+    """
     if isinstance(function, layers.Activation):
-        return families(function.activation)
+        return families(function.activation) if _is_stock(function, layers.Activation) else set()
     if isinstance(function, layers.ReLU) or operation_name(function) == "relu":
+        if isinstance(function, layers.ReLU) and not _is_stock(function, layers.ReLU):
+            return set()
         settings = [getattr(function, key, None) for key in ("max_value", "negative_slope", "threshold")]
         match [value or None for value in settings]:
             case [None, None, None]:
@@ -137,9 +186,32 @@ def families(function: Any) -> set[str]:
         (layers.Softmax, "softmax"),
     ):
         if isinstance(function, cls):
-            return {name}
-    name = operation_name(function) or getattr(function, "__name__", None)
+            return {name} if _is_stock(function, cls) else set()
+    name = operation_name(function) or _stock_name(function)
     return set() if name is None else {name}
+
+
+def label(function: Any) -> str:
+    """The name of an activation as a table shows it; also of one that is nobody's but the user's."""
+    known = sorted(families(function))
+    if known:
+        return known[0]
+    if isinstance(function, layers.Activation) and type(function) is layers.Activation:
+        return label(function.activation)
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _stock_name(function: Any) -> str | None:
+    """The `keras.activations` name of a function of Keras or of a backend (`tf.nn.relu`), else None."""
+    name = getattr(function, "__name__", None)
+    if name is None:
+        return None
+    if _FROM_KERAS.get(name) is function:
+        return name
+    name = name.removesuffix("_v2")
+    name = _BACKEND_SPELLING.get(name, name)
+    package = (getattr(function, "__module__", None) or "").split(".")[0]
+    return name if package in _BACKENDS and name in OPERATIONS else None
 
 
 def split_parts(layer: Any, name: str) -> list[Part]:
@@ -150,13 +222,15 @@ def split_parts(layer: Any, name: str) -> list[Part]:
         name: Of the activation layer.
     """
     activation = layer.activation
+    policy = full_precision(layer.dtype_policy)
+    own = 0
     if isinstance(activation, layers.Layer):
         # The weights of an activation layer, such as PReLU's slopes, come last among those of the layer round
         # it.
         own = len(activation.variables)
         separate = Part(copy_layer(activation, name=name), copy_variables(activation) if own else None)
     else:
-        own = 0
-        separate = Part(layers.Activation(activation, name=name, dtype=layer.dtype_policy))
+        options = {"dtype": policy, "trainable": layer.trainable}
+        separate = Part(layers.Activation(activation, name=name, **options))
     linear = copy_layer(layer, activation=None)
     return [Part(linear, copy_variables(layer, drop=own)), separate]

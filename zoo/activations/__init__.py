@@ -1,0 +1,51 @@
+"""Where a Keras model applies an activation, and what of it no graph shows."""
+
+from zoo.activations.inside import (
+    InnerSite,
+    Inside,
+    UnseenWarning,
+    insides,
+    listed,
+    unnamed,
+    unseen,
+    warn_unseen,
+)
+from zoo.activations.sites import (
+    OPERATIONS,
+    SEPARATE,
+    WITH_BUILT_IN,
+    Site,
+    families,
+    is_linear,
+    label,
+    operation_name,
+    passes_values,
+    separate_function,
+    sites,
+    split_parts,
+    takes_activation,
+)
+
+__all__ = [
+    "OPERATIONS",
+    "SEPARATE",
+    "WITH_BUILT_IN",
+    "InnerSite",
+    "Inside",
+    "Site",
+    "UnseenWarning",
+    "families",
+    "insides",
+    "is_linear",
+    "label",
+    "listed",
+    "operation_name",
+    "passes_values",
+    "separate_function",
+    "sites",
+    "split_parts",
+    "takes_activation",
+    "unnamed",
+    "unseen",
+    "warn_unseen",
+]

@@ -1,0 +1,266 @@
+"""What stands inside layers: activations and normalisations that are no nodes of a graph.
+
+Wrappers, recurrent layers, attention and layers of one's own call other layers and functions from Python
+code. Where Keras or the attributes of the layer tell what they call, that is a place with a name; where they
+do not, the layer itself is named as one that may hide something.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import layers
+
+from zoo.activations.code import doubts
+from zoo.activations.sites import families, is_linear, label, separate_function, takes_activation
+from zoo.graph import Graph, graphs
+
+# Stock cells -> what each call of a function in one step computes, in the order of the calls.
+_GATES: dict[type, dict[str, tuple[str, ...]]] = {
+    layers.SimpleRNNCell: {"activation": ("output",)},
+    layers.GRUCell: {"recurrent_activation": ("update_gate", "reset_gate"), "activation": ("candidate",)},
+    layers.LSTMCell: {
+        "recurrent_activation": ("input_gate", "forget_gate", "output_gate"),
+        "activation": ("candidate", "output"),
+    },
+}
+# That of ConvLSTM1D and its like is no public name.
+_CONV_LSTM_CELL = type(layers.ConvLSTM1D(1, 1).cell)
+_GATES[_CONV_LSTM_CELL] = _GATES[layers.LSTMCell]
+
+# Attributes under which layers keep a function of their own that they apply.
+_ACTIVATION_NAME = re.compile(r"act(ivation|ivate)?(_?(fn|func|function))?\d*$|nonlinearity")
+_SOFTMAX_IN_CODE = (layers.Attention, layers.AdditiveAttention)
+
+# Nonlinear operations that people write activations with: maximum(x, 0), clip, where ...
+_NONLINEAR = frozenset(
+    "Maximum Minimum Clip Where Exp Expm1 Log Log1p Absolute Abs Square Sign Sin Cos Erf Power".split()
+)
+
+
+@dataclass(frozen=True, eq=False)
+class InnerSite:
+    """An activation that a layer applies by itself.
+
+    Attributes:
+        names: Of the site: the names of the layers it stands in and its own, `"wrapper/inner/act"`. Several
+            where one function has several tasks in turn: the gates of a recurrent cell.
+        owner: The layer that holds the function.
+        attribute: Under which name: `"activation"`; `"call"` where the owner is the activation.
+        function: What is applied, a callable on tensors.
+        built_in: Whether the owner does something else too.
+        pooled: Whether all applications in one call are one site: the steps of a recurrent layer.
+    """
+
+    names: tuple[str, ...]
+    owner: Any
+    attribute: str
+    function: Callable[..., Any]
+    built_in: bool
+    pooled: bool
+
+
+@dataclass(eq=False)
+class Inside:
+    """What one layer of a graph holds that no graph shows.
+
+    Attributes:
+        name: Of the layer, after the names of the models it is nested in.
+        operation: The layer or operation.
+        graph: The graph it stands in.
+        sites: The activations in it that can be named.
+        norms: Names of the BatchNormalization layers in it.
+        hides: Name of a layer -> why it may apply activations that cannot be named.
+    """
+
+    name: str
+    operation: Any
+    graph: Graph
+    sites: list[InnerSite] = field(default_factory=list)
+    norms: list[str] = field(default_factory=list)
+    hides: dict[str, str] = field(default_factory=dict)
+
+
+def insides(model: keras.Model) -> list[Inside]:
+    """What stands inside the layers of `model` and of models nested in it, in the order of the computation."""
+    found, seen = [], set()
+    for graph in graphs(model):
+        for node in graph.nodes:
+            operation = node.operation
+            if id(operation) in seen or _is_plain(operation):
+                continue
+            seen.add(id(operation))
+            inside = Inside(graph.path + operation.name, operation, graph)
+            if isinstance(operation, layers.Layer):
+                _Look(inside).layer(operation, inside.name, pooled=False)
+            elif type(operation).__name__ in _NONLINEAR:
+                inside.hides[inside.name] = f"keras.ops.{type(operation).__name__.lower()} is not linear"
+            if inside.sites or inside.norms or inside.hides:
+                found.append(inside)
+    return found
+
+
+def unseen(model: keras.Model, *, activations: bool = True, norms: bool = False) -> dict[str, str]:
+    """What of `model` no graph shows, so that no transform can reach it.
+
+    Args:
+        model: A Functional or built Sequential model.
+        activations: Whether to tell of activations.
+        norms: Whether to tell of BatchNormalization.
+
+    Returns:
+        Name of each place, or of the layer that may hide one -> the reason.
+
+    Example:
+        >>> import keras
+        >>> from zoo.activations import unseen
+        >>> x = keras.Input((5, 3))
+        >>> model = keras.Model(x, keras.layers.SimpleRNN(4, name="rnn")(x))
+        >>> unseen(model)
+        {'rnn/output': "tanh inside 'rnn' (SimpleRNN)"}
+    """
+    found: dict[str, str] = {}
+    for inside in insides(model):
+        where = f"inside {inside.name!r} ({type(inside.operation).__name__})"
+        if activations:
+            for site in inside.sites:
+                found.update((name, f"{label(site.function)} {where}") for name in site.names)
+            found.update(inside.hides)
+        if norms:
+            found.update((name, f"it stands {where}, which is code and not a graph") for name in inside.norms)
+    return found
+
+
+class UnseenWarning(UserWarning):
+    """A probe or a transform could not look into a layer."""
+
+
+def warn_unseen(what: str, model: keras.Model, found: dict[str, str], *, stacklevel: int = 3) -> None:
+    """Warn that `what` (the name of a public function) has nothing to say of what is `found`, if anything."""
+    if found:
+        warnings.warn(
+            f"{what} does not see all of {model.name!r}. Not seen: {listed(found)}.",
+            UnseenWarning,
+            stacklevel=stacklevel + 1,
+        )
+
+
+def listed(found: dict[str, str], most: int = 12) -> str:
+    """The places in `found` with their reasons, as one phrase."""
+    shown = [f"{name!r} ({reason})" for name, reason in list(found.items())[:most]]
+    return ", ".join(shown) + (f" and {len(found) - most} more" if len(found) > most else "")
+
+
+def _is_plain(operation: Any) -> bool:
+    """Whether the graph shows all there is: nested models, sites."""
+    return isinstance(operation, keras.Model) or (
+        (takes_activation(operation) or separate_function(operation) is not None)
+        and not (isinstance(operation, layers.Layer) and doubts(operation))
+    )
+
+
+class _Look:
+    def __init__(self, inside: Inside):
+        self.inside = inside
+        self.seen: set[tuple[int, str]] = set()
+
+    def layer(self, layer: Any, path: str, *, pooled: bool) -> None:
+        """Look into `layer`, whose name with those of all it stands in is `path`."""
+        if isinstance(layer, (layers.RNN, layers.ConvLSTM1D, layers.ConvLSTM2D, layers.ConvLSTM3D)):
+            self.cell(layer.cell, path, stacked=False)
+            return
+        if isinstance(layer, keras.Model) and self.model(layer, path, pooled):
+            return
+        if path != self.inside.name or isinstance(layer, keras.Model):
+            if isinstance(layer, layers.BatchNormalization):
+                self.inside.norms.append(path)
+            if takes_activation(layer):
+                if not is_linear(layer.activation):
+                    self.site((path,), layer, "activation", layer.activation, True, pooled)
+                return
+            if (function := separate_function(layer)) is not None:
+                self.site((path,), layer, "call", function, False, pooled)
+                return
+        if isinstance(layer, layers.Lambda) and families(layer.function):
+            self.site((path,), layer, "function", layer.function, False, pooled)
+            return
+        self.code(layer, path, pooled)
+        for child in list(layer._layers):
+            inner = pooled or isinstance(layer, layers.TimeDistributed)
+            self.layer(child, f"{path}/{child.name}", pooled=inner)
+
+    def cell(self, cell: Any, path: str, *, stacked: bool) -> None:
+        if isinstance(cell, layers.StackedRNNCells):
+            for inner in cell.cells:
+                self.cell(inner, f"{path}/{inner.name}", stacked=True)
+            return
+        gates = next((g for cls, g in _GATES.items() if type(cell).call is cls.call), None)
+        if gates is None:
+            self.layer(cell, path if stacked else f"{path}/{cell.name}", pooled=True)
+            return
+        for attribute, tasks in gates.items():
+            function = getattr(cell, attribute)
+            if not is_linear(function):
+                self.site(tuple(f"{path}/{t}" for t in tasks), cell, attribute, function, True, True)
+
+    def model(self, model: keras.Model, path: str, pooled: bool) -> bool:
+        try:
+            found = graphs(model)
+        except (TypeError, ValueError):
+            return False
+        for graph in found:
+            for node in graph.nodes:
+                operation = node.operation
+                name = f"{path}/{graph.path}{operation.name}"
+                if isinstance(operation, keras.Model):
+                    continue
+                if isinstance(operation, layers.Layer):
+                    self.layer(operation, name, pooled=pooled)
+                elif (function := separate_function(operation)) is not None:
+                    self.site((name,), operation, "call", function, False, pooled)
+                elif type(operation).__name__ in _NONLINEAR:
+                    self.inside.hides[name] = f"keras.ops.{type(operation).__name__.lower()} is not linear"
+        return True
+
+    def code(self, layer: Any, path: str, pooled: bool) -> None:
+        if isinstance(layer, _SOFTMAX_IN_CODE):
+            self.inside.hides[path] = f"{type(layer).__name__} applies softmax"
+        if keras.saving.get_registered_name(type(layer)) == "zoo>RolledUnits":
+            self.inside.hides[path] = (
+                "RolledUnits is a loop over units; zoo.transforms.unroll the model first"
+            )
+            return
+        suspicious = doubts(layer)
+        if suspicious is None:
+            return
+        named = set()
+        for attribute, value in list(vars(layer).items()):
+            if not callable(value) or isinstance(value, (type, layers.Layer)) or attribute.startswith("__"):
+                continue
+            if families(value) or _ACTIVATION_NAME.search(attribute):
+                named.add(attribute)
+                if not is_linear(value):
+                    name = path if attribute == "activation" else f"{path}/{attribute}"
+                    self.site((name,), layer, attribute, value, True, pooled)
+        rest = [name for name in suspicious if name not in named]
+        if rest:
+            what = "the function" if isinstance(layer, layers.Lambda) else f"{type(layer).__name__}.call"
+            self.inside.hides[path] = f"{what} is Python code and uses {', '.join(rest[:6])}"
+
+    def site(
+        self, names: tuple[str, ...], owner: Any, attribute: str, function: Any, built_in: bool, pooled: bool
+    ) -> None:
+        key = (id(owner), attribute)
+        if key not in self.seen:
+            self.seen.add(key)
+            self.inside.sites.append(InnerSite(names, owner, attribute, function, built_in, pooled))
+
+
+def unnamed(found: Iterable[Inside]) -> dict[str, str]:
+    """Of `found`, what may apply activations without a name to them -> the reason."""
+    return {name: reason for inside in found for name, reason in inside.hides.items()}

@@ -1,0 +1,46 @@
+"""Read a Keras model as a graph of calls, and rebuild it with some of its layers replaced.
+
+Keras records every symbolic call of a layer as a node: the layer, the arguments, the tensors that came out.
+`read` puts the nodes of a Functional or Sequential model in the order of the computation; `rewrite` walks
+that order once and calls a fresh copy of each layer, or what is to stand in its place, on the tensors of the
+new model; then it compares the two, layer by layer, on a batch. Everything that turns one model into another
+is a choice of what stands in the place of what.
+"""
+
+from zoo.graph.calling import Stretch, in_inference
+from zoo.graph.comparing import difference
+from zoo.graph.copying import Part, copy_layer, copy_variables, is_function, is_stock, set_values
+from zoo.graph.internals import flatten_layers, inbound_nodes, plain_attributes, producer, shadow
+from zoo.graph.policies import full_precision
+from zoo.graph.reading import Graph, calls, graphs, input_structure, names, read
+from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
+from zoo.graph.samples import sample
+
+__all__ = [
+    "Graph",
+    "Part",
+    "Stretch",
+    "calls",
+    "copy_layer",
+    "copy_variables",
+    "difference",
+    "flatten_layers",
+    "full_precision",
+    "graphs",
+    "in_inference",
+    "inbound_nodes",
+    "input_structure",
+    "is_function",
+    "is_stock",
+    "names",
+    "plain_attributes",
+    "producer",
+    "read",
+    "rewrite",
+    "rewritten",
+    "room_for",
+    "sample",
+    "seeds_untouched",
+    "set_values",
+    "shadow",
+]

@@ -1,0 +1,93 @@
+"""One recorded call, made again: on other tensors, or with another layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from zoo.graph.copying import Part
+from zoo.graph.internals import takes_training
+
+
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Neighbouring calls between two points where all the data is one tensor, and what takes their place.
+
+    Attributes:
+        nodes: The calls, in order.
+        entry: The tensor they start from.
+        exit: The tensor they end in, made by the last of them.
+        parts: The layers called one after the other in their place.
+    """
+
+    nodes: tuple[Any, ...]
+    entry: Any
+    exit: Any
+    parts: list[Part]
+
+
+def nodes_of(step: Any) -> tuple[Any, ...]:
+    """The calls of the original in the place of a node or a `Stretch`."""
+    return step.nodes if isinstance(step, Stretch) else (step,)
+
+
+def outputs_of(step: Any) -> list[Any]:
+    """The tensors that a node or a `Stretch` makes for later ones."""
+    return [step.exit] if isinstance(step, Stretch) else step.outputs
+
+
+def call_operation(operation: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
+    """Call `operation` as a model does that is called with `training`; None leaves it to the arguments."""
+    if training is not None and takes_training(operation):
+        kwargs = {**kwargs, "training": training}
+    return operation(*args, **kwargs)
+
+
+def accepted(layer: Any, node: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Of the arguments of a call, those that a layer of another class takes; the others have to be defaults."""
+    # What takes a layer's place is a layer, or a function of tensors.
+    known = inspect.signature(getattr(layer, "call", layer)).parameters
+    lost = {
+        name: value
+        for name, value in kwargs.items()
+        if name not in known and value is not None and value is not False
+    }
+    if lost:
+        raise ValueError(
+            f"layer {node.operation.name!r} is called with {', '.join(lost)}, which {type(layer).__name__} in its "
+            f"place does not take; call it without, or leave it as it is."
+        )
+    return {name: value for name, value in kwargs.items() if name in known}
+
+
+def in_inference(function: Callable[[], Any]) -> Any:
+    """Call `function` as Keras calls the layers of a model in inference; no variable changes.
+
+    Layers learn from the call round them whether this is training, preprocessing layers by default that it is.
+    """
+    inference = _Inference(function)
+    with keras.StatelessScope():
+        inference(keras.ops.zeros(()), training=False)
+    if inference.error is not None:
+        raise inference.error
+    return inference.result
+
+
+class _Inference(keras.layers.Layer):
+    def __init__(self, function: Callable[[], Any]):
+        super().__init__(name="inference", dtype="float32")
+        self._function = function
+        self.error: Exception | None = None
+        self.result: Any = None
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        # Keras would put its own words round the message of an error.
+        try:
+            self.result = self._function()
+        except Exception as error:
+            self.error = error
+        return inputs

@@ -1,0 +1,363 @@
+"""A layer once more: its configuration, its variables, and what it keeps besides."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.graph.internals import (
+    flatten_layers,
+    keep_remat,
+    lambda_arguments,
+    plain_attributes,
+    shadow,
+    without_history,
+)
+
+Fill = Callable[[keras.layers.Layer], None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A new layer and what fills its variables once they exist.
+
+    Attributes:
+        layer: An unbuilt layer, made for this one model.
+        fill: Called with the built layer to set every variable of it; None leaves the initial values.
+    """
+
+    layer: keras.layers.Layer
+    fill: Fill | None = None
+
+
+def copy_layer(layer: Any, **overrides: Any) -> Any:
+    """An unbuilt copy of `layer` with the same configuration and name, except for `overrides`.
+
+    Functions that Keras cannot write into a configuration, such as a lambda passed as `activation=`, are passed
+    on as they are, under whichever key and however deep the class keeps them.
+
+    Args:
+        layer: A layer, or a Keras operation such as the `Pad` that `keras.ops.pad` leaves in a graph.
+        **overrides: Entries of the configuration to replace; None stands for None.
+
+    Raises:
+        ValueError: the layer has no usable `get_config`.
+    """
+    if not isinstance(layer, keras.layers.Layer):
+        # Not all operations can be made from a configuration.
+        new = without_history(layer)
+        vars(new).update(overrides)
+        return new
+    try:
+        if isinstance(layer, keras.layers.Lambda):
+            # Its configuration holds marshalled bytecode, which Keras refuses to read back.
+            base = keras.layers.Layer.get_config(layer)
+            new = type(layer)(*lambda_arguments(layer), **(base | overrides))
+        else:
+            new = _from_config(layer, overrides)
+    except Exception as error:
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied from its configuration: "
+            f"{reason(error)} "
+            f"Give the class a get_config and a from_config that restore it, or use a stock layer."
+        ) from error
+    for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
+        if type(old) is type(copied):
+            keep_remat(old, copied)
+    return new
+
+
+def copy_variables(source: keras.layers.Layer, *, drop: int = 0) -> Fill:
+    """A fill that takes over the state of `source`: weights, moving statistics, seeds, tables, states of a loop.
+
+    Args:
+        source: A built layer.
+        drop: Leave out this many of its last variables.
+    """
+    return _Take(source, drop)
+
+
+def set_values(**values: Any) -> Fill:
+    """A fill that assigns arrays to the variables of those names, such as `kernel` and `bias`."""
+
+    def fill(layer: keras.layers.Layer) -> None:
+        for name, value in values.items():
+            getattr(layer, name).assign(value)
+
+    return fill
+
+
+@dataclass(frozen=True, eq=False)
+class _Take:
+    source: keras.layers.Layer
+    drop: int = 0
+
+    def __call__(self, layer: keras.layers.Layer) -> None:
+        source = self.source
+        pairs = list(zip(flatten_layers(source), flatten_layers(layer), strict=False))
+        for old, new in pairs:
+            # Keras builds an activation layer passed as an argument at the first call on data.
+            if old.built and not new.built:
+                new.build_from_config(old.get_build_config() or {})
+        if self._variables_match(layer):
+            for new, old in self.pairs(layer):
+                # A copy: on JAX a training step gives away the arrays of its model.
+                new.assign(np.array(keras.ops.convert_to_numpy(old)))
+                if new.trainable != old.trainable:
+                    new.trainable = old.trainable
+        elif not self._quantised():
+            old, new = source.variables[: len(source.variables) - self.drop], layer.variables
+            raise ValueError(
+                f"layer {source.name!r} ({type(source).__name__}) has variables "
+                f"{[(v.name, tuple(v.shape)) for v in old]}, its copy has "
+                f"{[(v.name, tuple(v.shape)) for v in new]}: its get_config does not describe it. "
+                f"Complete get_config, or rebuild the layer."
+            )
+        for old, new in pairs:
+            if type(old) is type(new):
+                _take_own_state(old, new, whole=not self._variables_match(layer))
+
+    def pairs(self, layer: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
+        """The variables of the copy `layer`, each with the one it comes from."""
+        kept = self.source.variables[: len(self.source.variables) - self.drop]
+        return zip(layer.variables, kept, strict=False)
+
+    def _variables_match(self, layer: keras.layers.Layer) -> bool:
+        old = self.source.variables[: len(self.source.variables) - self.drop]
+        described = [[(tuple(v.shape), v.dtype) for v in variables] for variables in (old, layer.variables)]
+        shapes = [[shape for shape, _ in variables] for variables in described]
+        # A copy in another floating point takes the values; a quantised layer keeps its variables in two orders.
+        return shapes[0] == shapes[1] and (not self._quantised() or described[0] == described[1])
+
+    def _quantised(self) -> bool:
+        return bool(getattr(self.source, "quantization_mode", None)) and not self.drop
+
+
+def _take_own_state(old: keras.layers.Layer, new: keras.layers.Layer, *, whole: bool) -> None:
+    """Carry over what is no variable of the layer, by the methods with which it saves and loads itself."""
+    for name, value in vars(old).items():
+        # The states of a loop over time are variables that Keras does not count.
+        for a, b in zip(_untracked(value), _untracked(vars(new).get(name)), strict=False):
+            if a.shape == b.shape:
+                b.assign(np.array(keras.ops.convert_to_numpy(a)))
+    # What these methods do for LoRA and quantisation is to merge: the variables are there already.
+    if _overrides(old, "load_own_variables") and (whole or not hasattr(old, "lora_enabled")):
+        store: dict[str, Any] = {}
+        old.save_own_variables(store)
+        new.load_own_variables({key: _array(value) for key, value in store.items()})
+    if _overrides(old, "load_assets"):
+        with tempfile.TemporaryDirectory() as folder:
+            old.save_assets(folder)
+            new.load_assets(folder)
+    elif hasattr(old, "finalize_state") and not _overrides(old, "load_own_variables"):
+        new.finalize_state()
+
+
+def take_attributes(old: Any, new: Any) -> None:
+    """Carry over numbers, arrays and functions that a class of somebody's own keeps and its configuration forgets.
+
+    Args:
+        old: A layer or model that was built.
+        new: Its copy, built too: what differs now is what was set, or drawn, for `old` alone.
+    """
+    for a, b in zip(flatten_layers(old), flatten_layers(new), strict=False):
+        if type(a) is not type(b) or is_stock(a):
+            continue
+        for name in vars(a).keys() - plain_attributes():
+            if name.startswith("_self_") or name == "_build_shapes_dict":
+                continue
+            value, other = vars(a)[name], vars(b).get(name)
+            if value is not other and _can_be_carried(value, other, a) and not _equal(value, other):
+                setattr(b, name, keras.tree.map_structure(_duplicate, value))
+    return
+
+
+def is_stock(layer: Any) -> bool:
+    """Whether the class of `layer` is one of Keras or of this library, whose constructors say all."""
+    return type(layer).__module__.split(".")[0] in ("keras", "zoo")
+
+
+def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.layers.Layer:
+    tokens = _Tokens()
+    stand_in = tokens.stand_in(layer)
+    if stand_in is not layer:
+        try:
+            config = stand_in.get_config()
+            # Wrappers write down and read again what they are given, so the tokens are in use until the end.
+            with keras.saving.CustomObjectScope(tokens.by_name):
+                new = type(layer).from_config(config | overrides)
+            tokens.remove(new)
+            return new
+        except (
+            Exception
+        ):  # the class looks its function up, or does what a look cannot do: ask the layer itself
+            pass
+    return type(layer).from_config(layer.get_config() | overrides)
+
+
+class _Tokens:
+    """Stand-ins for the functions in a layer, with names that Keras can write down and read back.
+
+    A configuration names functions: a lambda has no name, and a function called `relu` would come back as
+    another. So the configuration is read from a shadow of the layer, whose functions have names of their own.
+    """
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Any] = {}
+        self._functions: dict[int, Any] = {}
+        self._shadows: dict[int, Any] = {}
+
+    def stand_in(self, layer: keras.layers.Layer) -> keras.layers.Layer:
+        """A shadow of `layer`, or `layer` itself where no function of somebody's own is in it."""
+        if id(layer) not in self._shadows:
+            self._shadows[id(layer)] = layer
+            changed = self._changed(layer, lambda value: self._stand_in_for(value, layer))
+            if changed:
+                self._shadows[id(layer)] = shadow(layer, changed)
+        return self._shadows[id(layer)]
+
+    def remove(self, layer: keras.layers.Layer) -> None:
+        """Put the functions themselves into `layer` and the layers in it."""
+        for inner in flatten_layers(layer):
+            for name, value in self._changed(inner, self._function_of).items():
+                setattr(inner, name, value)
+
+    def _changed(self, layer: Any, replace: Callable[[Any], Any]) -> dict[str, Any]:
+        found = {}
+        for name in vars(layer).keys() - plain_attributes():
+            value = vars(layer)[name]
+            replaced = _mapped(replace, value)
+            if replaced is not value:
+                found[name] = replaced
+        return found
+
+    def _stand_in_for(self, value: Any, layer: Any) -> Any:
+        if isinstance(value, keras.layers.Layer):
+            return value if isinstance(value, keras.Model) else self.stand_in(value)
+        return self._token(value) if is_function(value, layer) and id(value) not in _STOCK else value
+
+    def _function_of(self, value: Any) -> Any:
+        return self._functions.get(id(value), value)
+
+    def _token(self, function: Any) -> Any:
+        for token in self.by_name.values():
+            if self._functions[id(token)] is function:
+                return token
+
+        def token(*args: Any, **kwargs: Any) -> Any:
+            return function(*args, **kwargs)
+
+        token.__name__ = token.__qualname__ = name = f"zoo_function_{len(self.by_name)}"
+        self.by_name[name] = token
+        self._functions[id(token)] = function
+        return token
+
+
+def _mapped(replace: Callable[[Any], Any], value: Any) -> Any:
+    """`value` with `replace` done to all in it; `value` itself where that changes nothing."""
+    if isinstance(value, dict):
+        items = {key: _mapped(replace, item) for key, item in value.items()}
+        return items if any(items[key] is not value[key] for key in items) else value
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        items = [_mapped(replace, item) for item in value]
+        same = all(a is b for a, b in zip(items, value, strict=True))
+        return value if same else tuple(items) if isinstance(value, tuple) else items
+    return replace(value)
+
+
+_STOCK = frozenset(id(f) for f in vars(keras.activations).values() if callable(f))
+
+
+def is_function(value: Any, layer: Any) -> bool:
+    """Whether `value` is a function that came from outside `layer`."""
+    if isinstance(value, (type, keras.layers.Layer)) or hasattr(value, "get_config"):
+        return False
+    if inspect.ismethod(value) and value.__self__ is layer:
+        return False
+    return inspect.isroutine(value) or isinstance(value, functools.partial)
+
+
+def _untracked(value: Any) -> list[Any]:
+    leaves = keras.tree.flatten(value) if isinstance(value, (list, tuple, dict)) else [value]
+    return leaves if all(isinstance(leaf, keras.Variable) for leaf in leaves) else []
+
+
+def _overrides(layer: Any, method: str) -> bool:
+    return getattr(type(layer), method, None) is not getattr(keras.layers.Layer, method, None)
+
+
+def _array(value: Any) -> Any:
+    return np.array(keras.ops.convert_to_numpy(value)) if keras.ops.is_tensor(value) else value
+
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.ndarray)
+
+
+def _can_be_carried(value: Any, other: Any, layer: Any) -> bool:
+    leaves = keras.tree.flatten(value)
+    others = keras.tree.flatten(other)
+    for position, leaf in enumerate(leaves):
+        if isinstance(leaf, _PLAIN):
+            continue
+        if isinstance(leaf, keras.Variable):
+            return False
+        if keras.ops.is_tensor(leaf):
+            if isinstance(leaf, keras.KerasTensor) or _values(leaf) is None:
+                return False
+        elif is_function(leaf, layer):
+            made_by_class = getattr(leaf, "__code__", None)
+            same = getattr(others[position], "__code__", 0) if position < len(others) else 0
+            if made_by_class is not None and made_by_class is same:
+                return False
+        else:
+            return False
+    return True
+
+
+def _equal(a: Any, b: Any) -> bool:
+    first, second = keras.tree.flatten(a), keras.tree.flatten(b)
+    if len(first) != len(second):
+        return False
+    for x, y in zip(first, second, strict=True):
+        if x is y:
+            continue
+        if _is_array(x) and _is_array(y):
+            p, q = _values(x), _values(y)
+            if p is None or q is None or p.dtype != q.dtype or not np.array_equal(p, q):
+                return False
+        elif type(x) is not type(y) or callable(x) or x != y:
+            return False
+    return True
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or keras.ops.is_tensor(value)
+
+
+def _values(value: Any) -> np.ndarray | None:
+    try:
+        return np.asarray(keras.ops.convert_to_numpy(value))
+    except Exception:  # a tensor of a graph that was traced and is gone has no values
+        return None
+
+
+def _duplicate(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    return keras.ops.copy(value) if keras.ops.is_tensor(value) else value
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong in the first place: Keras wraps it, twice, behind the whole configuration."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    text = " ".join(str(error).split())
+    text = text.rsplit("Exception encountered: ", 1)[-1]
+    return text if text.endswith(".") else f"{text}."

@@ -1,0 +1,182 @@
+"""Inputs as probes take them, batch by batch: arrays, `tf.data` Datasets, PyDatasets, loaders and generators."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.graph import input_structure
+
+DEFAULT_SIZE = 32
+
+
+class Batches:
+    """Batches that were drawn once and are kept, so that they can be read again.
+
+    Args:
+        batches: Elements as a Dataset yields them: `x`, `(x,)`, `(x, y)` or `(x, y, weights)`.
+    """
+
+    def __init__(self, batches: Iterable[Any]):
+        self._batches = [_as_arrays(batch) for batch in batches]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._batches)
+
+
+def keep(x: Any, batches: int | None) -> Any:
+    """`x` itself if it is arrays, else its first `batches` batches, drawn now.
+
+    Raises:
+        ValueError: as `elements`.
+    """
+    return Batches(elements(x, batches)) if is_stream(x) else x
+
+
+def is_stream(x: Any) -> bool:
+    """Whether `x` yields batches: a Dataset, a PyDataset, a loader or a generator, and not arrays."""
+    if isinstance(x, (list, tuple, dict, str, np.ndarray, Batches)) or hasattr(x, "shape"):
+        return isinstance(x, Batches)
+    return isinstance(x, keras.utils.PyDataset) or hasattr(x, "__iter__")
+
+
+def elements(x: Any, batches: int | None) -> Iterator[Any]:
+    """The first `batches` elements of a stream; all where it has an end.
+
+    Raises:
+        ValueError: its length is not known and `batches` is not given, or it has fewer.
+        TypeError: `batches` is no positive number.
+    """
+    _check_number("batches", batches)
+    length, kind = _length(x), type(x).__name__
+    if batches is None and length is None:
+        raise ValueError(f"x is a {kind}, which may never end: pass batches=, the number to read.")
+    if isinstance(x, keras.utils.PyDataset):
+        stream = (x[i] for i in (itertools.count() if length is None else range(length)))
+    else:
+        stream = iter(x)
+    wanted = length if batches is None else batches
+    for number in range(wanted):
+        try:
+            element = next(stream)
+        except StopIteration:
+            raise ValueError(
+                f"x, a {kind}, ended after {number} batches; batches={wanted}. A generator that was read "
+                f"before has to be made again."
+            ) from None
+        yield element
+
+
+def read_batches(
+    model: keras.Model, x: Any, *, batch_size: int | None = None, batches: int | None = None
+) -> Iterator[tuple[list[Any], Any]]:
+    """Pairs of the flat list of input arrays of `model` and the targets of that batch, if there are any.
+
+    Args:
+        model: What the inputs are for.
+        x: Arrays as `model.predict` takes them, or a stream of batches.
+        batch_size: Samples of arrays at a time; by default that of the model if fixed, else 32.
+        batches: How many batches to read; all by default.
+    """
+    _check_number("batch_size", batch_size)
+    fixed = next((t.shape[0] for t in keras.tree.flatten(model.inputs) if t.shape[0] is not None), None)
+    if is_stream(x):
+        if batch_size is not None:
+            raise ValueError(
+                f"batch_size={batch_size} is for arrays; x, a {type(x).__name__}, has batches of its own."
+            )
+        for element in elements(x, batches):
+            inputs, y = _split(element)
+            yield input_arrays(model, _as_arrays(inputs), fixed), y
+        return
+    arrays = input_arrays(model, x, None)
+    size = batch_size or fixed or DEFAULT_SIZE
+    samples = len(arrays[0])
+    if fixed is not None and (size != fixed or samples % fixed):
+        raise ValueError(
+            f"{model.name!r} takes batches of {fixed} samples; received {samples} samples"
+            + (f" and batch_size={size}." if size != fixed else ", which leaves a smaller last batch.")
+        )
+    starts = range(0, samples, size)
+    if batches is not None:
+        _check_number("batches", batches)
+        if batches > len(starts):
+            raise ValueError(f"batches={batches}, but x has {len(starts)} of {size} samples.")
+        starts = starts[:batches]
+    for start in starts:
+        yield [array[start : start + size] for array in arrays], None
+
+
+def input_arrays(model: keras.Model, x: Any, fixed: int | None) -> list[Any]:
+    """`x` as a flat list, one array for each input of `model`.
+
+    Raises:
+        ValueError: the number of arrays or of samples is not right.
+    """
+    symbols = keras.tree.flatten(model.inputs)
+    if isinstance(x, dict) and not isinstance(input_structure(model), dict):
+        missing = [symbol.name for symbol in symbols if symbol.name not in x]
+        arrays = [] if missing else [x[symbol.name] for symbol in symbols]
+    else:
+        arrays = keras.tree.flatten(x) if isinstance(x, (list, tuple, dict)) else [x]
+    names = [symbol.name for symbol in symbols]
+    if not all(hasattr(array, "shape") for array in arrays):
+        kinds = sorted({type(array).__name__ for array in arrays if not hasattr(array, "shape")})
+        raise ValueError(
+            f"{model.name!r} takes one array for each of {names}; x holds {', '.join(kinds)}. Make arrays of "
+            f"them: numpy.array(x)."
+        )
+    shapes = [tuple(array.shape) for array in arrays]
+    if len(arrays) != len(symbols) or not all(shapes) or len({shape[0] for shape in shapes}) != 1:
+        raise ValueError(
+            f"{model.name!r} takes one array for each of {names}, with the same number of samples; received "
+            f"{keras.tree.map_structure(np.shape, x)}."
+        )
+    for symbol, shape in zip(symbols, shapes, strict=True):
+        if len(shape) < len(symbol.shape) - (symbol.shape[-1] == 1):
+            raise ValueError(
+                f"input {symbol.name!r} of {model.name!r} takes arrays of shape {tuple(symbol.shape)}, received "
+                f"{shape}: a dimension is missing. Single samples have to be batched: dataset.batch(32)."
+            )
+    if shapes[0][0] == 0:
+        raise ValueError(f"x has no samples: its shapes are {shapes}.")
+    if fixed not in (None, shapes[0][0]):
+        raise ValueError(f"{model.name!r} takes batches of {fixed} samples; received {shapes[0][0]}.")
+    return arrays
+
+
+def _length(x: Any) -> int | None:
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches
+    if hasattr(x, "cardinality"):
+        length = int(x.cardinality())
+        return length if length >= 0 else None
+    try:
+        return len(x)
+    except TypeError:
+        return None
+
+
+def _split(element: Any) -> tuple[Any, Any]:
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(element)
+    return x, y
+
+
+def _as_arrays(structure: Any) -> Any:
+    # Tensors of another backend, of TensorFlow's Datasets above all, are arrays for all of them.
+    def convert(value: Any) -> Any:
+        return np.asarray(value) if hasattr(value, "shape") and hasattr(value, "__array__") else value
+
+    return keras.tree.map_structure(convert, structure)
+
+
+def _check_number(name: str, value: Any) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise TypeError(f"{name} must be a positive number or None, received {value!r}.")

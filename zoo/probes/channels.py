@@ -1,0 +1,135 @@
+"""On which axis of a tensor its channels are: that of the layers around it, not of the global setting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from zoo.graph import Graph, read
+
+# Their output has its features last, whatever the setting.
+_LAST = (
+    *(layers.Dense, layers.EinsumDense, layers.Embedding, layers.RNN),
+    *(layers.MultiHeadAttention, layers.GroupQueryAttention),
+)
+# They compute along the axes of their own choice and move none.
+_OWN_AXIS = (layers.BatchNormalization, layers.GroupNormalization)
+
+
+class ChannelAxes:
+    """The channel axis of every tensor in the graph of a model and of models nested in it.
+
+    A tensor has the axis of the nearest layer before it that has a `data_format` or normalises by channel;
+    without one, of the nearest after it; without that, the global setting's for images, the last for others.
+    Where a reshape takes the axis away, what follows starts anew.
+    """
+
+    def __init__(self, model: keras.Model):
+        self._axes: dict[int, int] = {}
+        self._forward(read(model))
+        self._backward(read(model))
+        self._forward(read(model))
+
+    def of(self, tensor: Any) -> int:
+        """The axis of a symbolic tensor: -1, or a positive number."""
+        axis = self._axes.get(id(tensor))
+        rank = len(tensor.shape)
+        return default_axis(rank) if axis is None else as_last(axis, rank)
+
+    def _forward(self, graph: Graph) -> None:
+        for node in graph.nodes:
+            operation = node.operation
+            if isinstance(operation, keras.Model):
+                inputs = keras.tree.flatten(operation.inputs)
+                for inner, outer in zip(inputs, node.input_tensors, strict=False):
+                    self._hand(outer, inner)
+                self._forward(read(operation))
+                for inner, outer in zip(keras.tree.flatten(operation.outputs), node.outputs, strict=False):
+                    self._hand(inner, outer)
+                continue
+            for tensor in node.outputs:
+                if id(tensor) in self._axes:
+                    continue
+                axis = own_axis(operation, len(tensor.shape))
+                if axis is None:
+                    axis = self._carried(operation, node.input_tensors, len(tensor.shape))
+                if axis is not None:
+                    self._axes[id(tensor)] = axis
+
+    def _backward(self, graph: Graph) -> None:
+        for node in reversed(graph.nodes):
+            operation = node.operation
+            if isinstance(operation, keras.Model):
+                inputs = keras.tree.flatten(operation.inputs)
+                self._backward(read(operation))
+                for inner, outer in zip(inputs, node.input_tensors, strict=False):
+                    self._hand(inner, outer)
+                continue
+            for tensor in node.input_tensors:
+                if id(tensor) in self._axes or len(tensor.shape) < 3:
+                    continue
+                axis = own_axis(operation, len(tensor.shape))
+                if axis is None and _keeps_places(operation) and node.outputs:
+                    output = node.outputs[0]
+                    same = len(output.shape) == len(tensor.shape)
+                    axis = self._axes.get(id(output)) if same else None
+                if axis is not None:
+                    self._axes[id(tensor)] = axis
+
+    def _hand(self, source: Any, target: Any) -> None:
+        if id(source) in self._axes and len(source.shape) == len(target.shape):
+            self._axes.setdefault(id(target), self._axes[id(source)])
+
+    def _carried(self, operation: Any, inputs: list[Any], rank: int) -> int | None:
+        known = [
+            self._axes[id(t)] for t in inputs if id(t) in self._axes and len(t.shape) == rank
+        ]  # of several inputs the first with an axis speaks
+        if not known:
+            return None
+        if (order := _order(operation, rank)) is not None:
+            return order.index(known[0])
+        return known[0] if _keeps_places(operation) else None
+
+
+def own_axis(operation: Any, rank: int) -> int | None:
+    """The channel axis that `operation` itself fixes for tensors of that rank, from 0; else None."""
+    if rank < 3:
+        return rank - 1
+    if isinstance(operation, layers.TimeDistributed):
+        inner = own_axis(operation.layer, rank - 1)
+        return None if inner is None else inner + 1
+    if isinstance(operation, _OWN_AXIS) and isinstance(operation.axis, int):
+        return operation.axis % rank
+    data_format = getattr(getattr(operation, "cell", operation), "data_format", None)
+    if data_format in ("channels_first", "channels_last"):
+        return 1 if data_format == "channels_first" else rank - 1
+    return rank - 1 if isinstance(operation, _LAST) else None
+
+
+def default_axis(rank: int) -> int:
+    """Where nothing says otherwise: by the global setting for images and volumes, else the last."""
+    return 1 if rank > 3 and keras.config.image_data_format() == "channels_first" else -1
+
+
+def as_last(axis: int, rank: int) -> int:
+    """-1 for the last axis, so that it holds for tensors of any rank."""
+    return -1 if axis >= rank - 1 else axis
+
+
+def _keeps_places(operation: Any) -> bool:
+    moves = (layers.Reshape, layers.Permute, layers.RepeatVector)
+    return not isinstance(operation, moves) and type(operation).__name__ not in (
+        *("Reshape", "Transpose", "Swapaxes", "Moveaxis", "Rot90", "Einsum"),
+    )
+
+
+def _order(operation: Any, rank: int) -> list[int] | None:
+    """Output axis -> input axis, of what permutes axes."""
+    if isinstance(operation, layers.Permute):
+        return [0, *operation.dims]
+    if type(operation).__name__ == "Transpose":
+        axes = operation.axes
+        return list(reversed(range(rank))) if axes is None else [axis % rank for axis in axes]
+    return None

@@ -1,0 +1,97 @@
+"""What a recorded call computes, as a value: equal values, equal functions of the weights."""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import Any
+
+import keras
+import numpy as np
+
+from zoo.graph import flatten_layers, is_function, is_stock, plain_attributes
+
+
+def shape_of(tensor: Any) -> tuple[Any, ...]:
+    """Shape and dtype of a tensor."""
+    return tuple(tensor.shape), tensor.dtype
+
+
+def signature(node: Any) -> tuple[Any, ...]:
+    """Equal for two calls that compute the same of their inputs and weights.
+
+    Names do not count, nor the initialisers of stock layers, whose weights are there already. Functions are
+    compared by code and what they enclose, constants by their bytes.
+
+    Args:
+        node: Keras' record of the call.
+    """
+    operation = node.operation
+    shapes = tuple(shape_of(tensor) for tensor in node.outputs)
+    rest = _value(
+        keras.tree.map_structure(
+            lambda value: "tensor" if isinstance(value, keras.KerasTensor) else value,
+            (node.arguments.args, node.arguments.kwargs),
+        )
+    )
+    if not isinstance(operation, keras.layers.Layer):
+        plain = {k: v for k, v in vars(operation).items() if not k.startswith("_") and k != "name"}
+        return type(operation), _value(plain), rest, shapes
+    try:
+        config = operation.get_config()
+    except Exception:  # a layer that cannot say what it is equals no other
+        config = {"itself": id(operation)}
+    dropped = ["name"]
+    if is_stock(operation):
+        dropped += [key for key in config if key.endswith("_initializer")]
+    kept = {key: value for key, value in config.items() if key not in dropped}
+    return type(operation), _value(kept), _hidden(operation), operation.trainable, rest, shapes
+
+
+def _hidden(layer: keras.layers.Layer) -> Any:
+    """What a configuration does not tell apart: functions of one name, constants that were drawn or set."""
+    found = []
+    for place, inner in enumerate(flatten_layers(layer)):
+        for name in sorted(vars(inner).keys() - plain_attributes()):
+            for leaf in keras.tree.flatten(vars(inner)[name]):
+                is_constant = isinstance(leaf, np.ndarray) or (
+                    keras.ops.is_tensor(leaf) and not isinstance(leaf, keras.Variable)
+                )
+                own = not is_stock(inner) and isinstance(leaf, (bool, int, float, complex))
+                if is_function(leaf, inner) or is_constant or own:
+                    found.append((place, name, _value(leaf)))
+    return tuple(found)
+
+
+def _value(thing: Any) -> Any:
+    """Something that equals its like by value, arrays and functions included."""
+    if isinstance(thing, dict):
+        return tuple((key, _value(thing[key])) for key in sorted(thing, key=str))
+    if isinstance(thing, (list, tuple)):
+        return (type(thing).__name__, *(_value(item) for item in thing))
+    if isinstance(thing, np.ndarray) or (keras.ops.is_tensor(thing) and not _is_symbolic(thing)):
+        array = np.asarray(keras.ops.convert_to_numpy(thing))
+        return "array", array.shape, str(array.dtype), array.tobytes()
+    if isinstance(thing, functools.partial):
+        return "partial", _value(thing.func), _value(thing.args), _value(thing.keywords)
+    if isinstance(thing, types.FunctionType):
+        enclosed = tuple(_value(cell.cell_contents) for cell in thing.__closure__ or ())
+        defaults = _value((thing.__defaults__, thing.__kwdefaults__ or {}))
+        return "function", thing.__code__, id(thing.__globals__), defaults, enclosed
+    if isinstance(thing, (str, bytes, int, float, complex, bool, type(None), type(...))):
+        return type(thing).__name__, repr(thing)
+    if hasattr(thing, "get_config") and not isinstance(thing, keras.layers.Layer):
+        return type(thing).__name__, _value(thing.get_config())
+    if isinstance(thing, slice):
+        return "slice", _value((thing.start, thing.stop, thing.step))
+    return "itself", id(thing)
+
+
+def _is_symbolic(value: Any) -> bool:
+    if isinstance(value, (keras.KerasTensor, keras.Variable)):
+        return True
+    try:
+        keras.ops.convert_to_numpy(value)
+    except Exception:  # a tensor of a graph that was traced and is gone
+        return True
+    return False
