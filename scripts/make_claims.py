@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Write docs/claims.md and the honest readings, docs/snippets/readings/NAME.md, from the published data.
+"""Write docs/claims.md, the ledger of what people claim, and the tables of power, from the published data.
 
 scripts/make_claims.py        (`scripts/reproduce.py run` and `figures` do it, too)
 """

@@ -18,4 +18,4 @@ from zoo.experiments.command import main
 from zoo.studies import STUDIES
 
 if __name__ == "__main__":
-    sys.exit(main(STUDIES))
+    sys.exit(main(STUDIES, prog="scripts/reproduce.py"))

@@ -26,6 +26,7 @@ FLOORS = {
     "cards": 3,
     "settings": 3,
     "transforms": 3,
+    "surgery": 3,
     "probes": 3,
     "callbacks": 4,
     "__init__": 5,  # the public names
@@ -224,7 +225,7 @@ def test_what_needs_no_backend_starts_none(module):
 
 
 # Rewriting a graph moves activations that are there; it does not decide where one belongs.
-REWRITES = {"transforms", "activations", "graph", "rolled"}
+REWRITES = {"transforms", "surgery", "activations", "graph", "rolled"}
 ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
 
 

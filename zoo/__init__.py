@@ -18,6 +18,7 @@ _LAZY = {
     "preprocess_input": "zoo.preprocessing",
     "fit_settings": "zoo.settings",
     "transforms": None,
+    "surgery": None,
     "probes": None,
     "callbacks": None,
 }

@@ -1,4 +1,4 @@
-"""The command line of `python -m zoo.experiments` and `scripts/reproduce.py`."""
+"""The command line of `python -m zoo.experiments`; in a checkout `scripts/reproduce.py` is the same command."""
 
 import argparse
 import contextlib
@@ -18,17 +18,19 @@ from zoo.experiments.running.execution import ExecutionError, cores, pool
 from zoo.experiments.running.progress import watching
 from zoo.experiments.running.results import DEFAULT_FOLDER, RunFolderError
 
+PROGRAM = "python -m zoo.experiments"
 REFUSED = 2  # exit status of a command that could not be done; 1 is a command whose answer is "no"
 
 
-def main(registry: Registry, arguments: Sequence[str] | None = None) -> int:
+def main(registry: Registry, arguments: Sequence[str] | None = None, *, prog: str = PROGRAM) -> int:
     """Run a command and return its exit status.
 
     Args:
         registry: The experiments that there are.
         arguments: Without the name of the script; by default those of this process.
+        prog: How the command was called: what is published says so.
     """
-    options = _parser().parse_args(arguments, argparse.Namespace(registry=registry))
+    options = _parser(prog).parse_args(arguments, argparse.Namespace(registry=registry, prog=prog))
     environment.pin_threads()
     try:
         return options.do(options)
@@ -47,9 +49,9 @@ def main(registry: Registry, arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scripts/reproduce.py", description="Run the experiments, publish them, check what is published."
+        prog=prog, description="Run the experiments, publish them, check what is published."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -166,7 +168,7 @@ def _run(options: argparse.Namespace) -> int:
                     only_done=options.done,
                 )
             if whole:
-                command = f"scripts/reproduce.py run {experiment.name}"
+                command = f"{options.prog} run {experiment.name}"
                 published = publication.publish(collected, command=command)
                 _draw(experiment, published)
                 _write_texts(options)
@@ -264,6 +266,12 @@ def _status(options: argparse.Namespace) -> int:
 
     from zoo.experiments.publishing.freshness import FRESH, UNSEEN, statuses
 
+    if not publication.FOLDER.is_dir():
+        print(
+            f"there is no folder {publication.FOLDER} here: give this command in a checkout of the project, where the "
+            f"published data lie, or make your own with `{PROGRAM} run NAME`",
+            file=sys.stderr,
+        )
     chosen = _chosen(options)
     if options.published:
         chosen = [
@@ -323,8 +331,9 @@ def _figures(options: argparse.Namespace) -> int:
 
 
 def _write_texts(options: argparse.Namespace) -> None:
-    """The claims page and the readings, where there is a site to write them for."""
+    """The ledger of claims, where there is a site to write it for."""
     if Path("docs/claims.md").exists():
         from zoo.experiments.claims.page import write
 
-        print(f"wrote docs/claims.md and {len(write(Path('docs'), options.registry)) - 1} snippets")
+        for path in write(Path("docs"), options.registry):
+            print(f"wrote {path}")

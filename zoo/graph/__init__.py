@@ -12,7 +12,7 @@ from zoo.graph.comparing import difference
 from zoo.graph.copying import Part, copy_layer, copy_variables, is_function, is_stock, set_values
 from zoo.graph.internals import flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
-from zoo.graph.reading import Graph, calls, graphs, input_structure, names, read
+from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
 
@@ -33,6 +33,7 @@ __all__ = [
     "is_function",
     "is_stock",
     "names",
+    "piece",
     "plain_attributes",
     "producer",
     "read",

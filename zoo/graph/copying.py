@@ -167,7 +167,13 @@ def take_attributes(old: Any, new: Any) -> None:
         old: A layer or model that was built.
         new: Its copy, built too: what differs now is what was set, or drawn, for `old` alone.
     """
-    for a, b in zip(flatten_layers(old), flatten_layers(new), strict=False):
+    # The layers of a model are copies of their own, and not in the same places where some were replaced.
+    pairs = (
+        [(old, new)]
+        if isinstance(old, keras.Model)
+        else zip(flatten_layers(old), flatten_layers(new), strict=False)
+    )
+    for a, b in pairs:
         if type(a) is not type(b) or is_stock(a):
             continue
         for name in vars(a).keys() - plain_attributes():

@@ -361,7 +361,7 @@ def _ends(n: Numbers) -> str:
 def unread(name: str) -> str:
     """What stands in the place of a reading while nothing is published."""
     return (
-        f"No run of `{name}` is published yet, so there is nothing to read. `scripts/reproduce.py run "
+        f"No run of `{name}` is published yet, so there is nothing to read. `python -m zoo.experiments run "
         f"{name}` makes "
         "one, and `scripts/make_claims.py` then writes this paragraph.\n"
     )

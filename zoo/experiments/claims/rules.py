@@ -323,7 +323,7 @@ class Claim:
 def judge(claim: Claim, folder: Path = FOLDER) -> Evidence:
     """The verdict on a claim from what is published; `not yet measured here` where nothing is."""
     if not (folder / f"{claim.experiment}.json").exists():
-        return Evidence(MISSING, (f"`scripts/reproduce.py run {claim.experiment}` measures it",))
+        return Evidence(MISSING, (f"`python -m zoo.experiments run {claim.experiment}` measures it",))
     try:
         return claim.rule(Numbers(publication.load(claim.experiment, folder)))
     except KeyError as error:

@@ -266,7 +266,7 @@ class Quick:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """A question and everything needed to answer it by `scripts/reproduce.py run NAME`.
+    """A question and everything needed to answer it by `python -m zoo.experiments run NAME`.
 
     Attributes:
         name: Also the name of the published files.

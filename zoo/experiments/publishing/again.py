@@ -30,7 +30,7 @@ def publish_again(experiment: Experiment, folder: Path = FOLDER) -> Published:
     other = [reason for reason in asks_otherwise(experiment, published.about) if not reason.endswith(FREE)]
     if other:
         raise PublicationError(
-            f"{experiment.name} asks for other runs than are published ({'; '.join(other)}); scripts/reproduce.py "
+            f"{experiment.name} asks for other runs than are published ({'; '.join(other)}); python -m zoo.experiments "
             f"run {experiment.name} makes them"
         )
     return publication.write(experiment, list(published.rows), published.about, folder)

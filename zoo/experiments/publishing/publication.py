@@ -178,7 +178,7 @@ def load(name: str, folder: Path = FOLDER) -> Published:
         table = (folder / f"{name}.csv").read_bytes()
     except FileNotFoundError as error:
         raise PublicationError(
-            f"nothing is published of {name!r}: {error.filename} is missing; scripts/reproduce.py run "
+            f"nothing is published of {name!r}: {error.filename} is missing; python -m zoo.experiments run "
             f"{name} makes it"
         ) from error
     except ValueError as error:
@@ -188,7 +188,7 @@ def load(name: str, folder: Path = FOLDER) -> Published:
     if about.get("checksum") != _checksum(about, table):
         raise PublicationError(
             f"{folder / name}.csv or .json was changed after it was published (its checksum does not fit); "
-            f"restore both from git, or give scripts/reproduce.py run {name}"
+            f"restore both from git, or give python -m zoo.experiments run {name}"
         )
     lines = csv.DictReader(io.StringIO(table.decode()))
     rows = tuple(
