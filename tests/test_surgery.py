@@ -117,19 +117,13 @@ class TestInsert:
         new, _ = insert_after(model, "pool", layers.Rescaling(2.0))
         np.testing.assert_array_equal(array(new(images())), 2 * array(model(images())))
 
-    @pytest.mark.parametrize(
-        "make", [backbone, lambda: keras.Sequential(backbone().layers, name="s"), nested]
-    )
-    def test_after_an_input(self, make):
-        model = backbone() if make is None else make()
-        first = model.inputs[0]._keras_history.operation
-        assert isinstance(first, layers.InputLayer)
-        half = layers.Rescaling(0.5, name="half")
-        if isinstance(model, keras.Sequential):
-            model = draw(keras.Sequential([keras.Input((8, 8, 3), name="image"), layers.Conv2D(2, 3)]))
-            first = model.inputs[0]._keras_history.operation
-        new = insert_after(model, first.name, half).model
+    @pytest.mark.parametrize("kind", ["functional", "sequential", "nested"])
+    def test_after_an_input(self, kind):
+        sequential = draw(keras.Sequential([keras.Input((8, 8, 3), name="image"), layers.Conv2D(2, 3)]))
+        model = {"functional": backbone(), "sequential": sequential, "nested": nested()}[kind]
+        new = insert_after(model, model.inputs[0].name, layers.Rescaling(0.5, name="half")).model
         np.testing.assert_allclose(array(new(images())), array(model(images() / 2)), rtol=1e-5, atol=1e-6)
+        assert names(new)[0] == "half" and isinstance(new, type(model))
 
     def test_a_clone_with_weights_of_its_own_at_every_place(self):
         model = backbone()
@@ -149,10 +143,12 @@ class TestInsert:
         x = vectors(5)
         np.testing.assert_allclose(array(new(x)), 2 * array(model(x)) + 1, rtol=1e-6)
         assert new.get_layer("adapter") is not dense
+        unfit = layers.Dense(4, name="adapter")
+        unfit.build((None, 3))
         with pytest.raises(
             ValueError, match=r"'adapter' comes with weights of the shapes .* at 'a' it needs"
         ):
-            insert_after(model, "a", dense)
+            insert_after(model, "a", unfit)
 
     def test_a_sequential_model_stays_one(self):
         new = insert_after(chain(), layers.Dense, layers.ReLU(name="relu")).model
@@ -201,9 +197,7 @@ class TestInsert:
             insert_after(model, "act", layers.Conv2D(2, 1))
         with pytest.raises(ValueError, match="'add' no longer fits"):
             insert_after(model, "conv2", layers.MaxPooling2D(2))
-        with pytest.raises(
-            ValueError, match=r"Dense 'd' cannot be inserted after 'flat'|LSTM 'd' cannot be inserted"
-        ):
+        with pytest.raises(ValueError, match=r"LSTM 'd' cannot be inserted after 'pool'.*\(None, 4, 4, 4\)"):
             insert_after(model, "pool", layers.LSTM(3, name="d"))
         with pytest.raises(ValueError, match=r"LSTM 'd' cannot be inserted after 'b'"):
             insert_after(chain(), "b", layers.LSTM(3, name="d"))
@@ -333,7 +327,7 @@ class TestReplace:
             replace(chain(), "b", layers.Dense(9))
         with pytest.raises(ValueError, match=r"Conv2D 'k' cannot stand in the place of 'b'"):
             replace(chain(), "b", layers.Conv2D(9, 3, name="k"))
-        with pytest.raises(ValueError, match=r"ReLU 'r' cannot stand in the place of 'add'|called with"):
+        with pytest.raises(ValueError, match=r"ReLU 'r' .* 'add': it returns 2 tensors, not 1"):
             replace(backbone(), "add", layers.ReLU(name="r"))
         with pytest.raises(ValueError, match="would be called 'a_b', and the model already has"):
             model = keras.Sequential(
@@ -512,8 +506,10 @@ class TestCut:
     def test_what_is_left_and_what_is_not(self):
         front, report = cut(nested(), outputs="base")
         assert report.removed == ("gap", "head") and front.output_shape == (None, 4, 4, 4)
-        head, report = cut(nested(), inputs="base/conv2")
-        assert "conv" not in names(head)
+        head, report = cut(nested(), inputs="base/add")
+        assert names(head) == ["pool", "gap", "head"] and report.added == {"add": "base/add"}
+        assert report.moved == {"base/pool": "pool"}
+        assert report.removed[:4] == ("photo", "scale", "base/conv", "base/norm")
 
     def test_a_cut_that_is_passed_by(self):
         with pytest.raises(ValueError, match=r"reads the input 'image', by a way that does not pass"):
@@ -604,6 +600,9 @@ def test_a_layer_that_forgets_is_named():
         def __init__(self, factor=1.0, **options):
             super().__init__(**options)
             self.cell = [lambda: factor]
+
+        def get_config(self):
+            return {"name": self.name}
 
         def call(self, inputs):
             return inputs * self.cell[0]()

@@ -325,7 +325,14 @@ class _Writer:
             parts = parts[1:]
         for part in parts:
             result = self._made(step, part, (result,), {}, training)
-        return keras.tree.flatten(result)
+        results = keras.tree.flatten(result)
+        if len(results) != len(outputs_of(step)):
+            (*_, last) = self.parts(step)
+            raise ValueError(
+                f"{_takes_place(step, last)} {name_of(step)!r}: it returns {len(results)} tensors, not "
+                f"{len(outputs_of(step))}."
+            )
+        return results
 
     def _made(self, step: Any, part: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
         try:
@@ -347,7 +354,10 @@ class _Writer:
 
     def _refuse_unfit(self, step: Any, layer: Any) -> None:
         """Refuse a copy whose weights had to have other shapes, because something in front of it changed."""
-        if not self.changes_shapes() or not isinstance(layer, keras.layers.Layer):
+        # What is in a nested model was looked at when it was written.
+        if not self.changes_shapes() or isinstance(layer, keras.Model):
+            return
+        if not isinstance(layer, keras.layers.Layer):
             return
         old, new = ([tuple(v.shape) for v in x.variables] for x in (step.operation, layer))
         if layer.built and step.operation.built and len(old) == len(new) and old != new:
