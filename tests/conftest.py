@@ -34,9 +34,11 @@ LIBRARY = (
     "blocks",
     "callbacks",
     "catalog",
+    "freezing",
     "graph",
     "models",
     "naming",
+    "placement",
     "preprocessing",
     "probes",
     "reference",
@@ -46,6 +48,7 @@ LIBRARY = (
     "transforms_fold",
     "transforms_split",
     "transforms_swap",
+    "units",
 )
 
 # A shared machine is slow at times, and CI has to say the same thing twice.

@@ -200,6 +200,7 @@ PLAIN = {
     "conv_norm_act": ("{} norm act", "{} norm act", ""),
     "conv_act_norm": ("{} act norm", "{} act norm", ""),
     "norm_act_conv": ("{}", "norm act {}", "norm act"),
+    "act_conv_norm": ("{} norm", "act {} norm", "act"),
 }
 
 
@@ -227,6 +228,7 @@ CONVNET = {
     "conv_norm_act": "conv3 norm act conv3 norm act max2/2 conv3 norm act conv3 norm act max2/2",
     "conv_act_norm": "conv3 act norm conv3 act norm max2/2 conv3 act norm conv3 act norm max2/2",
     "norm_act_conv": "conv3 norm act conv3 max2/2 norm act conv3 norm act conv3 max2/2 norm act",
+    "act_conv_norm": "conv3 norm act conv3 norm max2/2 act conv3 norm act conv3 norm max2/2 act",
 }
 
 
@@ -248,6 +250,7 @@ def test_operations_of_a_convnet_stand_in_order(ordering):
         ({"downsampling": "none"}, "conv3 act conv3 act"),
         ({"activated": "last"}, "conv3 conv3 act max2/2"),
         ({"activated": "last", "ordering": "norm_act_conv"}, "conv3 norm conv3 max2/2 norm act"),
+        ({"activated": "last", "ordering": "act_conv_norm"}, "conv3 norm conv3 norm max2/2 act"),
         ({"activated": "last", "pooling_order": "pool_act"}, "conv3 conv3 max2/2 act"),
         ({"form": "builtin"}, "conv3+act conv3+act max2/2"),
         ({"form": "builtin", "ordering": "conv_act_norm"}, "conv3+act norm conv3+act norm max2/2"),

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from zoo.activations import UnseenWarning
 from zoo.callbacks import ActivationMonitor
-from zoo.probes import activation_stats
+from zoo.callbacks.events import Histogram
+from zoo.probes import activation_stats, gradient_stats
 
 
 def fitted(*callbacks, epochs=3):
@@ -88,3 +90,189 @@ def test_wrong_arguments(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
     with pytest.raises(ImportError, match=r"activation-zoo\[tensorboard\]"):
         ActivationMonitor(X, log_dir=tmp_path)
+
+
+def endings(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def fresh(activation="relu", **options):
+    keras.utils.set_random_seed(1)
+    parts = [keras.Input((4,)), layers.Dense(3, activation=activation, name="fc", **options)]
+    model = keras.Sequential([*parts, layers.Dense(2, name="top")])
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model
+
+
+DATA = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+TARGETS = np.zeros((20, 2), "float32")
+
+
+class Started(keras.callbacks.Callback):
+    """Whether a step was made."""
+
+    steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps += 1
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.fc = layers.Dense(2, activation="relu")
+
+    def call(self, x):
+        return self.fc(x)
+
+
+def hidden():
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(2)(layers.Lambda(lambda z: keras.ops.tanh(z), name="own")(x)))
+
+
+@pytest.mark.parametrize(
+    ("make", "x", "error", "match"),
+    [
+        (Subclassed, DATA, TypeError, "subclassed type"),
+        (hidden, DATA, ValueError, "Not seen: 'own'"),
+        (lambda: fresh("linear"), DATA, ValueError, "which has none"),
+        (fresh, np.zeros((3, 7), "float32"), ValueError, r"shape \(None, 4\), received \(3, 7\)"),
+        (fresh, [DATA, DATA], ValueError, "one array for each"),
+    ],
+)
+def test_what_cannot_be_measured_stops_the_training_before_it_starts(tmp_path, make, x, error, match):
+    model, started = make(), Started()
+    model.compile("sgd", "mse")
+    path = tmp_path / "rows.csv"
+    path.write_text("of an earlier run")
+    with pytest.raises(error, match=match):
+        model.fit(DATA, TARGETS, verbose=0, callbacks=[started, ActivationMonitor(x, path, every=3)])
+    assert started.steps == 0 and path.read_text() == "of an earlier run"
+
+
+def test_what_is_not_seen_is_said_once_and_the_rest_is_measured(tmp_path):
+    x = keras.Input((4,))
+    y = layers.Dense(2, activation="relu", name="fc")(
+        layers.Lambda(lambda z: keras.ops.tanh(z), name="own")(x)
+    )
+    model = keras.Model(x, y)
+    model.compile("sgd", "mse")
+    monitor = ActivationMonitor(DATA, tmp_path / "rows.csv")
+    with pytest.warns(UnseenWarning, match="ActivationMonitor does not see all") as said:
+        model.fit(DATA, TARGETS, epochs=3, verbose=0, callbacks=[monitor])
+    assert len([w for w in said if w.category is UnseenWarning]) == 1
+    assert list(monitor.unseen) == ["own"] and len(endings(tmp_path / "rows.csv")) == 3
+
+
+def test_a_recurrent_net_writes_its_gates(tmp_path):
+    x = keras.Input((5, 4))
+    model = keras.Model(x, layers.GRU(2, name="gru")(x))
+    model.compile("sgd", "mse")
+    monitor = ActivationMonitor(np.ones((3, 5, 4)), tmp_path / "rows.csv")
+    model.fit(np.ones((3, 5, 4)), np.zeros((3, 2)), verbose=0, callbacks=[monitor])
+    gates = ["gru/update_gate", "gru/reset_gate", "gru/candidate"]
+    assert [row["site"] for row in endings(tmp_path / "rows.csv")] == gates
+
+
+def test_batches_are_drawn_once_and_kept(tmp_path):
+    drawn = []
+
+    def stream():
+        for start in range(0, 20, 5):
+            drawn.append(start)
+            yield DATA[start : start + 5], TARGETS[start : start + 5]
+
+    monitor = ActivationMonitor(stream(), tmp_path / "rows.csv", batches=3)
+    assert drawn == [0, 5, 10]
+    model = fresh()
+    model.fit(DATA, TARGETS, epochs=2, verbose=0, callbacks=[monitor])
+    assert drawn == [0, 5, 10] and len(monitor.rows) == 2
+    whole = ActivationMonitor(DATA, tmp_path / "whole.csv", batch_size=5, batches=3)
+    fresh().fit(DATA, TARGETS, epochs=2, verbose=0, callbacks=[whole])
+    assert whole.rows == monitor.rows
+    with pytest.raises(ValueError, match="may never end"):
+        ActivationMonitor(stream(), tmp_path / "rows.csv")
+    with pytest.raises(ValueError, match="ended after 4 batches"):
+        ActivationMonitor(stream(), tmp_path / "rows.csv", batches=5)
+
+
+@pytest.mark.tensorflow
+def test_a_dataset_to_train_on_and_to_look_at(tmp_path):
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((DATA, TARGETS)).batch(5)
+    monitors = [
+        ActivationMonitor(x, tmp_path / f"{number}.csv", **options)
+        for number, (x, options) in enumerate([(data, {}), (DATA, {"batch_size": 5})])
+    ]
+    fresh().fit(data, epochs=2, verbose=0, shuffle=False, callbacks=monitors)
+    assert monitors[0].rows == monitors[1].rows and len(monitors[0].rows) == 2
+
+
+def test_the_ratio_of_update_to_weight_by_hand(tmp_path):
+    monitor = ActivationMonitor(DATA, tmp_path / "a.csv", every=2, updates_path=tmp_path / "updates.csv")
+    model = fresh()
+    # One step an epoch: plain gradient descent moves a weight by 0.1 times its gradient.
+    monitored = fresh()
+    monitored.fit(DATA, TARGETS, batch_size=20, epochs=2, verbose=0, shuffle=False, callbacks=[monitor])
+    model.fit(DATA, TARGETS, batch_size=20, epochs=1, verbose=0, shuffle=False)
+    first = {v.path: np.array(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables}
+    gradients = {row["name"]: row["norm"] for row in gradient_stats(model, DATA, TARGETS, "mse")}
+    assert [row["epoch"] for row in monitor.updates] == [1] * 4
+    names = {"/".join(path.split("/")[-2:]): path for path in first}
+    for row in monitor.updates:
+        path = names["/".join(row["weight"].split("/")[-2:])]
+        norm = np.linalg.norm(first[path])
+        assert row["norm"] == pytest.approx(norm, rel=1e-5)
+        assert row["update_norm"] == pytest.approx(0.1 * gradients[path], rel=1e-3)
+        assert row["ratio"] == pytest.approx(0.1 * gradients[path] / norm, rel=1e-3)
+    written = endings(tmp_path / "updates.csv")
+    assert [{key: str(value) for key, value in row.items()} for row in monitor.updates] == written
+
+
+def test_weights_at_zero_and_frozen_ones(tmp_path):
+    monitor = ActivationMonitor(DATA, tmp_path / "a.csv")
+    model = fresh(kernel_initializer="zeros", bias_initializer="zeros")
+    model.get_layer("top").trainable = False
+    model.compile("sgd", "mse")
+    model.fit(DATA, np.ones((20, 2)), batch_size=20, verbose=0, callbacks=[monitor])
+    by_name = {row["weight"].split("/")[-1]: row for row in monitor.updates}
+    assert set(by_name) == {"kernel", "bias"}
+    assert all(np.isnan(row["ratio"]) == (row["update_norm"] == 0) for row in by_name.values())
+
+
+def test_histograms_hold_every_value(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monitor = ActivationMonitor(DATA, log_dir=tmp_path / "log", batch_size=8)
+    model = fresh()
+    model.fit(DATA, TARGETS, epochs=2, verbose=0, callbacks=[monitor])
+    events = EventAccumulator(str(tmp_path / "log"), size_guidance={"histograms": 0})
+    events.Reload()
+    assert events.Tags()["histograms"] == ["activations/fc"]
+    last = events.Histograms("activations/fc")[-1]
+    kernel, bias = model.get_layer("fc").get_weights()
+    values = np.maximum(DATA @ kernel + bias, 0).astype("float64")
+    histogram = last.histogram_value
+    assert last.step == 1 and histogram.num == values.size == sum(histogram.bucket)
+    assert histogram.sum == pytest.approx(values.sum(), rel=1e-5)
+    assert histogram.max == pytest.approx(values.max(), rel=1e-5) and histogram.min == 0.0
+    zero = [c for c, limit in zip(histogram.bucket, histogram.bucket_limit, strict=True) if limit == 0.0]
+    assert zero == [(values == 0).sum()]
+    up_to_one = sum(
+        c for c, limit in zip(histogram.bucket, histogram.bucket_limit, strict=True) if limit <= 1
+    )
+    assert (values <= 1 / 1.1).sum() <= up_to_one <= (values <= 1).sum()
+    assert {tag.rpartition("/")[2] for tag in events.Tags()["scalars"] if tag.startswith("updates/")} == {
+        "ratio"
+    }
+
+
+def test_what_is_not_finite_is_in_no_bucket():
+    histogram = Histogram()
+    histogram.add(np.array([np.nan, np.inf, -np.inf, 1.0, -1e30, 0.0]))
+    fields = histogram.fields()
+    assert histogram.not_finite == 3 and fields["num"] == 3 == sum(fields["bucket"])
+    assert Histogram().fields()["num"] == 0

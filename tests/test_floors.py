@@ -11,28 +11,31 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Within a package its files may import one another, without a circle; towards the outside it has one floor.
 FLOORS = {
-    "spec": 0,
+    "placement": 0,
+    "spec": 1,
     "naming": 0,
     "normalization": 0,
     "pretrained": 0,
-    "catalog": 1,
-    "blocks": 1,
-    "graph": 1,
-    "rolled": 1,
-    "weights": 1,
-    "models": 2,
-    "activations": 2,
-    "preprocessing": 2,
-    "cards": 3,
-    "settings": 3,
-    "transforms": 3,
-    "surgery": 3,
-    "probes": 3,
-    "callbacks": 4,
-    "__init__": 5,  # the public names
-    "experiments": 6,
-    "studies": 7,
-    "site": 8,
+    "catalog": 2,
+    "blocks": 2,
+    "graph": 2,
+    "rolled": 2,
+    "weights": 2,
+    "models": 3,
+    "units": 3,
+    "activations": 3,
+    "preprocessing": 3,
+    "cards": 4,
+    "settings": 4,
+    "freezing": 4,
+    "transforms": 4,
+    "surgery": 4,
+    "probes": 4,
+    "callbacks": 5,
+    "__init__": 6,  # the public names
+    "experiments": 7,
+    "studies": 8,
+    "site": 9,
 }
 # The same within zoo/experiments, where most of the code is: rooms, each a folder or a file, on floors of their own.
 ROOMS = {
@@ -64,6 +67,7 @@ BACKEND_FILES = {"zoo.rolled.tensorflow_loop", "zoo.rolled.jax_loop"}
 
 # What lists models, plans experiments or draws figures has no use for a backend: that takes seconds to start.
 NO_KERAS = (
+    "zoo.placement",
     "zoo.spec",
     "zoo.naming",
     "zoo.catalog",

@@ -93,10 +93,14 @@ def serve(f, ordering, linear, x, name, first, between=lambda x: x):
         return relu(between(f.norm(linear(x), f"{name}_norm")))
     if ordering == "conv_act_norm":
         return f.norm(relu(linear(x)), f"{name}_norm")
+    if ordering == "act_conv_norm":
+        return f.norm(linear(x if first else relu(x)), f"{name}_norm")
     return linear(x) if first else linear(relu(f.norm(x, f"{name}_norm")))
 
 
 def close(f, x):
+    if f.spec.ordering == "act_conv_norm":
+        return relu(x)
     return relu(f.norm(x, "head_norm")) if f.spec.ordering == "norm_act_conv" else x
 
 

@@ -103,7 +103,7 @@ REFUSALS = [
         dict(ordering="original"),
         ValueError,
         "ordering='original' is not one of the plain orderings that vgg16 has: 'conv_act', 'conv_norm_act', "
-        "'conv_act_norm', 'norm_act_conv'.",
+        "'conv_act_norm', 'norm_act_conv', 'act_conv_norm'.",
     ),
     (
         "resnet20v2",
@@ -139,6 +139,13 @@ REFUSALS = [
         dict(form="builtin", ordering="norm_act_conv"),
         ValueError,
         "form='builtin' cannot put an activation before a convolution (ordering='norm_act_conv'); use "
+        "form='separate'.",
+    ),
+    (
+        "plain20",
+        dict(form="builtin", ordering="act_conv_norm"),
+        ValueError,
+        "form='builtin' cannot put an activation before a convolution (ordering='act_conv_norm'); use "
         "form='separate'.",
     ),
     (
@@ -354,6 +361,16 @@ REFUSALS = [
         "pooling_order='pool_act' moves a trailing activation behind the pooling, and ordering='norm_act_conv' has "
         "none; use ordering='conv_act' or 'conv_norm_act'.",
     ),
+    *[
+        (
+            "convnet",
+            dict(ordering=ordering, pooling_order="pool_act"),
+            ValueError,
+            f"pooling_order='pool_act' moves a trailing activation behind the pooling, and ordering={ordering!r} has "
+            "none; use ordering='conv_act' or 'conv_norm_act'.",
+        )
+        for ordering in ("conv_act_norm", "act_conv_norm")
+    ],
     (
         "resnet20",
         dict(downsampling="stride"),
@@ -423,7 +440,7 @@ def test_depth_and_stride(name, options, depth, stride):
     assert (spec.depth, spec.total_stride) == (depth, stride)
 
 
-@pytest.mark.parametrize("module", ["zoo", "zoo.spec", "zoo.naming", "zoo.catalog"])
+@pytest.mark.parametrize("module", ["zoo", "zoo.placement", "zoo.spec", "zoo.naming", "zoo.catalog"])
 def test_importing_imports_no_backend(module):
     code = (
         f"import sys, {module}, zoo; zoo.list_models();"

@@ -1,137 +1,65 @@
-"""Where the activation goes. This is the only file that places one.
+"""Rows become layers here. This is the only file that places an activation.
 
-`PLAIN_ORDERINGS` and `ORDERINGS` below are the whole answer: words of the tables become layers in the order written.
-`place` turns one row into layers, `residual_unit` and the builders of `zoo.models` do nothing but call it.
+What stands where is said in `zoo.placement`; `place` turns one of its rows into layers, in the order written, and
+everything else here calls it. Nets and the units for nets of one's own are built by the same functions.
 """
 
 from __future__ import annotations
 
+import inspect
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import layers
+from keras.src.backend import compute_output_spec
 
-from zoo.naming import KerasResNetNames, VGGNames, ZooNames
+from zoo.naming import ZooNames
 from zoo.normalization import BatchNormalization
-from zoo.spec import ModelSpec
+from zoo.placement import NOTHING, Steps
+from zoo.spec import UnitSpec
 
-# ordering: the operations of one unit of a plain net, in order
-PLAIN_ORDERINGS = {
-    "conv_act": "conv act",
-    "conv_norm_act": "conv norm act",
-    "conv_act_norm": "conv act norm",
-    "norm_act_conv": "norm act conv",
-}
+# The layers of a feature map, by the number of its spatial axes.
+_CONV = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
+_MAX_POOL = {1: layers.MaxPooling1D, 2: layers.MaxPooling2D, 3: layers.MaxPooling3D}
+_ZERO_PADDING = {1: layers.ZeroPadding1D, 2: layers.ZeroPadding2D, 3: layers.ZeroPadding3D}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ordering:
-    """The operations of a residual unit: round each convolution of the branch, round its last one, after the addition."""
-
-    each: str
-    last: str
-    after_addition: str
-
-    @property
-    def entry(self) -> str:
-        """What stands before the first convolution: `""`, `"act"` or `"norm act"`."""
-        return self.each[: self.each.index("conv")].strip()
-
-    @property
-    def normalises_projection(self) -> bool:
-        """Whether BatchNormalization follows a projection, as it follows the last convolution of the branch."""
-        return "conv norm" in self.last
-
-    def branch(self, convolutions: int, *, skip_entry: bool = False) -> tuple[str, ...]:
-        """The operations round each of the convolutions of a branch."""
-        ops = [self.each] * (convolutions - 1) + [self.last]
-        if skip_entry:
-            ops[0] = ops[0].removeprefix(self.entry).strip()
-        return tuple(ops)
-
-
-# He et al. 2016, arXiv 1603.05027, figure 4 and table 2: the five orderings, from (a) to (e).
-ORDERINGS = {
-    "original": Ordering(each="conv norm act", last="conv norm", after_addition="act"),
-    "bn_after_addition": Ordering(each="conv norm act", last="conv", after_addition="norm act"),
-    "relu_before_addition": Ordering(each="conv norm act", last="conv norm act", after_addition=""),
-    "relu_only_pre_activation": Ordering(each="act conv norm", last="act conv norm", after_addition=""),
-    "full_pre_activation": Ordering(each="norm act conv", last="norm act conv", after_addition=""),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layout:
-    """What six code bases decide differently under the one name "ResNet".
-
-    Attributes:
-        stem_activates: The first activation comes right after the stem's convolution, and unit 1 skips its own.
-        projection_reads: In a pre-activation unit the projection reads the `"preactivated"` or the `"raw"` tensor.
-        stride_at: `"first"` convolution or the `"middle"` (3x3) one of a stage's first unit, or the middle one of its
-            `"last_unit"`.
-        bias: Which convolutions have a bias: `"none"`, `"all"`, or `"outer"` (stem, last of a branch, projection).
-        explicit_padding: Zero padding as a layer of its own, centred as in Torch: `"strided"` convolutions (and pooling),
-            `"always"`, or `"never"` ('same' padding, which pads an even image on the right and at the bottom only).
-        momentum: Momentum of the moving statistics.
-        epsilon: Added to the variance.
-    """
-
-    stem_activates: bool
-    projection_reads: str
-    stride_at: str
-    bias: str
-    explicit_padding: str
-    momentum: float
-    epsilon: float
-
-
-_HE = Layout(
-    stem_activates=True,
-    projection_reads="preactivated",
-    stride_at="first",
-    bias="none",
-    explicit_padding="strided",
-    momentum=0.9,
-    epsilon=1e-5,
-)
-
-
-def _like(layout: Layout, **changes: Any) -> Layout:
-    return Layout(**(vars(layout) | changes))
-
-
-_KERAS = _like(_HE, bias="all", momentum=0.99, epsilon=1.001e-5)
-_TORCH = _like(_HE, stride_at="middle")
-_EXAMPLE = _like(
-    _HE, projection_reads="raw", bias="all", explicit_padding="never", momentum=0.99, epsilon=1e-3
-)
-
-# layout: (orderings that activate after the convolution, orderings that activate before it)
-LAYOUTS = {
-    "he2016": (_HE, _HE),
-    "keras": (
-        _KERAS,
-        _like(_KERAS, stem_activates=False, stride_at="last_unit", bias="outer", explicit_padding="always"),
-    ),
-    "kerashub": (_TORCH, _like(_TORCH, stem_activates=False)),
-    "timm": (_TORCH, _like(_TORCH, stem_activates=False)),
-    "keras_resnet": (_EXAMPLE, _EXAMPLE),
-    "keras_cifar10": (_EXAMPLE, _EXAMPLE),
-}
+def spatial_axes(x) -> int:
+    """How many axes a feature map has besides batch and channels."""
+    return len(x.shape) - 2
 
 
 class Parts:
-    """The layers a net is made of, configured by its spec: convolution, normalisation, activation, padding."""
+    """The layers a unit is made of, configured by its spec: convolution, normalisation, activation, padding.
 
-    def __init__(self, spec: ModelSpec):
-        self.spec = spec
-        self.layout = LAYOUTS[spec.layout][spec.is_pre_activation]
-        self.names = _names(spec)
+    Attributes:
+        unit: The placement.
+        conventions: What its layout decides.
+        names: The rule by which layers get their names.
+        channel_axis: The axis of the channels, 1 or -1.
+        initializer: Makes a new initialiser of a kernel.
+        factory: Makes the convolutions; None takes the stock one that fits the input.
+    """
+
+    def __init__(
+        self,
+        unit: UnitSpec,
+        *,
+        names: ZooNames,
+        initializer: Callable[[], Any],
+        conv: Callable[..., layers.Layer] | None = None,
+        norm: Callable[..., layers.Layer] | None = None,
+    ):
+        self.unit = unit
+        self.conventions = unit.conventions
+        self.names = names
         self.channel_axis = 1 if keras.config.image_data_format() == "channels_first" else -1
-        self.initializer = _initializer(spec)
-        self._activation = _activation(spec)
+        self.initializer = initializer
+        self.factory = conv
+        self._norm = norm
+        self._activation = _activation(unit.activation)
 
     def activation_argument(self) -> Callable:
         """The activation as a function, for the `activation=` argument of a layer."""
@@ -149,13 +77,16 @@ class Parts:
             return type(self._activation).from_config(self._activation.get_config() | {"name": name})
         return layers.Activation(self._activation, name=name)
 
-    def norm(self, layer: str, *, name: str | None = None) -> layers.Layer:
-        """A BatchNormalization, named after the layer it serves unless `name` says otherwise."""
+    def norm(self, layer: str, *, name: str | None = None) -> Callable:
+        """A normalisation, named after the layer it serves unless `name` says otherwise."""
+        name = name or self.names.norm(layer)
+        if self._norm is not None:
+            return _made("norm", self._norm, name=name)
         return BatchNormalization(
             axis=self.channel_axis,
-            momentum=self.layout.momentum,
-            epsilon=self.layout.epsilon,
-            name=name or self.names.norm(layer),
+            momentum=self.conventions.momentum,
+            epsilon=self.conventions.epsilon,
+            name=name,
         )
 
     def conv(
@@ -168,29 +99,52 @@ class Parts:
         padding: str = "same",
         use_bias: bool = True,
     ) -> Callable:
-        """A convolution as a function of its input and of a built-in activation."""
+        """A convolution as a function of its input and of a built-in activation, padded as the layout does it."""
 
         def apply(x, activation=None):
-            explicit = self.layout.explicit_padding
+            explicit = self.conventions.explicit_padding
             if (
                 padding == "same"
                 and kernel > 1
                 and (explicit == "always" or (explicit == "strided" and strides > 1))
             ):
-                x = layers.ZeroPadding2D(kernel // 2, name=self.names.pad(name))(x)
+                x = _ZERO_PADDING[spatial_axes(x)](kernel // 2, name=self.names.pad(name))(x)
                 pad = "valid"
             else:
                 pad = padding
-            return layers.Conv2D(
-                filters,
-                kernel,
-                strides=strides,
-                padding=pad,
-                use_bias=use_bias,
-                activation=activation,
-                kernel_initializer=self.initializer(),
-                name=name,
-            )(x)
+            convolution = self.convolution(
+                filters, kernel, name, strides=strides, padding=pad, use_bias=use_bias, factory=self.factory
+            )
+            return convolution(x, activation)
+
+        return apply
+
+    def convolution(
+        self,
+        filters: int,
+        kernel: Any,
+        name: str,
+        *,
+        strides: Any,
+        padding: str,
+        use_bias: bool,
+        factory: Callable[..., layers.Layer] | None,
+    ) -> Callable:
+        """A convolution layer and nothing else, as a function of its input and of a built-in activation."""
+
+        def apply(x, activation=None):
+            settings = {
+                "strides": strides,
+                "padding": padding,
+                "use_bias": use_bias,
+                "activation": activation,
+                "name": name,
+            }
+            if factory is None:
+                stock = _CONV[spatial_axes(x)]
+                return stock(filters, kernel, kernel_initializer=self.initializer(), **settings)(x)
+            settings |= {argument: self.initializer() for argument in _kernel_initializers(factory)}
+            return _made("conv", factory, filters, kernel, **settings)(x)
 
         return apply
 
@@ -211,245 +165,274 @@ class Parts:
 
 def place(
     x,
-    ops: str,
+    steps: Steps,
     layer: str,
     parts: Parts,
     *,
     linear: Callable | None = None,
     pool: Callable | None = None,
     activated: bool = True,
+    done: Steps = NOTHING,
 ):
-    """Apply one row of the tables: the words of `ops` become layers, in order.
+    """Apply a row of `zoo.placement`: its operations become layers, in order.
 
     Args:
         x: Input tensor.
-        ops: Words `conv` (calls `linear`), `norm`, `act` and `pool` (calls `pool`).
+        steps: What to do; `conv` calls `linear`, and `pool` calls `pool`.
         layer: Name of the convolution that `norm` and `act` serve.
-        parts: The layers of this net.
+        parts: The layers of this unit.
         linear: The convolution or dense layer, a function of a tensor and a built-in activation.
         pool: The pooling, a function of a tensor.
         activated: Whether this site carries its activation.
+        done: What of the row comes before `steps`, by another call; it has the first of the names.
 
     Returns:
         Output tensor.
     """
-    words = ops.split()
-    while words:
-        word = words.pop(0)
-        if word == "conv":
-            built_in = parts.spec.form == "builtin" and words[:1] == ["act"]
-            if built_in:
-                words.pop(0)
-            x = linear(x, parts.activation_argument() if built_in and activated else None)
-        elif word == "norm":
-            x = parts.norm(layer)(x)
-        elif word == "act" and activated:
-            x = parts.act(layer)(x)
-        elif word == "pool":
-            x = pool(x)
+    if not activated:
+        steps = steps.unactivated()
+    if parts.unit.form == "builtin":
+        steps = steps.built_in()
+    made = Counter(done)
+    for op in steps:
+        made[op] += 1
+        # A row may normalise before its convolution and after it: the second layer of a kind is told apart by number.
+        served = layer if made[op] == 1 else f"{layer}_{made[op]}"
+        match op:
+            case "conv":
+                x = linear(x, None)
+            case "conv(act)":
+                x = linear(x, parts.activation_argument())
+            case "norm":
+                x = parts.norm(served)(x)
+            case "act":
+                x = parts.act(served)(x)
+            case "pool":
+                x = pool(x)
     return x
 
 
-@dataclass(frozen=True, kw_only=True)
-class Unit:
-    """One residual unit of a net.
-
-    Attributes:
-        stage: Number of the stage, from 1.
-        index: Number of the unit in its stage, from 1.
-        in_channels: Channels of its input.
-        out_channels: Channels of its output.
-        stride: Stride of its branch and its shortcut.
-        skip_entry: Whether the stem has done this unit's first activation already.
-    """
-
-    stage: int
-    index: int
-    in_channels: int
-    out_channels: int
-    stride: int
-    skip_entry: bool
-
-    @property
-    def repeats(self) -> bool:
-        """Whether this unit keeps the shape, so that identical ones can follow each other."""
-        return self.stride == 1 and self.in_channels == self.out_channels and not self.skip_entry
-
-
-def residual_units(spec: ModelSpec) -> list[Unit]:
-    """The units of a residual net in order, with their strides where the layout puts them."""
-    layout = LAYOUTS[spec.layout][spec.is_pre_activation]
-    entry = ORDERINGS[spec.ordering].entry
-    expansion = 4 if spec.block == "bottleneck" else 1
-    units, channels = [], spec.width
-    for stage, count in enumerate(spec.stages, start=1):
-        out = spec.width * 2 ** (stage - 1) * expansion
-        for index in range(1, count + 1):
-            if layout.stride_at == "last_unit":
-                strided = index == count and stage < len(spec.stages)
-            else:
-                strided = index == 1 and stage > 1
-            units.append(
-                Unit(
-                    stage=stage,
-                    index=index,
-                    in_channels=channels,
-                    out_channels=out,
-                    stride=2 if strided else 1,
-                    skip_entry=bool(entry) and layout.stem_activates and not units,
-                )
-            )
-            channels = out
-    return units
-
-
-def branch_convolutions(spec: ModelSpec, unit: Unit) -> list[tuple[int, int, int, bool]]:
-    """The convolutions of a unit's branch as (filters, kernel, stride, bias)."""
-    layout = LAYOUTS[spec.layout][spec.is_pre_activation]
-    out = unit.out_channels
-    shapes = [(out, 3), (out, 3)] if spec.block == "basic" else [(out // 4, 1), (out // 4, 3), (out, 1)]
-    strided = 0 if spec.block == "basic" or layout.stride_at == "first" else 1
-    return [
-        (
-            filters,
-            kernel,
-            unit.stride if k == strided else 1,
-            layout.bias == "all" or (layout.bias == "outer" and k == len(shapes) - 1),
-        )
-        for k, (filters, kernel) in enumerate(shapes)
-    ]
-
-
-def residual_unit(x, unit: Unit, parts: Parts):
-    """One residual unit, y = after(shortcut(x) + branch(x)), in the ordering of the spec.
+def residual(x, name: str, parts: Parts, *, filters: int, strides: int = 1, opens: bool = True):
+    """One residual unit, y = after_addition(shortcut(x) + branch(x)), in the ordering of its spec.
 
     Args:
-        x: Feature map (batch, height, width, channels).
-        unit: Which unit it is.
-        parts: The layers of this net.
+        x: Feature map (batch, height, width, channels), or with one or three spatial axes.
+        name: Name of the unit.
+        parts: Its layers.
+        filters: Channels of its output.
+        strides: Of its branch and its shortcut.
+        opens: Whether the unit does its first activation, which otherwise has been done before it.
 
     Returns:
-        Feature map (batch, ceil(height / stride), ceil(width / stride), out_channels).
+        Feature map (batch, ceil(height / strides), ceil(width / strides), filters).
     """
-    spec, names = parts.spec, parts.names
-    ordering = ORDERINGS[spec.ordering]
-    name = names.unit(unit.stage, unit.index)
-    convolutions = branch_convolutions(spec, unit)
-    rows = ordering.branch(len(convolutions), skip_entry=unit.skip_entry)
-
-    first = names.branch(name, 1)
-    entry = "" if unit.skip_entry else ordering.entry
-    activated = place(x, entry, first, parts)
-    rows = (rows[0].removeprefix(entry).strip(), *rows[1:])
+    names, ordering = parts.names, parts.unit.placement
+    convolutions = branch_convolutions(parts.unit, filters, strides)
+    activated = place(x, ordering.entry, names.branch(name, 1), parts) if opens else x
     branch = activated
-    for k, (row, (filters, kernel, strides, bias)) in enumerate(
+    rows = ordering.branch(len(convolutions))
+    for k, (row, (channels, kernel, stride, bias)) in enumerate(
         zip(rows, convolutions, strict=True), start=1
     ):
         conv = names.branch(name, k)
         branch = place(
             branch,
-            row,
+            row if k > 1 else row.after_entry,
             conv,
             parts,
-            linear=parts.conv(filters, kernel, conv, strides=strides, use_bias=bias),
+            linear=parts.conv(channels, kernel, conv, strides=stride, use_bias=bias),
+            done=NOTHING if k > 1 else row.entry,
         )
-    shortcut, branch = _join(x, activated, branch, unit, name, parts)
+    shortcut, branch = _join(x, activated, branch, name, parts, filters=filters, strides=strides)
+    if tuple(shortcut.shape) != tuple(branch.shape):
+        raise ValueError(
+            f"shortcut and branch do not fit each other: their shapes are {tuple(shortcut.shape)} and "
+            f"{tuple(branch.shape)}; conv must make convolutions that divide the size by their strides and keep filters."
+        )
     # The shortcut comes first: Keras walks the graph recursively, and in this order 1,202 layers build (the other
     # order raises RecursionError near 360).
     y = layers.Add(name=names.add(name))([shortcut, branch])
     return place(y, ordering.after_addition, names.add(name), parts)
 
 
-def _join(x, activated, branch, unit: Unit, name: str, parts: Parts):
+def branch_convolutions(unit: UnitSpec, filters: int, strides: int) -> list[tuple[int, int, int, bool]]:
+    """The convolutions of a residual branch as (filters, kernel, stride, bias)."""
+    layout, basic = unit.conventions, unit.block == "basic"
+    shapes = [(filters, 3), (filters, 3)] if basic else [(filters // 4, 1), (filters // 4, 3), (filters, 1)]
+    strided = 0 if basic or layout.stride_at == "first" else 1
+    return [
+        (
+            channels,
+            kernel,
+            strides if k == strided else 1,
+            layout.bias == "all" or (layout.bias == "outer" and k == len(shapes) - 1),
+        )
+        for k, (channels, kernel) in enumerate(shapes)
+    ]
+
+
+def _join(x, activated, branch, name: str, parts: Parts, *, filters: int, strides: int):
     """The shortcut of a unit, and what the shortcut's kind does to the branch."""
-    spec, names = parts.spec, parts.names
+    unit, axes = parts.unit, spatial_axes(x)
 
     def called(what):
-        return names.shortcut(name, what)
+        return parts.names.shortcut(name, what)
 
-    changes_channels = unit.in_channels != unit.out_channels
-    if spec.shortcut == "conv1x1" or (spec.shortcut == "projection" and changes_channels):
-        source = activated if parts.layout.projection_reads == "preactivated" else x
-        bias = parts.layout.bias in ("all", "outer")
-        shortcut = parts.conv(unit.out_channels, 1, called("conv"), strides=unit.stride, use_bias=bias)(
-            source
-        )
-        if ORDERINGS[spec.ordering].normalises_projection:
+    missing = filters - x.shape[parts.channel_axis]
+    # With no shortcut named, whatever changes the shape is projected; a named one keeps to its paper.
+    projects = {"conv1x1": True, "projection": missing != 0, None: missing != 0 or strides > 1}
+    if projects.get(unit.shortcut, False):
+        source = activated if parts.conventions.projection_reads == "preactivated" else x
+        bias = parts.conventions.bias in ("all", "outer")
+        shortcut = parts.convolution(
+            filters, 1, called("conv"), strides=strides, padding="same", use_bias=bias, factory=None
+        )(source)
+        if unit.placement.normalises_projection:
             shortcut = parts.norm(name, name=called("norm"))(shortcut)
         return shortcut, branch
 
     shortcut = x
-    if unit.stride > 1:
-        shortcut = layers.MaxPooling2D(1, strides=unit.stride, name=called("subsample"))(shortcut)
-    if changes_channels:
-        shortcut = _pad_channels(shortcut, unit, called("pad"), parts)
-    if spec.shortcut == "constant_scaling":
-        shortcut = layers.Rescaling(spec.shortcut_scale, name=called("scale"))(shortcut)
-        branch = layers.Rescaling(spec.branch_scale, name=f"{name}_branch_scale")(branch)
-    elif spec.shortcut == "dropout":
-        shortcut = layers.Dropout(spec.dropout_rate, name=called("dropout"))(shortcut)
-    elif spec.shortcut in ("exclusive_gating", "shortcut_only_gating"):
-        gate = layers.Conv2D(
-            unit.out_channels,
+    if strides > 1:
+        shortcut = _MAX_POOL[axes](1, strides=strides, name=called("subsample"))(shortcut)
+    if missing:
+        shortcut = _pad_channels(shortcut, missing, called("pad"), parts)
+    if unit.shortcut == "constant_scaling":
+        shortcut = layers.Rescaling(unit.parameter("shortcut_scale"), name=called("scale"))(shortcut)
+        branch = layers.Rescaling(unit.parameter("branch_scale"), name=f"{name}_branch_scale")(branch)
+    elif unit.shortcut == "dropout":
+        shortcut = layers.Dropout(unit.parameter("dropout_rate"), name=called("dropout"))(shortcut)
+    elif unit.shortcut in ("exclusive_gating", "shortcut_only_gating"):
+        gate = _CONV[axes](
+            filters,
             1,
-            strides=unit.stride,
+            strides=strides,
             activation="sigmoid",
             kernel_initializer=parts.initializer(),
-            bias_initializer=keras.initializers.Constant(spec.gate_bias),
+            bias_initializer=keras.initializers.Constant(unit.parameter("gate_bias")),
             name=called("gate"),
         )(x)
         carry = layers.Rescaling(-1.0, offset=1.0, name=called("carry"))(gate)
         shortcut = layers.Multiply(name=called("gated"))([shortcut, carry])
-        if spec.shortcut == "exclusive_gating":
+        if unit.shortcut == "exclusive_gating":
             branch = layers.Multiply(name=f"{name}_branch_gated")([branch, gate])
     return shortcut, branch
 
 
-def _pad_channels(x, unit: Unit, name: str, parts: Parts):
+def _pad_channels(x, missing: int, name: str, parts: Parts):
     """Option A of He et al. 2015: the missing channels are zeros, half of them on each side; no parameters."""
-    missing = unit.out_channels - unit.in_channels
+    if missing < 0:
+        raise ValueError(
+            f"shortcut={parts.unit.shortcut!r} can add channels of zeros and not take {-missing} of "
+            f"{x.shape[parts.channel_axis]} channels away; use shortcut='projection'."
+        )
     zeros, none = (missing // 2, missing - missing // 2), (0, 0)
-    # A stock layer pads two neighbouring axes. Told the other data format, it takes the channels for one of them.
+    axes = spatial_axes(x)
+    # A stock layer pads neighbouring axes. Told the other data format, it takes the channels for one of them.
     if parts.channel_axis == 1:
-        return layers.ZeroPadding2D((zeros, none), data_format="channels_last", name=name)(x)
-    return layers.ZeroPadding2D((none, zeros), data_format="channels_first", name=name)(x)
+        padding, data_format = (zeros, *[none] * (axes - 1)), "channels_last"
+    else:
+        padding, data_format = (*[none] * (axes - 1), zeros), "channels_first"
+    return _ZERO_PADDING[axes](padding if axes > 1 else zeros, data_format=data_format, name=name)(x)
 
 
-def _names(spec: ModelSpec) -> ZooNames:
-    if spec.family == "vgg":
-        return VGGNames()
-    if spec.family == "resnet" and spec.layout == "keras":
-        return KerasResNetNames(spec.ordering == "full_pre_activation")
-    return ZooNames()
+def _kernel_initializers(factory: Callable) -> tuple[str, ...]:
+    """The arguments by which a factory of convolutions takes the initialiser of its kernel, or of both of its kernels."""
+    separable = ("depthwise_initializer", "pointwise_initializer")
+    return (
+        separable if set(separable) <= set(inspect.signature(factory).parameters) else ("kernel_initializer",)
+    )
 
 
-def _initializer(spec: ModelSpec) -> Callable:
-    """A new initialiser a call, so that no two layers start from the same values."""
-    given = spec.kernel_initializer
-    if given is not None:
+def _made(argument: str, factory: Callable, *args: Any, **settings: Any) -> Callable:
+    """A new layer from a factory that was given as `argument`; what is wrong with it is said with its name."""
+    name = settings["name"]
+    called = ", ".join([*map(repr, args), *(f"{key}=" for key in settings)])
+    try:
+        inspect.signature(factory).bind(*args, **settings)
+    except TypeError as error:
+        raise TypeError(
+            f"{argument} must be a factory of layers that can be called with ({called}): {error}; received {factory!r}."
+        ) from error
+    try:
+        layer = factory(*args, **settings)
+    except Exception as error:  # of an odd argument Keras says all kinds of things
+        raise ValueError(f"{argument}={factory!r} called with ({called}): {error}") from error
+    if not isinstance(layer, layers.Layer):
+        raise TypeError(f"{argument} must be a factory of layers, and {factory!r} returned {layer!r}.")
+    if layer.built or layer.name != name:
+        raise ValueError(
+            f"{argument} must make a new layer at each call and pass `name` on to it: asked for {name!r}, {factory!r} "
+            f"returned {'a layer that is in use, ' if layer.built else 'a layer called '}{layer.name!r}."
+        )
+
+    def apply(x):
         try:
-            initializer = keras.initializers.get(given)
-            # An array or a function is taken as it is, and would only fail at the first layer.
-            shape = (2, 2) if spec.family == "mlp" else (1, 1, 2, 2)
-            received = tuple(initializer(shape, dtype="float32").shape)
-        except Exception as error:  # of an odd object Keras says all kinds of things
-            raise ValueError(f"kernel_initializer={given!r} does not initialise a kernel: {error}") from error
-        if received != shape:
+            return layer(x)
+        except Exception as error:
             raise ValueError(
-                f"kernel_initializer={given!r} does not initialise a kernel: asked for shape {shape}, it gave {received}."
-            )
-        if not isinstance(initializer, keras.initializers.Initializer):
-            return lambda: initializer
-        return lambda: initializer.clone()
-    if spec.family in ("resnet", "plain") and spec.layout != "keras":
-        return lambda: keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-    if spec.family == "vgg" or spec.layout == "keras":
-        return keras.initializers.GlorotUniform
-    return keras.initializers.HeNormal
+                f"{argument}={factory!r} made a {type(layer).__name__} that does not take a tensor of shape "
+                f"{tuple(x.shape)}: {error}"
+            ) from error
+
+    return apply
 
 
-def _activation(spec: ModelSpec) -> Callable | layers.Layer:
-    given = spec.activation
+def initializers(given: Any, default: Callable[[], Any], shape: tuple[int, ...]) -> Callable[[], Any]:
+    """What makes a new initialiser a call, so that no two layers start from the same values.
+
+    Args:
+        given: Whatever `keras.initializers.get` takes, or None.
+        default: Makes the initialiser where None is given.
+        shape: Of the kernel that it is tried on.
+
+    Raises:
+        ValueError: If it does not initialise a kernel of that shape.
+    """
+    if given is None:
+        return default
+    try:
+        initializer = keras.initializers.get(given)
+        # An array or a function is taken as it is, and would only fail at the first layer.
+        received = tuple(initializer(shape, dtype="float32").shape)
+    except Exception as error:  # of an odd object Keras says all kinds of things
+        raise ValueError(f"kernel_initializer={given!r} does not initialise a kernel: {error}") from error
+    if received != shape:
+        raise ValueError(
+            f"kernel_initializer={given!r} does not initialise a kernel: asked for shape {shape}, it gave {received}."
+        )
+    if not isinstance(initializer, keras.initializers.Initializer):
+        return lambda: initializer
+    return lambda: initializer.clone()
+
+
+def he_fan_out() -> keras.initializers.Initializer:
+    """The initialiser of He et al. for residual nets, N(0, 2 / (k k out))."""
+    return keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
+
+
+def check_activation_keeps_shape(parts: Parts, shape: tuple[int | None, ...]) -> None:
+    """Keras believes of a function that it keeps the shape, so it is tried here on a feature map of no values.
+
+    Raises:
+        ValueError: If it does not, or cannot be applied.
+    """
+    given = parts.unit.activation
+    is_layer = isinstance(given, layers.Layer)
+    function = None if is_layer and parts.unit.form == "separate" else parts.activation_argument()
+    probe = keras.KerasTensor(shape)
+    try:
+        output = compute_output_spec(function, probe) if function else parts.act("probe")(probe)
+        shape = output.shape
+    except Exception as error:
+        raise ValueError(f"activation={given!r} cannot be applied to a feature map: {error}") from error
+    if tuple(shape) != tuple(probe.shape):
+        raise ValueError(
+            f"activation={given!r} changes the shape of a feature map from {probe.shape} to {shape}; an "
+            "activation acts on each value alone."
+        )
+
+
+def _activation(given: Any) -> Callable | layers.Layer:
     return given if isinstance(given, layers.Layer) else activation_function("activation", given)
 
 

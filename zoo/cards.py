@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from zoo.blocks import ORDERINGS, PLAIN_ORDERINGS
 from zoo.catalog import lookup, specify
 from zoo.models import assemble
 from zoo.spec import ModelSpec
@@ -106,12 +105,10 @@ def describe(name: str, **options: Any) -> Card:
 
 
 def placement(spec: ModelSpec) -> str:
-    """The ordering of a spec in words, read from the tables that build it."""
-    if spec.family != "resnet":
-        return PLAIN_ORDERINGS[spec.ordering]
-    ordering = ORDERINGS[spec.ordering]
-    rows = ordering.branch(2 if spec.block == "basic" else 3)
-    return " ".join(" | ".join(rows).split()) + " | add" + f" {ordering.after_addition}".rstrip()
+    """The ordering of a spec in words, read from the row that it is built from."""
+    if spec.is_residual:
+        return spec.placement.words(2 if spec.block == "basic" else 3)
+    return str(spec.placement)
 
 
 def count_flops(model: keras.Model) -> int | None:

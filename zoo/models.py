@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from inspect import Parameter, Signature, signature
 from itertools import groupby
 from typing import Any
 
 import keras
 from keras import layers
-from keras.src.backend import compute_output_spec
 
 from zoo.blocks import (
-    ORDERINGS,
-    PLAIN_ORDERINGS,
     Parts,
-    Unit,
     activation_function,
+    check_activation_keeps_shape,
+    he_fan_out,
+    initializers,
     place,
-    residual_unit,
-    residual_units,
+    residual,
 )
 from zoo.catalog import specify
 from zoo.graph import room_for
-from zoo.naming import activation_of
+from zoo.naming import KerasResNetNames, VGGNames, ZooNames, activation_of
+from zoo.placement import NOTHING, Steps
 from zoo.spec import OPTIONS, ModelSpec
 
 
@@ -95,12 +94,12 @@ def assemble(spec: ModelSpec, *, name: str | None = None) -> keras.Model:
         >>> assemble(specify("convnet", input_shape=(28, 28, 1))).output_shape
         (None, 10)
     """
-    parts = Parts(spec)
+    parts = Parts(spec.unit, names=_names(spec), initializer=_initializer(spec))
     _check_input_shape(spec)
-    _check_activation_keeps_shape(parts)
+    check_activation_keeps_shape(parts, (None, 8, 8, 8))
     image = keras.Input(spec.input_shape, name="image")
     body = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}[spec.family]
-    outputs = _head(body(image, parts), parts)
+    outputs = _head(body(image, spec, parts), spec, parts)
     with room_for(spec.depth):
         net = keras.Model(image, outputs, name=name or spec.name)
     if spec.weights is not None:
@@ -123,58 +122,69 @@ def _load_weights(net: keras.Model, spec: ModelSpec) -> None:
             layer.set_weights(separate.get_layer(layer.name).get_weights())
 
 
+def _names(spec: ModelSpec) -> ZooNames:
+    if spec.family == "vgg":
+        return VGGNames()
+    if spec.is_residual and spec.layout == "keras":
+        return KerasResNetNames(spec.placement.entry.normalises)
+    return ZooNames()
+
+
+def _initializer(spec: ModelSpec) -> Callable:
+    if spec.family in ("resnet", "plain") and spec.layout != "keras":
+        default = he_fan_out
+    elif spec.family == "vgg" or spec.layout == "keras":
+        default = keras.initializers.GlorotUniform
+    else:
+        default = keras.initializers.HeNormal
+    return initializers(spec.kernel_initializer, default, (2, 2) if spec.family == "mlp" else (1, 1, 2, 2))
+
+
 class _Chain:
     """The units of a plain net, one after the other; knows which activation is the last."""
 
-    def __init__(self, parts: Parts, sites: int):
+    def __init__(self, spec: ModelSpec, parts: Parts, sites: int):
+        self.spec = spec
         self.parts = parts
         self.remaining = sites
-        self.ops = PLAIN_ORDERINGS[parts.spec.ordering]
-        self.activates_first = self.ops.startswith("norm")
+        self.row = spec.placement
         self.started = False
-        # A normalisation right behind a convolution subtracts its mean and so makes a bias superfluous.
-        self.use_bias = parts.spec.ordering in ("conv_act", "conv_act_norm")
+        self.use_bias = not self.row.makes_bias_superfluous_in_a_chain
 
     def unit(self, x, name: str, linear: Callable, pool: Callable | None = None):
         """One weight layer with what belongs to it, and the pooling that follows."""
-        spec = self.parts.spec
-        ops = self.ops
-        if self.activates_first and not self.started:
-            ops = "conv"
+        done, steps = (NOTHING, self.row) if self.started else (self.row.entry, self.row.after_entry)
         self.started = True
         if pool is not None:
-            ops = ops.replace("act", "pool act") if spec.pooling_order == "pool_act" else f"{ops} pool"
-        return place(
-            x, ops, name, self.parts, linear=linear, pool=pool, activated=self._activated("act" in ops)
-        )
+            steps = steps.pooled(self.spec.pooling_order)
+        return self._place(x, steps, name, linear=linear, pool=pool, done=done)
 
     def end(self, x):
         """What a net that activates before its convolutions needs after the last one."""
-        if not self.activates_first:
-            return x
-        return place(x, "norm act", self.parts.names.head, self.parts, activated=self._activated(True))
+        return self._place(x, self.row.entry, self.parts.names.head)
 
-    def _activated(self, is_site: bool) -> bool:
-        self.remaining -= is_site
-        return self.parts.spec.activated == "all" or self.remaining == 0
+    def _place(self, x, steps: Steps, name: str, **how: Any):
+        self.remaining -= steps.activates
+        activated = self.spec.activated == "all" or self.remaining == 0
+        return place(x, steps, name, self.parts, activated=activated, **how)
 
 
-def _mlp(x, parts: Parts):
-    spec, names = parts.spec, parts.names
+def _mlp(x, spec: ModelSpec, parts: Parts):
+    names = parts.names
     hidden = sum(spec.stages) - spec.include_top
     if len(spec.input_shape) > 1:
         x = layers.Flatten(name=names.flatten)(x)
-    chain = _Chain(parts, hidden)
+    chain = _Chain(spec, parts, hidden)
     for index in range(1, hidden + 1):
         layer = f"dense{index}"
         x = chain.unit(x, layer, parts.dense(spec.width, layer, use_bias=chain.use_bias))
     return chain.end(x) if hidden else x
 
 
-def _convnet(x, parts: Parts):
+def _convnet(x, spec: ModelSpec, parts: Parts):
     """Convolutions 3x3; after every second one the size is halved and the channels double."""
-    spec, names = parts.spec, parts.names
-    chain = _Chain(parts, sum(spec.stages))
+    names = parts.names
+    chain = _Chain(spec, parts, sum(spec.stages))
     for index in range(sum(spec.stages)):
         stage, last_of_stage = index // 2 + 1, index % 2 == 1
         name = names.conv(stage, index % 2 + 1)
@@ -186,19 +196,19 @@ def _convnet(x, parts: Parts):
             padding=spec.padding,
             use_bias=chain.use_bias,
         )
-        x = chain.unit(x, name, linear, _pool(stage, parts) if last_of_stage else None)
+        x = chain.unit(x, name, linear, _pool(stage, spec, parts) if last_of_stage else None)
     return chain.end(x)
 
 
-def _vgg(x, parts: Parts):
-    spec, names = parts.spec, parts.names
+def _vgg(x, spec: ModelSpec, parts: Parts):
+    names = parts.names
     dense = 2 if spec.include_top else 0
-    chain = _Chain(parts, sum(spec.stages) + dense)
+    chain = _Chain(spec, parts, sum(spec.stages) + dense)
     for stage, count in enumerate(spec.stages, start=1):
         for index in range(1, count + 1):
             name = names.conv(stage, index)
             linear = parts.conv(spec.width * 2 ** min(stage - 1, 3), 3, name, use_bias=chain.use_bias)
-            x = chain.unit(x, name, linear, _pool(stage, parts) if index == count else None)
+            x = chain.unit(x, name, linear, _pool(stage, spec, parts) if index == count else None)
     if spec.include_top:
         x = layers.Flatten(name=names.flatten)(x)
         for index in (1, 2):
@@ -208,10 +218,10 @@ def _vgg(x, parts: Parts):
     return chain.end(x)
 
 
-def _plain(x, parts: Parts):
+def _plain(x, spec: ModelSpec, parts: Parts):
     """The plain nets of He et al. 2015: a residual net of basic units without its shortcuts."""
-    spec, names = parts.spec, parts.names
-    chain = _Chain(parts, sum(spec.stages) + 1)
+    names = parts.names
+    chain = _Chain(spec, parts, sum(spec.stages) + 1)
 
     def conv(name, filters, strides=1):
         return parts.conv(filters, 3, name, strides=strides, use_bias=chain.use_bias)
@@ -225,16 +235,11 @@ def _plain(x, parts: Parts):
     return chain.end(x)
 
 
-def _resnet(x, parts: Parts):
-    spec, names, layout = parts.spec, parts.names, parts.layout
-    entry = ORDERINGS[spec.ordering].entry
-    # The stem is conv, norm, act; where unit 1 brings its own first activation, the stem leaves that part to it.
-    ops = "conv norm act"
-    if entry and not layout.stem_activates:
-        ops = ops.removesuffix(entry).strip()
+def _resnet(x, spec: ModelSpec, parts: Parts):
+    names, layout, ordering = parts.names, parts.conventions, spec.placement
     kernel, strides = (7, 2) if spec.stem == "imagenet" else (3, 1)
     linear = parts.conv(spec.width, kernel, names.stem, strides=strides, use_bias=layout.bias != "none")
-    x = place(x, ops, names.stem, parts, linear=linear)
+    x = place(x, ordering.stem(activates=layout.stem_activates), names.stem, parts, linear=linear)
     if spec.stem == "imagenet":
         padding = "same" if layout.explicit_padding == "never" else "valid"
         if padding == "valid":
@@ -244,35 +249,88 @@ def _resnet(x, parts: Parts):
     for _, run in groupby(units, key=lambda unit: (unit.stage, "repeats" if unit.repeats else unit.index)):
         run = list(run)
         if spec.rolled and len(run) > 1:
-            x = _roll(x, run, parts)
+            x = _roll(x, run, spec, parts)
         else:
             for unit in run:
-                x = residual_unit(x, unit, parts)
-    return place(x, entry, names.head, parts)
+                x = _residual(x, unit, parts)
+    return place(x, ordering.entry, names.head, parts)
 
 
-def _roll(x, run: list[Unit], parts: Parts):
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """One residual unit of a net.
+
+    Attributes:
+        stage: Number of the stage, from 1.
+        index: Number of the unit in its stage, from 1.
+        in_channels: Channels of its input.
+        out_channels: Channels of its output.
+        stride: Stride of its branch and its shortcut.
+        opens: Whether it does its first activation; the stem may have done it already.
+    """
+
+    stage: int
+    index: int
+    in_channels: int
+    out_channels: int
+    stride: int
+    opens: bool
+
+    @property
+    def repeats(self) -> bool:
+        """Whether this unit keeps the shape, so that identical ones can follow each other."""
+        return self.stride == 1 and self.in_channels == self.out_channels and self.opens
+
+
+def residual_units(spec: ModelSpec) -> list[Unit]:
+    """The units of a residual net in order, with their strides where the layout puts them."""
+    layout = spec.unit.conventions
+    expansion = 4 if spec.block == "bottleneck" else 1
+    units, channels = [], spec.width
+    for stage, count in enumerate(spec.stages, start=1):
+        out = spec.width * 2 ** (stage - 1) * expansion
+        for index in range(1, count + 1):
+            if layout.stride_at == "last_unit":
+                strided = index == count and stage < len(spec.stages)
+            else:
+                strided = index == 1 and stage > 1
+            units.append(
+                Unit(
+                    stage=stage,
+                    index=index,
+                    in_channels=channels,
+                    out_channels=out,
+                    stride=2 if strided else 1,
+                    opens=bool(units) or not (spec.is_pre_activation and layout.stem_activates),
+                )
+            )
+            channels = out
+    return units
+
+
+def _residual(x, unit: Unit, parts: Parts):
+    name = parts.names.unit(unit.stage, unit.index)
+    return residual(x, name, parts, filters=unit.out_channels, strides=unit.stride, opens=unit.opens)
+
+
+def _roll(x, run: list[Unit], spec: ModelSpec, parts: Parts):
     """Identical units as one layer; the first, built as a model of its own, is the pattern."""
     from zoo.rolled import RolledUnits
 
     units = [parts.names.unit(unit.stage, unit.index) for unit in run]
     # Names of our own: automatic ones count up through a process, and would be saved with the net.
     inputs = keras.Input(x.shape[1:], dtype=x.dtype, name=f"{units[0]}_input")
-    pattern = keras.Model(inputs, residual_unit(inputs, run[0], parts), name=f"{units[0]}_pattern")
-    return RolledUnits(
-        pattern, units, remat=parts.spec.rolled == "remat", name=f"{units[0]}_to_{run[-1].index}"
-    )(x)
+    pattern = keras.Model(inputs, _residual(inputs, run[0], parts), name=f"{units[0]}_pattern")
+    return RolledUnits(pattern, units, remat=spec.rolled == "remat", name=f"{units[0]}_to_{run[-1].index}")(x)
 
 
-def _pool(stage: int, parts: Parts) -> Callable | None:
-    layer = {"max_pool": layers.MaxPooling2D, "average_pool": layers.AveragePooling2D}.get(
-        parts.spec.downsampling
-    )
+def _pool(stage: int, spec: ModelSpec, parts: Parts) -> Callable | None:
+    layer = {"max_pool": layers.MaxPooling2D, "average_pool": layers.AveragePooling2D}.get(spec.downsampling)
     return layer and layer(2, strides=2, name=parts.names.downsample(stage))
 
 
-def _head(x, parts: Parts):
-    spec, names = parts.spec, parts.names
+def _head(x, spec: ModelSpec, parts: Parts):
+    names = parts.names
     is_map = len(x.shape) == 4
     function = activation_function("classifier_activation", spec.classifier_activation)
     if not spec.include_top:
@@ -324,23 +382,4 @@ def _check_input_shape(spec: ModelSpec) -> None:
         raise ValueError(
             f"input_shape={spec.input_shape!r} is too small for the strides of {spec.name}: height and width must be "
             f"at least {least}."
-        )
-
-
-def _check_activation_keeps_shape(parts: Parts) -> None:
-    """Keras believes of a function that it keeps the shape, so it is tried here on a feature map of no values."""
-    is_layer = isinstance(parts.spec.activation, layers.Layer)
-    function = None if is_layer and parts.spec.form == "separate" else parts.activation_argument()
-    probe = keras.KerasTensor((None, 8, 8, 8))
-    try:
-        output = compute_output_spec(function, probe) if function else parts.act("probe")(probe)
-        shape = output.shape
-    except Exception as error:
-        raise ValueError(
-            f"activation={parts.spec.activation!r} cannot be applied to a feature map: {error}"
-        ) from error
-    if tuple(shape) != tuple(probe.shape):
-        raise ValueError(
-            f"activation={parts.spec.activation!r} changes the shape of a feature map from {probe.shape} to {shape}; an "
-            "activation acts on each value alone."
         )

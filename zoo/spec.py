@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, fields
 from typing import Any
 
+from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, WORDS, Layout, ResidualOrdering, Row
+
 FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet")
 FORMS = ("separate", "builtin")
-RESIDUAL_ORDERINGS = (
-    "original",
-    "bn_after_addition",
-    "relu_before_addition",
-    "relu_only_pre_activation",
-    "full_pre_activation",
-)
-PLAIN_ORDERINGS = ("conv_act", "conv_norm_act", "conv_act_norm", "norm_act_conv")
+RESIDUAL_ORDERINGS = tuple(RESIDUAL)
+PLAIN_ORDERINGS = tuple(PLAIN)
 SHORTCUTS = (
     "identity_pad",
     "projection",
@@ -24,7 +21,7 @@ SHORTCUTS = (
     "conv1x1",
     "dropout",
 )
-LAYOUTS = ("he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10")
+LAYOUTS = tuple(LAYOUT)
 BLOCKS = ("basic", "bottleneck")
 POOLINGS = (None, "avg", "max")
 ROLLED = (False, True, "remat")
@@ -36,6 +33,82 @@ SHORTCUT_PARAMETERS = {
     "gate_bias": (("exclusive_gating", "shortcut_only_gating"), -6.0),
     "dropout_rate": (("dropout",), 0.5),
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitSpec:
+    """The placement of one unit: what `zoo.conv_unit` and `zoo.residual_unit` build, and every unit of a net.
+
+    A spec that exists is buildable: everything impossible is refused when it is made.
+
+    Attributes:
+        ordering: A name, one of `PLAIN_ORDERINGS` or, with a `block`, of `RESIDUAL_ORDERINGS`; without a block also a row
+            of words of one's own, such as `"act conv norm"`.
+        form: `"separate"` activation layers or the `"builtin"` argument.
+        activation: What `keras.activations.get` takes, or a layer, cloned for each site.
+        layout: Whose unit it is where code bases differ, one of `LAYOUTS`.
+        block: `"basic"` or `"bottleneck"`, the branch of a residual unit; None: a unit without shortcut.
+        shortcut: What sits on the shortcut, one of `SHORTCUTS`; None: a projection where shapes differ, else nothing.
+        shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`.
+        branch_scale: Factor on the residual branch under `shortcut="constant_scaling"`.
+        gate_bias: Initial bias of the gate under the two gating shortcuts.
+        dropout_rate: Rate under `shortcut="dropout"`.
+
+    Example:
+        >>> from zoo.spec import UnitSpec
+        >>> print(UnitSpec(ordering="full_pre_activation", block="basic").placement)
+        norm act conv | norm act conv | add
+    """
+
+    ordering: str
+    form: str = "separate"
+    activation: Any = "relu"
+    layout: str = "he2016"
+    block: str | None = None
+    shortcut: str | None = None
+    shortcut_scale: float | None = None
+    branch_scale: float | None = None
+    gate_bias: float | None = None
+    dropout_rate: float | None = None
+
+    def __post_init__(self):
+        _one_of("layout", self.layout, LAYOUTS)
+        _one_of("block", self.block, (None, *BLOCKS))
+        _check_ordering(self)
+        _check_form(self)
+        if not self.is_residual:
+            _check_has_no_shortcut(self, "a unit without block")
+            return
+        _one_of("shortcut", self.shortcut, (None, *SHORTCUTS))
+        _check_shortcut_parameters(self)
+        _check_layout_of_shortcut(self)
+        if self.layout in _BOTTLENECK_ONLY and self.block != "bottleneck":
+            raise ValueError(
+                f"layout={self.layout!r} exists with bottleneck units only, received block={self.block!r}; "
+                "use block='bottleneck' or layout='he2016'."
+            )
+
+    @property
+    def is_residual(self) -> bool:
+        """Whether the unit has a shortcut."""
+        return self.block is not None
+
+    @property
+    def placement(self) -> Row | ResidualOrdering:
+        """The ordering as parsed operations."""
+        if self.is_residual:
+            return RESIDUAL[self.ordering]
+        return PLAIN[self.ordering] if self.ordering in PLAIN else Row.of(self.ordering)
+
+    @property
+    def conventions(self) -> Layout:
+        """What the layout decides for units of this ordering."""
+        return LAYOUT[self.layout][self.is_residual and self.placement.is_pre_activation]
+
+    def parameter(self, name: str) -> float:
+        """A parameter of the shortcut: the value given, else the one that He et al. 2016 use."""
+        given = getattr(self, name)
+        return SHORTCUT_PARAMETERS[name][1] if given is None else given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +185,24 @@ class ModelSpec:
         _check_size(self)
 
     @property
+    def is_residual(self) -> bool:
+        """Whether the net is made of residual units."""
+        return self.family == "resnet"
+
+    @property
+    def unit(self) -> UnitSpec:
+        """The placement that all units of the net share."""
+        return UnitSpec(**{f.name: getattr(self, f.name) for f in fields(UnitSpec)})
+
+    @property
+    def placement(self) -> Row | ResidualOrdering:
+        """The ordering as parsed operations."""
+        return RESIDUAL[self.ordering] if self.is_residual else PLAIN[self.ordering]
+
+    @property
     def is_pre_activation(self) -> bool:
         """Whether a residual unit starts with its activation instead of ending with it."""
-        return self.ordering in ("full_pre_activation", "relu_only_pre_activation")
+        return self.is_residual and self.placement.is_pre_activation
 
     @property
     def depth(self) -> int:
@@ -200,48 +288,94 @@ def _check_input_and_head(spec: ModelSpec) -> None:
         )
 
 
+def _listed(names: Any, last: str) -> str:
+    *first, end = map(repr, names)
+    return f"{', '.join(first)} {last} {end}" if first else end
+
+
+def _hint(ordering: str) -> str:
+    """What a name that is no ordering of this kind may stand for."""
+    for table, kind in (
+        (PLAIN, "plain one, for zoo.conv_unit"),
+        (RESIDUAL, "residual one, for zoo.residual_unit"),
+    ):
+        if ordering in table:
+            return f" It is a {kind}."
+    near = difflib.get_close_matches(ordering, (*PLAIN, *RESIDUAL), n=2)
+    return f" Did you mean {_listed(near, 'or')}?" if near else ""
+
+
+def _check_ordering(unit: UnitSpec) -> None:
+    if not isinstance(unit.ordering, str):
+        raise TypeError(f"ordering must be a name or a row of words, received {unit.ordering!r}.")
+    if unit.is_residual:
+        if unit.ordering not in RESIDUAL:
+            raise ValueError(
+                f"ordering={unit.ordering!r} is not one of the residual orderings {_listed(RESIDUAL, 'and')}"
+                f".{_hint(unit.ordering)}"
+            )
+        return
+    if unit.ordering in PLAIN:
+        return
+    words = unit.ordering.split()
+    if len(words) == 1 and words[0] not in WORDS:
+        raise ValueError(
+            f"ordering={unit.ordering!r} is neither one of the plain orderings {_listed(PLAIN, 'and')} nor a row of the "
+            f"words {_listed(WORDS, 'and')}, such as 'act conv norm'.{_hint(unit.ordering)}"
+        )
+    try:
+        Row.of(unit.ordering)
+    except ValueError as error:
+        raise ValueError(f"ordering={unit.ordering!r}: {error}") from error
+
+
 def _check_placement(spec: ModelSpec) -> None:
     _one_of("form", spec.form, FORMS)
-    allowed = RESIDUAL_ORDERINGS if spec.family == "resnet" else PLAIN_ORDERINGS
+    allowed = RESIDUAL_ORDERINGS if spec.is_residual else PLAIN_ORDERINGS
     if not is_one_of(spec.ordering, allowed):
-        kind = "residual" if spec.family == "resnet" else "plain"
+        kind = "residual" if spec.is_residual else "plain"
         raise ValueError(
             f"ordering={spec.ordering!r} is not one of the {kind} orderings that {spec.name} has: "
             f"{', '.join(map(repr, allowed))}."
         )
-    if spec.name.endswith("v2") and spec.ordering != "full_pre_activation":
+    if spec.name.endswith("v2") and spec.ordering != V2:
         raise ValueError(
-            f"ordering={spec.ordering!r} contradicts the name {spec.name!r}, in which v2 means full_pre_activation; "
+            f"ordering={spec.ordering!r} contradicts the name {spec.name!r}, in which v2 means {V2}; "
             f"use the name {spec.name.removesuffix('v2')!r} with this ordering."
         )
-    if spec.form == "builtin":
-        if spec.ordering == "conv_norm_act" or (spec.family == "resnet" and not spec.is_pre_activation):
-            instead = "form='separate'" + (" or ordering='conv_act_norm'" if spec.family != "resnet" else "")
-            raise ValueError(
-                "form='builtin' cannot put BatchNormalization between convolution and activation "
-                f"(ordering={spec.ordering!r}); use {instead}."
-            )
-        if spec.ordering not in ("conv_act", "conv_act_norm"):
-            raise ValueError(
-                f"form='builtin' cannot put an activation before a convolution (ordering={spec.ordering!r}); "
-                "use form='separate'."
-            )
+    _check_form(spec)
     _one_of("activated", spec.activated, ("all", "last"))
-    if spec.activated == "last" and spec.family == "resnet":
+    if spec.activated == "last" and spec.is_residual:
         raise ValueError(
             "activated='last' is for plain families; a residual unit has its activations by its ordering."
         )
     _one_of("rolled", spec.rolled, ROLLED)
 
 
+def _check_form(spec: ModelSpec | UnitSpec) -> None:
+    _one_of("form", spec.form, FORMS)
+    obstacle = spec.placement.obstacle
+    if spec.form == "separate" or obstacle is None:
+        return
+    instead = ["form='separate'"]
+    if not spec.is_residual and obstacle == NORM_BETWEEN:
+        # The same operations in an order that can be built in.
+        instead += [
+            f"ordering={name!r}" for name, row in PLAIN.items() if row.normalises and row.obstacle is None
+        ]
+    raise ValueError(
+        f"form='builtin' cannot put {obstacle} (ordering={spec.ordering!r}); use {' or '.join(instead)}."
+    )
+
+
+# Of these nets the sources have no basic units.
+_BOTTLENECK_ONLY = ("keras", "keras_cifar10")
+
+
 def _check_residual(spec: ModelSpec) -> None:
     _one_of("layout", spec.layout, LAYOUTS)
-    if spec.family != "resnet":
-        for argument in ("shortcut", "block", *SHORTCUT_PARAMETERS):
-            if getattr(spec, argument) is not None:
-                raise ValueError(
-                    f"{argument}={getattr(spec, argument)!r} belongs to residual units, and {spec.name} has none."
-                )
+    if not spec.is_residual:
+        _check_has_no_shortcut(spec, spec.name)
         if spec.rolled:
             raise ValueError(
                 f"rolled={spec.rolled!r} rolls identical residual units, and {spec.name} has none; use a resnet."
@@ -254,24 +388,9 @@ def _check_residual(spec: ModelSpec) -> None:
         return
     _one_of("shortcut", spec.shortcut, SHORTCUTS)
     _one_of("block", spec.block, BLOCKS)
-    for argument, (owners, _) in SHORTCUT_PARAMETERS.items():
-        value = getattr(spec, argument)
-        if value is None:
-            continue
-        if spec.shortcut not in owners:
-            raise ValueError(
-                f"{argument}={value!r} belongs to shortcut={' or '.join(map(repr, owners))}, "
-                f"but shortcut={spec.shortcut!r}."
-            )
-        _number(argument, value)
-    if spec.dropout_rate is not None and not 0 <= spec.dropout_rate < 1:
-        raise ValueError(f"dropout_rate must be in [0, 1), received {spec.dropout_rate!r}.")
-    if spec.layout != "he2016" and spec.shortcut != "projection":
-        raise ValueError(
-            f"layout={spec.layout!r} fixes shortcut='projection', received shortcut={spec.shortcut!r}; "
-            "use layout='he2016' to vary the shortcut."
-        )
-    if spec.layout in ("keras", "keras_cifar10") and spec.block != "bottleneck":
+    _check_shortcut_parameters(spec)
+    _check_layout_of_shortcut(spec)
+    if spec.layout in _BOTTLENECK_ONLY and spec.block != "bottleneck":
         raise ValueError(
             f"layout={spec.layout!r} exists with bottleneck units only, and {spec.name} has basic ones; "
             "use layout='he2016' or, where the depth allows, block='bottleneck'."
@@ -292,6 +411,37 @@ def _check_residual(spec: ModelSpec) -> None:
         )
 
 
+def _check_has_no_shortcut(spec: ModelSpec | UnitSpec, who: str) -> None:
+    for argument in ("shortcut", "block", *SHORTCUT_PARAMETERS):
+        if getattr(spec, argument) is not None:
+            raise ValueError(
+                f"{argument}={getattr(spec, argument)!r} belongs to residual units, and {who} has none."
+            )
+
+
+def _check_shortcut_parameters(spec: ModelSpec | UnitSpec) -> None:
+    for argument, (owners, _) in SHORTCUT_PARAMETERS.items():
+        value = getattr(spec, argument)
+        if value is None:
+            continue
+        if spec.shortcut not in owners:
+            raise ValueError(
+                f"{argument}={value!r} belongs to shortcut={' or '.join(map(repr, owners))}, "
+                f"but shortcut={spec.shortcut!r}."
+            )
+        _number(argument, value)
+    if spec.dropout_rate is not None and not 0 <= spec.dropout_rate < 1:
+        raise ValueError(f"dropout_rate must be in [0, 1), received {spec.dropout_rate!r}.")
+
+
+def _check_layout_of_shortcut(spec: ModelSpec | UnitSpec) -> None:
+    if spec.layout != "he2016" and spec.shortcut not in (None, "projection"):
+        raise ValueError(
+            f"layout={spec.layout!r} fixes shortcut='projection', received shortcut={spec.shortcut!r}; "
+            "use layout='he2016' to vary the shortcut."
+        )
+
+
 def _check_pooling_layers(spec: ModelSpec) -> None:
     _one_of("padding", spec.padding, ("same", "valid"))
     if spec.padding == "valid" and spec.family != "convnet":
@@ -306,10 +456,11 @@ def _check_pooling_layers(spec: ModelSpec) -> None:
             raise ValueError(
                 f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}."
             )
-        if spec.pooling_order == "pool_act" and (spec.ordering not in ("conv_act", "conv_norm_act")):
+        if spec.pooling_order == "pool_act" and not spec.placement.ends_activated:
+            ending = [name for name, row in PLAIN.items() if row.ends_activated]
             raise ValueError(
                 f"pooling_order='pool_act' moves a trailing activation behind the pooling, and ordering="
-                f"{spec.ordering!r} has none; use ordering='conv_act' or 'conv_norm_act'."
+                f"{spec.ordering!r} has none; use ordering={_listed(ending, 'or')}."
             )
         if spec.pooling_order == "pool_act" and spec.form == "builtin":
             raise ValueError(

@@ -1,11 +1,13 @@
 """Where a Keras model applies an activation, and what of it no graph shows."""
 
+from zoo.activations.code import adds
 from zoo.activations.inside import (
     InnerSite,
     Inside,
     UnseenWarning,
     insides,
     listed,
+    tell_unseen,
     unnamed,
     unseen,
     warn_unseen,
@@ -34,6 +36,7 @@ __all__ = [
     "Inside",
     "Site",
     "UnseenWarning",
+    "adds",
     "families",
     "insides",
     "is_linear",
@@ -45,6 +48,7 @@ __all__ = [
     "sites",
     "split_parts",
     "takes_activation",
+    "tell_unseen",
     "unnamed",
     "unseen",
     "warn_unseen",

@@ -48,6 +48,22 @@ def doubts(layer: Any) -> list[str] | None:
     return list(dict.fromkeys(found)) if own else None
 
 
+def adds(layer: Any) -> bool:
+    """Whether the code of `layer`, if it has code of its own, adds two things."""
+    if isinstance(layer, keras.layers.Lambda) and type(layer).call is keras.layers.Lambda.call:
+        functions = [layer.function]
+    else:
+        own = (c for c in type(layer).__mro__ if c.__module__.split(".")[0] != "keras")
+        functions = [vars(cls)["call"] for cls in own if "call" in vars(cls)]
+    for function in functions:
+        function = getattr(function, "__wrapped__", function)
+        if not isinstance(function, types.FunctionType):
+            return True
+        if {"+", "+=", "add", "Add", "add_n"} & set(_names(function.__code__, ("+", "+="))):
+            return True
+    return False
+
+
 def _doubts(function: Any, layer: Any) -> list[str]:
     function = getattr(function, "__wrapped__", function)
     if not isinstance(function, types.FunctionType):
@@ -57,14 +73,16 @@ def _doubts(function: Any, layer: Any) -> list[str]:
     return closed + [name for name in _names(function.__code__) if not _is_known(name, layer)]
 
 
-def _names(code: types.CodeType) -> Iterator[str]:
+def _names(code: types.CodeType, operators: tuple[str, ...] = ("**", "**=")) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
-        if instruction.opname == "COMPARE_OP" or instruction.argrepr in ("**", "**="):
+        if instruction.opname == "COMPARE_OP" or (
+            instruction.opname.startswith("BINARY") and instruction.argrepr in operators
+        ):
             yield instruction.argrepr
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            yield from _names(constant, operators)
 
 
 def _is_known(name: str, layer: Any) -> bool:

@@ -8,6 +8,7 @@ do not, the layer itself is named as one that may hide something.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import keras
 from keras import layers
 
 from zoo.activations.code import doubts
-from zoo.activations.sites import families, is_linear, label, separate_function, takes_activation
+from zoo.activations.sites import families, is_linear, label, separate_function, sites, takes_activation
 from zoo.graph import Graph, graphs
 
 # Stock cells -> what each call of a function in one step computes, in the order of the calls.
@@ -35,6 +36,7 @@ _GATES[_CONV_LSTM_CELL] = _GATES[layers.LSTMCell]
 
 # Attributes under which layers keep a function of their own that they apply.
 _ACTIVATION_NAME = re.compile(r"act(ivation|ivate)?(_?(fn|func|function))?\d*$|nonlinearity")
+_ATTENTION = (layers.MultiHeadAttention, layers.GroupQueryAttention)
 _SOFTMAX_IN_CODE = (layers.Attention, layers.AdditiveAttention)
 
 # Nonlinear operations that people write activations with: maximum(x, 0), clip, where ...
@@ -140,14 +142,37 @@ class UnseenWarning(UserWarning):
     """A probe or a transform could not look into a layer."""
 
 
-def warn_unseen(what: str, model: keras.Model, found: dict[str, str], *, stacklevel: int = 3) -> None:
+def warn_unseen(what: str, model: keras.Model, found: dict[str, str]) -> None:
     """Warn that `what` (the name of a public function) has nothing to say of what is `found`, if anything."""
     if found:
         warnings.warn(
             f"{what} does not see all of {model.name!r}. Not seen: {listed(found)}.",
             UnseenWarning,
-            stacklevel=stacklevel + 1,
+            stacklevel=_outside(),
         )
+
+
+def tell_unseen(what: str, model: keras.Model) -> None:
+    """Warn of all activations of `model` that no transform can reach.
+
+    Raises:
+        ValueError: that is all of them, so that there is nothing to transform.
+    """
+    found = unseen(model)
+    if found and not sites(model):
+        raise ValueError(
+            f"{what} sees no activation in {model.name!r}. Not seen: {listed(found)}. Rebuild these with layers in "
+            f"the graph."
+        )
+    warn_unseen(what, model, found)
+
+
+def _outside() -> int:
+    """The stack level of the line outside the zoo that led here: it is what a warning is about."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("zoo", "contextlib"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def listed(found: dict[str, str], most: int = 12) -> str:
@@ -192,7 +217,9 @@ class _Look:
         self.code(layer, path, pooled)
         for child in list(layer._layers):
             inner = pooled or isinstance(layer, layers.TimeDistributed)
-            self.layer(child, f"{path}/{child.name}", pooled=inner)
+            # The layer that attention makes for itself is named by a counter, which is no name to go by.
+            own = isinstance(layer, _ATTENTION) and isinstance(child, layers.Softmax)
+            self.layer(child, f"{path}/{'softmax' if own else child.name}", pooled=inner)
 
     def cell(self, cell: Any, path: str, *, stacked: bool) -> None:
         if isinstance(cell, layers.StackedRNNCells):

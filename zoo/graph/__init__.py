@@ -9,7 +9,16 @@ is a choice of what stands in the place of what.
 
 from zoo.graph.calling import Stretch, in_inference
 from zoo.graph.comparing import difference
-from zoo.graph.copying import Part, copy_layer, copy_variables, is_function, is_stock, set_values
+from zoo.graph.copying import (
+    Part,
+    copy_layer,
+    copy_variables,
+    described,
+    is_function,
+    is_stock,
+    set_values,
+    take_attributes,
+)
 from zoo.graph.internals import flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
@@ -23,6 +32,7 @@ __all__ = [
     "calls",
     "copy_layer",
     "copy_variables",
+    "described",
     "difference",
     "flatten_layers",
     "full_precision",
@@ -44,4 +54,5 @@ __all__ = [
     "seeds_untouched",
     "set_values",
     "shadow",
+    "take_attributes",
 ]

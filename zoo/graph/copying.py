@@ -68,6 +68,9 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
             f"{reason(error)} "
             f"Give the class a get_config and a from_config that restore it, or use a stock layer."
         ) from error
+    # Keras' own configuration of a class without get_config may leave the name out.
+    if new.name != (name := overrides.get("name", layer.name)):
+        new.name = name
     for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
         if type(old) is type(copied):
             keep_remat(old, copied)
@@ -206,6 +209,11 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
         ):  # the class looks its function up, or does what a look cannot do: ask the layer itself
             pass
     return type(layer).from_config(layer.get_config() | overrides)
+
+
+def described(layer: keras.layers.Layer) -> dict[str, Any]:
+    """The configuration of `layer`, with a number in the place of each function of somebody's own."""
+    return _Tokens().stand_in(layer).get_config()
 
 
 class _Tokens:

@@ -150,7 +150,14 @@ class Record:
         self.zeros += int((a == 0).sum())
         self.alive = self.alive | (a != 0).any(axis=0)
         place = self.place
-        self.saturated += saturated(place.function, place.apply, before, after, has_weights=place.has_weights)
+        self.saturated += saturated(
+            place.function,
+            place.apply,
+            before,
+            after,
+            has_weights=place.has_weights,
+            keeps_dtype=place.keeps_dtype,
+        )
         for position, (sums, values) in enumerate(((self.before, by_channel(before, axis)), (self.after, a))):
             self.count[position] += len(values)
             sums[0] = sums[0] + values.sum(axis=0)

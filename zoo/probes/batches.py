@@ -145,6 +145,13 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None) -> list[Any]:
                 f"input {symbol.name!r} of {model.name!r} takes arrays of shape {tuple(symbol.shape)}, received "
                 f"{shape}: a dimension is missing. Single samples have to be batched: dataset.batch(32)."
             )
+        if len(shape) == len(symbol.shape) and any(
+            known not in (None, size) for known, size in zip(symbol.shape[1:], shape[1:], strict=True)
+        ):
+            raise ValueError(
+                f"input {symbol.name!r} of {model.name!r} takes arrays of shape {tuple(symbol.shape)}, received "
+                f"{shape}."
+            )
     if shapes[0][0] == 0:
         raise ValueError(f"x has no samples: its shapes are {shapes}.")
     if fixed not in (None, shapes[0][0]):

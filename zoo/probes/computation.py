@@ -27,8 +27,8 @@ def compute(
 ) -> list[Any]:
     """The outputs of `model`, as `model(inputs, training=training)` has them.
 
-    All layers are called within one call of a layer, so that those without a `training` argument, and what
-    stands in them, learn of it as within the model. A tensor is dropped after its last reader.
+    A layer without a `training` argument is told all the same, as Keras tells it, so that what stands in it
+    learns of it. A tensor is dropped after its last reader.
 
     Call it within `keras.StatelessScope()`: moving statistics, states and seeds move there and not in the
     model.
@@ -43,27 +43,8 @@ def compute(
     Returns:
         The outputs, flat.
     """
-    found: list[Any] = []
-
-    def run() -> None:
-        structure = _functional(model)._inputs_struct
-        given = keras.tree.pack_sequence_as(structure, inputs)
-        found.extend(_walk(model, given, training, before, measure))
-
-    _Caller(run)(ops.zeros(()), training=training)
-    return found
-
-
-class _Caller(keras.layers.Layer):
-    """A layer round a function: while it is called, there is a Keras call context."""
-
-    def __init__(self, function: Callable[[], None]):
-        super().__init__(name="caller", dtype="float32")
-        self._function = function
-
-    def call(self, anchor: Any, training: bool = False) -> Any:
-        self._function()
-        return anchor
+    given = keras.tree.pack_sequence_as(_functional(model)._inputs_struct, inputs)
+    return _walk(model, given, training, before, measure)
 
 
 def _functional(model: keras.Model) -> keras.Model:

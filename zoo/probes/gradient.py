@@ -82,7 +82,7 @@ def gradient_stats(
             [part.variable for part in weights],
         )
         count = 1 if objective.sums else len(arrays[0])
-        samples += count
+        samples = 1 if objective.sums else samples + count
         for part, gradient in zip(weights, by_weight, strict=True):
             part.add(gradient, count)
         for (name, _), gradient in zip(visits, by_shift, strict=True):

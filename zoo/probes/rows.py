@@ -27,17 +27,23 @@ def complete(what: str, model: keras.Model, rows: list[dict[str, Any]], unseen: 
     """`rows` with what is `unseen`, said in a warning.
 
     Raises:
-        ValueError: there are no rows; the message says what was not seen.
+        ValueError: there are no rows.
     """
-    if not rows:
-        raise ValueError(
-            f"{what} sees no activation in {model.name!r}. "
-            + (
-                f"Not seen: {listed(unseen)}. Rebuild these with layers in the graph."
-                if unseen
-                else "It has none: an activation is an argument of a layer, a layer, or an operation such as "
-                "keras.ops.relu; 'linear' is none."
-            )
-        )
-    warn_unseen(what, model, unseen, stacklevel=4)
+    refuse_nothing(what, model, rows, unseen)
+    warn_unseen(what, model, unseen)
     return Rows(rows, unseen)
+
+
+def refuse_nothing(what: str, model: keras.Model, rows: list[dict[str, Any]], unseen: dict[str, str]) -> None:
+    """Raise ValueError if there are no rows; the message says what was not seen."""
+    if rows:
+        return
+    if unseen:
+        raise ValueError(
+            f"{what} sees no activation in {model.name!r}. Not seen: {listed(unseen)}. Rebuild these with layers "
+            f"in the graph."
+        )
+    raise ValueError(
+        f"{what} sees no activation in {model.name!r}, which has none: an activation is an argument of a layer, "
+        f"a layer, or an operation such as keras.ops.relu; 'linear' is none."
+    )

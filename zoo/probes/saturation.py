@@ -22,7 +22,13 @@ _FLOAT32 = (5e-7, 1e-30)
 
 
 def saturated(
-    function: Any, apply: Callable[..., Any], before: Any, after: Any, *, has_weights: bool = False
+    function: Any,
+    apply: Callable[..., Any],
+    before: Any,
+    after: Any,
+    *,
+    has_weights: bool = False,
+    keeps_dtype: bool = False,
 ) -> float:
     r"""How many values lie where the activation is flat.
 
@@ -34,7 +40,8 @@ def saturated(
         apply: The same as a function of a tensor.
         before: Its input.
         after: Its output.
-        has_weights: Whether it has weights, which compute in the dtype of `before`.
+        has_weights: Whether it has weights of its own, one a value or channel.
+        keeps_dtype: Whether it computes in the dtype of `before` whatever it is given.
 
     Returns:
         A count; nan where the activation mixes channels, so that there is no one slope.
@@ -50,7 +57,7 @@ def saturated(
     elif not known and not has_weights and not _is_elementwise(apply, before):
         return math.nan
     else:
-        z = before if has_weights else ops.cast(before, "float32")
+        z = before if keeps_dtype else ops.cast(before, "float32")
         relative, absolute = _DISTANCES.get(keras.backend.standardize_dtype(z.dtype), _FLOAT32)
         h = relative * ops.abs(z) + absolute
         slope = (as_array(_slope(apply, z - h)) + as_array(_slope(apply, z + h))) / 2

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.activations import insides, unnamed, warn_unseen
+from zoo.activations import adds, listed, warn_unseen
 from zoo.graph import Graph, graphs, producer, seeds_untouched
 from zoo.probes.batches import is_stream, read_batches
 from zoo.probes.channels import ChannelAxes
@@ -66,12 +66,11 @@ def signal_propagation(
     """
     found = graphs(model)
     units = {graph.path: residual_units(graph) for graph in found}
-    hidden = unnamed(insides(model))
+    hidden = _hidden(found)
     if not any(units.values()):
         raise ValueError(
             f"{model.name!r} has no additions that can be seen, so no residual units; activation_stats has a row "
-            f"per activation."
-            + (f" Not seen: what stands in {', '.join(map(repr, hidden))}." if hidden else "")
+            f"per activation." + (f" Not seen: {listed(hidden)}." if hidden else "")
         )
     axes = ChannelAxes(model)
     wanted: dict[int, list[tuple[str, str]]] = {}
@@ -100,7 +99,7 @@ def signal_propagation(
         for prefix in ("", "branch_"):
             row[f"{prefix}variance"], row[f"{prefix}squared_mean"] = both[prefix].row()
         rows.append(row)
-    warn_unseen("signal_propagation", model, hidden, stacklevel=3)
+    warn_unseen("signal_propagation", model, hidden)
     return Rows(rows, hidden)
 
 
@@ -148,6 +147,21 @@ def residual_units(graph: Graph) -> list[Unit]:
     # What follows every addition belongs to the unit; what follows some belongs to the next one or the head.
     after = min((len(tensors) for *_, tensors in found), default=1)
     return [Unit(node, branch, tensors[after - 1]) for node, branch, tensors in found]
+
+
+def _hidden(found: list[Graph]) -> dict[str, str]:
+    """Layers whose additions are no nodes of a graph -> where they are."""
+    hidden = {}
+    for graph in found:
+        for node in graph.nodes:
+            operation = node.operation
+            if not isinstance(operation, layers.Layer) or isinstance(operation, keras.Model):
+                continue
+            for layer in operation._flatten_layers():
+                if adds(layer) or (isinstance(layer, layers.Add) and layer is not operation):
+                    where = f"inside {type(operation).__name__}" if layer is not operation else "in its call"
+                    hidden[graph.path + operation.name] = f"{type(layer).__name__} adds, {where}"
+    return hidden
 
 
 def _followers(graph: Graph, node: Any) -> list[Any]:

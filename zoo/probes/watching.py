@@ -72,6 +72,11 @@ class Place:
         """Whether the activation has weights of its own."""
         return bool(getattr(self.function, "variables", ()))
 
+    @property
+    def keeps_dtype(self) -> bool:
+        """Whether it computes in a dtype of its own whatever it is given."""
+        return self.has_weights or (self.attribute != "call" and isinstance(self.function, layers.Layer))
+
     def axis(self, number: int, rank: int) -> int:
         """The channel axis, at call `number` of the site, of a tensor of that rank."""
         axis = self.axes[(number - 1) % len(self.axes)]

@@ -27,7 +27,7 @@ whose data is not published yet renders a box that says so and shows the paper's
 Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 
 - `unit-ORDERING` and `bottleneck-ORDERING` for the five residual orderings; `projection-ORDERING` for the unit that changes the shape;
-- `plain-ORDERING` for `conv_act`, `conv_norm_act`, `conv_act_norm`, `norm_act_conv`;
+- `plain-ORDERING` for each of `zoo.orderings("plain")`;
 - `form-separate`, `form-builtin`; `pool-act_pool`, `pool-pool_act`;
 - `shortcut-SHORTCUT` for every shortcut;
 - `layout-LAYOUT` for stem and first unit of a pre-activation net, `stride-LAYOUT` for its unit that halves

@@ -9,6 +9,7 @@ import keras
 
 import zoo
 from zoo.catalog import lookup, specify
+from zoo.graph import graphs
 from zoo.site.from_graph import label
 from zoo.spec import (
     FAMILIES,
@@ -19,6 +20,7 @@ from zoo.spec import (
     ROLLED,
     SHORTCUTS,
 )
+from zoo.transforms.fold import plan
 
 #: One member of each family stands for it where options are tried.
 _REPRESENTATIVE = {
@@ -113,21 +115,9 @@ def row(name: str) -> dict[str, Any]:
         "input_shape": list(card.input_shape),
         "trainable": card.trainable_parameters,
         "norms": len(norms),
-        "foldable": sum(map(folds, norms)),
+        "foldable": len(plan(graphs(model)).folded),
         "units": units(model),
     }
-
-
-def folds(norm: keras.layers.BatchNormalization) -> bool:
-    """Whether the normalisation folds into the convolution before it.
-
-    The condition of `zoo.transforms.fold_batchnorm`, read from the graph alone: the convolution is linear and
-    nothing else reads it.
-    """
-    (node,) = norm._inbound_nodes
-    (before,) = {tensor._keras_history.operation for tensor in node.input_tensors}
-    linear = isinstance(before, (keras.layers.Conv2D, keras.layers.Dense))
-    return linear and before.activation is keras.activations.linear and len(before._outbound_nodes) == 1
 
 
 def units(model: keras.Model) -> list[dict[str, Any]]:

@@ -195,8 +195,9 @@ def _refuse(function: _Flat, model: keras.Model, suspects: list[str]) -> None:
     else:
         u = None
         searched = f"It takes {function.inputs} numbers, so no pair of inputs was looked for that shows it."
+    more = f"; and {len(suspects) - 12} more" if len(suspects) > 12 else ""
     raise NotAffineError(
-        f"{model.name!r} cannot be shown to be affine: {'; '.join(suspects)}. {searched} Remove what is named.",
+        f"{model.name!r} cannot be shown to be affine: {'; '.join(suspects[:12])}{more}. {searched} Remove what is named.",
         u,
         u,
         0.0,

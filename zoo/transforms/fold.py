@@ -93,9 +93,9 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
         (('norm',), {})
     """
     folding = plan(graphs(model))
+    folding.kept.update(unseen(model, activations=False, norms=True))
     replace: dict[Any, list[Any]] = {kernel.layer: [kernel.part()] for kernel in folding.kernels.values()}
     replace.update((layer, []) for layer in folding.removed.values())
-    kept = {**folding.kept, **unseen(model, activations=False, norms=True)}
     result = rewritten(model, replace, exact=True, probe=probe)
     if not folding.folded:
         error = 0.0
@@ -104,7 +104,7 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
         error = max(map(difference, result.outputs, outputs))
     else:
         error = float("nan")
-    return FoldedModel(result.model, tuple(folding.folded), kept, error)
+    return FoldedModel(result.model, tuple(folding.folded), folding.kept, error)
 
 
 def plan(found: list[Graph]) -> Folding:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.activations import is_linear, takes_activation
+from zoo.activations import is_linear, takes_activation, tell_unseen
 from zoo.graph import Part, calls, copy_layer, copy_variables, graphs, rewrite, seeds_untouched
 
 
@@ -46,6 +46,7 @@ def fuse_activations(model: keras.Model, *, probe: Any = None) -> keras.Model:
         >>> fuse_activations(model).get_layer("fc").activation.__name__
         'relu'
     """
+    tell_unseen("fuse_activations", model)
     index = calls(graphs(model))
     replace: dict[Any, list[Part]] = {}
     for sited in index.values():

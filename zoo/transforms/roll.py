@@ -11,7 +11,18 @@ from typing import Any
 
 import keras
 
-from zoo.graph import Graph, Part, Stretch, copy_layer, inbound_nodes, read, rewrite, seeds_untouched
+from zoo.graph import (
+    Graph,
+    Part,
+    Stretch,
+    copy_layer,
+    copy_variables,
+    inbound_nodes,
+    read,
+    rewrite,
+    seeds_untouched,
+    take_attributes,
+)
 from zoo.rolled import RolledUnits
 from zoo.transforms.signature import shape_of, signature
 
@@ -91,9 +102,19 @@ class _Separate:
             for _, layer in unit
             if isinstance(layer, keras.layers.Layer)
         }
+        for unit in self._units:
+            _take_over(unit)
         self._rolled.scatter(layers.__getitem__)
         for layer in layers.values():
             layer.trainable = self._rolled.trainable
+
+
+def _take_over(unit: list[tuple[Any, Any]]) -> None:
+    """Carry over what the layers of the nodes keep, weights and other things, to those beside them."""
+    for node, layer in unit:
+        if isinstance(layer, keras.layers.Layer):
+            copy_variables(node.operation)(layer)
+            take_attributes(node.operation, layer)
 
 
 def _run_nodes(unit: list[tuple[Any, Any]], tensors: dict[int, Any]) -> dict[int, Any]:
@@ -140,7 +161,7 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
     graph = _read_functional(model)
     segments = _segments(graph)
     finder = _Finder(segments)
-    stretches, obstacles = [], list(finder.obstacles)
+    stretches, obstacles = [], []
     for run in finder.runs():
         try:
             layer = run.layer(remat)
@@ -150,18 +171,18 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
         fill = run.fill(layer)
         nodes = tuple(node for unit in run.nodes for node in unit)
         stretches.append(Stretch(nodes, run.entry, run.exit, [Part(layer, fill)]))
-    obstacles += [reason for reason in finder.obstacles if reason not in obstacles]
+    obstacles += finder.obstacles
     if not stretches:
+        nothing = (
+            "what would become one layer must repeat with the same layers, settings and shapes, and return the "
+            "shape it receives."
+        )
         raise ValueError(
             f"model {model.name!r} has no two identical units in a row that can be one layer: "
-            + (
-                "; ".join(obstacles)
-                or "what would become one layer must repeat with the same layers, settings and shapes, and return "
-                "the shape it receives."
-            )
+            f"{obstacles[0] if obstacles else nothing}"
         )
-    for reason in obstacles:
-        warnings.warn(f"roll leaves a part of {model.name!r} as it is: {reason}", stacklevel=3)
+    if obstacles:
+        warnings.warn(f"roll leaves a part of {model.name!r} as it is: {obstacles[0]}", stacklevel=3)
     return rewrite(model, stretches=stretches, exact=True, probe=probe)
 
 
@@ -213,13 +234,14 @@ class _Run:
         start = first[0].operation.name
         x = keras.Input(batch_shape=self.entry.shape, dtype=self.entry.dtype, name=f"{start}_input")
         unit = [(node, copy_layer(node.operation)) for node in first]
+        pattern = keras.Model(
+            x, _run_nodes(unit, {id(self.entry): x})[id(self.first_exit)], name=f"{start}_pattern"
+        )
+        _take_over(unit)
         for _, layer in unit:
             # A frozen run is rolled like another, and frozen as a whole afterwards.
             if isinstance(layer, keras.layers.Layer):
                 layer.trainable = True
-        pattern = keras.Model(
-            x, _run_nodes(unit, {id(self.entry): x})[id(self.first_exit)], name=f"{start}_pattern"
-        )
         units = self.prefixes or [f"{start}_run{i}_" for i in range(1, len(self.nodes) + 1)]
         number = re.search(r"\d+$", units[-1])
         end = number[0] if self.prefixes and number else f"{len(units)}"
@@ -336,7 +358,7 @@ class _Finder:
             self._say(
                 f"in the unit from {operations[0].name!r} {', '.join(map(repr, frozen[:3]))} is frozen and the rest "
                 f"is not, and a rolled unit is frozen as a whole or not at all; set trainable of all its layers to "
-                f"one value, roll, and freeze the rolled layer"
+                f"one value, roll, and freeze the rolled layer."
             )
             return False
         return _keeps_open_sizes(segments)

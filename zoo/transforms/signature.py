@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graph import flatten_layers, is_function, is_stock, plain_attributes
+from zoo.graph import described, flatten_layers, is_function, is_stock, plain_attributes
 
 
 def shape_of(tensor: Any) -> tuple[Any, ...]:
@@ -38,7 +38,7 @@ def signature(node: Any) -> tuple[Any, ...]:
         plain = {k: v for k, v in vars(operation).items() if not k.startswith("_") and k != "name"}
         return type(operation), _value(plain), rest, shapes
     try:
-        config = operation.get_config()
+        config = described(operation)
     except Exception:  # a layer that cannot say what it is equals no other
         config = {"itself": id(operation)}
     dropped = ["name"]

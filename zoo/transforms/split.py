@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from zoo.activations import sites, split_parts
+from zoo.activations import sites, split_parts, tell_unseen
 from zoo.graph import Part, calls, graphs, names, rewrite, seeds_untouched
 from zoo.naming import activation_of
 
@@ -46,6 +46,7 @@ def split_activations(model: keras.Model, *, probe: Any = None) -> keras.Model:
         >>> [layer.name for layer in split_activations(model).layers]
         ['fc', 'fc_act']
     """
+    tell_unseen("split_activations", model)
     found = graphs(model)
     index = calls(found)
     taken = {id(graph): names([graph]) for graph in found}

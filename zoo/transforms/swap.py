@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from zoo.activations import Site, families, label, passes_values, sites, split_parts
+from zoo.activations import Site, families, label, passes_values, sites, split_parts, tell_unseen
 from zoo.graph import (
     Graph,
     Part,
@@ -93,6 +93,7 @@ def swap_activation(
         (15, 'block1_conv1')
     """
     make = _maker(new)
+    tell_unseen("swap_activation", model)
     all_sites = sites(model)
     matching = _matching(old, all_sites)
     found = graphs(model)

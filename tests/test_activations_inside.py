@@ -1,0 +1,166 @@
+"""What transforms do not reach is named: by a warning, in `kept`, or by a refusal."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from probed_nets import Residual, residual
+
+from zoo.activations import UnseenWarning, families, is_linear, label, passes_values, sites, unseen
+from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
+
+
+def wrapped():
+    parts = [
+        layers.Conv2D(4, 3, name="conv"),
+        layers.BatchNormalization(name="norm"),
+        layers.ReLU(name="act"),
+    ]
+    frame = keras.Sequential([keras.Input((8, 8, 3)), *parts, layers.GlobalAveragePooling2D()], name="frame")
+    x = keras.Input((5, 8, 8, 3))
+    y = layers.LSTM(4, name="lstm")(layers.TimeDistributed(frame, name="td")(x))
+    return keras.Model(x, layers.Dense(2, activation="relu", name="head")(y), name="video")
+
+
+def test_the_places_inside_layers_are_listed():
+    found = unseen(wrapped(), norms=True)
+    assert found["td/frame/act"] == "relu inside 'td' (TimeDistributed)"
+    assert found["td/frame/norm"] == "it stands inside 'td' (TimeDistributed), which is code and not a graph"
+    assert found["lstm/forget_gate"] == "sigmoid inside 'lstm' (LSTM)"
+    assert len(found) == 1 + 1 + 5
+
+
+TRANSFORMS = {
+    "split_activations": split_activations,
+    "fuse_activations": fuse_activations,
+    "swap_activation": lambda model: swap_activation(model, "relu", "gelu"),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_say_what_they_leave(name):
+    with pytest.warns(UnseenWarning, match=f"{name} does not see all of 'video'.*'td/frame/act'") as said:
+        TRANSFORMS[name](wrapped())
+    assert said[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+@pytest.mark.parametrize("kind", ["layer", "recurrent", "attention"])
+def test_transforms_refuse_where_they_see_nothing(name, kind):
+    if kind == "layer":
+        model = residual()
+    else:
+        x = keras.Input((5, 4))
+        y = layers.GRU(3)(x) if kind == "recurrent" else layers.MultiHeadAttention(2, 3)(x, x)
+        model = keras.Model(x, y)
+    with pytest.raises(ValueError, match=f"{name} sees no activation in .* Not seen:"):
+        TRANSFORMS[name](model)
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "layer", "wrapped alone"])
+def test_fold_keeps_what_it_does_not_see_with_the_reason(kind):
+    if kind == "wrapper":
+        model, names = wrapped(), ["td/frame/norm"]
+    elif kind == "layer":
+        model, names = residual(), ["res/norm"]
+    else:
+        x = keras.Input((5, 4))
+        norm = layers.BatchNormalization(name="norm")
+        model, names = keras.Model(x, layers.TimeDistributed(norm, name="td")(x)), ["td/norm"]
+    folded = fold_batchnorm(model)
+    assert folded.folded == () and list(folded.kept) == names
+    assert all("it stands inside" in reason for reason in folded.kept.values())
+
+
+def test_stock_models_hide_nothing():
+    for name in ("EfficientNetB0", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile", "InceptionV3"):
+        make = getattr(keras.applications, name)
+        assert unseen(make(weights=None, include_top=False), norms=True) == {}, name
+
+
+class Half(layers.ReLU):
+    def call(self, x):
+        return super().call(x) / 2
+
+
+class Square(layers.Activation):
+    def call(self, x):
+        return super().call(x) ** 2
+
+
+class Cube(layers.Identity):
+    def call(self, x):
+        return x**3
+
+
+def test_a_subclass_with_a_call_of_its_own_is_not_the_stock_layer():
+    assert families(Half()) == set() and label(Half()) == "Half"
+    assert not is_linear(Square("linear")) and not is_linear(Cube()) and not passes_values(Cube())
+    assert families(layers.ReLU()) == {"relu"} and is_linear(layers.Activation("linear"))
+    model = keras.Sequential([keras.Input((4,)), Square("linear", name="square"), Half(name="half")])
+    assert [(site.name, label(site.function)) for site in sites(model)] == [
+        ("square", "Square"),
+        ("half", "Half"),
+    ]
+
+
+def relu(z):
+    return 3 * z
+
+
+def test_a_function_of_ones_own_is_nobody_elses():
+    assert families(relu) == set() and label(relu) == "relu"
+    assert families(keras.activations.relu) == families(ops.relu) == {"relu"}
+    assert families(lambda z: z) == set()
+
+
+@pytest.mark.tensorflow
+def test_a_function_of_the_backend_is_the_stock_one():
+    import tensorflow as tf
+
+    assert families(tf.nn.relu) == {"relu"} and families(tf.nn.swish) == {"silu"}
+    assert families(tf.nn.softmax) == {"softmax"} and families(tf.tanh) == {"tanh"}
+
+
+def test_what_hands_values_on():
+    x = keras.Input((4, 1))
+    for operation in (
+        lambda z: ops.squeeze(z, -1),
+        lambda z: ops.reshape(z, (-1, 2, 2)),
+        lambda z: ops.cast(z, "float64"),
+        lambda z: z[:, :2],
+        lambda z: ops.transpose(z, (0, 2, 1)),
+    ):
+        y = operation(x)
+        assert passes_values(y._keras_history.operation), y
+    for layer in (layers.Dropout(0.1), layers.Activation("linear", dtype="float32"), layers.Flatten()):
+        assert passes_values(layer)
+    for layer in (layers.ReLU(), layers.Rescaling(2.0), layers.Dense(1), layers.AveragePooling1D(2)):
+        assert not passes_values(layer)
+    assert not passes_values((x + 1.0)._keras_history.operation)
+
+
+def test_a_residual_block_in_a_dict_or_list_of_layers():
+    class Stage(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.blocks = [Residual(name="a"), Residual(name="b")]
+
+        def build(self, shape):
+            for block in self.blocks:
+                block.build(shape)
+
+        def call(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    x = keras.Input((6, 6, 4))
+    model = keras.Model(x, Stage(name="stage")(x))
+    assert list(unseen(model, norms=True)) == [
+        "stage/a/act",
+        "stage/b/act",
+        "stage/a/norm",
+        "stage/b/norm",
+    ]
+    assert np.shape(model(np.zeros((1, 6, 6, 4)))) == (1, 6, 6, 4)

@@ -1,0 +1,165 @@
+"""The statistics against closed forms and independent computations; the model is left as it was."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from probed_nets import dense
+from transform_nets import batch, branching, configuration, outputs, randomised, same
+
+from zoo.probes import activation_stats
+from zoo.transforms import split_activations
+
+
+def test_closed_forms_on_a_hand_made_net():
+    # Channels: always off, on for one of four samples, always on.
+    model = dense("relu", [[0.0, 1.0, 0.0]], [-1.0, -2.0, 5.0])
+    (row,) = activation_stats(model, np.array([[0.0], [1.0], [2.0], [6.0]]))
+    after = np.array([[0, 0, 5], [0, 0, 5], [0, 0, 5], [0, 4, 5]], float)
+    before = np.array([[-1, -2, 5], [-1, -1, 5], [-1, 0, 5], [-1, 4, 5]], float)
+    assert (row["site"], row["activation"], row["built_in"]) == ("fc", "relu", True)
+    assert (row["dead_units"], row["units"]) == (1, 3)
+    assert row["zero_fraction"] == 7 / 12
+    assert row["mean"] == after.mean()
+    assert row["std"] == pytest.approx(after.std())
+    assert row["squared_mean"] == pytest.approx(np.mean([0, 1, 25]))
+    assert row["before_mean"] == pytest.approx(before.mean())
+    assert row["before_std"] == pytest.approx(before.std())
+    assert row["before_squared_mean"] == pytest.approx(np.mean(np.square(before.mean(0))))
+    assert row["saturated_fraction"] == 6 / 12  # z = 0 is where the slope is neither 0 nor 1
+
+
+def test_moments_of_relu_of_a_normal():
+    x = np.random.default_rng(0).normal(size=(200_000, 1))
+    (row,) = activation_stats(dense("relu", [[1.0]], [0.0]), x, batch_size=10_000)
+    assert row["mean"] == pytest.approx(1 / np.sqrt(2 * np.pi), rel=0.01)
+    assert row["std"] ** 2 == pytest.approx(0.5 - 1 / (2 * np.pi), rel=0.01)
+    assert row["zero_fraction"] == pytest.approx(0.5, abs=0.005)
+
+
+def test_both_forms_give_the_same_numbers_and_batches_do_not_matter():
+    model = randomised(branching())
+    x = batch(model, size=7)
+    rows = activation_stats(model, x)
+    names = ["shared", "inner/inner_conv", "inner/inner_conv_out"]
+    assert {row["site"] for row in rows} == {*names, *(f"{name}:2" for name in names), "top"}
+    split = activation_stats(split_activations(model), x, batch_size=3)
+    split = {row["site"].replace("_act", ""): row for row in split}
+    for row in rows:
+        numbers = [[v for v in r.values() if isinstance(v, float)] for r in (row, split[row["site"]])]
+        assert np.allclose(*numbers, rtol=1e-5, atol=1e-7)
+
+
+def test_rows_agree_with_what_the_model_computes():
+    model = randomised(keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=4))
+    x = batch(model, size=3)
+    rows = {row["site"]: row for row in activation_stats(model, x)}
+    assert len(rows) == 50
+    watched = ["conv1_relu", "conv4_block3_1_relu", "conv5_block3_out"]
+    values = outputs(keras.Model(model.inputs[0], [model.get_layer(name).output for name in watched]), x)
+    for name, value in zip(watched, values, strict=True):
+        assert rows[name]["mean"] == pytest.approx(value.mean(), rel=1e-4)
+        assert rows[name]["std"] == pytest.approx(value.std(), rel=1e-4)
+        assert rows[name]["squared_mean"] == pytest.approx(np.square(value.mean((0, 1, 2))).mean(), rel=1e-4)
+        assert rows[name]["zero_fraction"] == pytest.approx((value == 0).mean(), abs=1e-3)
+        assert rows[name]["dead_units"] == (value == 0).all((0, 1, 2)).sum()
+
+
+def test_probes_leave_the_model_untouched():
+    model = randomised(branching())
+    x, before, weights = batch(model), configuration(model), model.get_weights()
+    nodes = [len(layer._inbound_nodes) for layer in model.layers]
+    activation_stats(model, x)
+    assert configuration(model) == before
+    assert same(weights, model.get_weights())
+    assert [len(layer._inbound_nodes) for layer in model.layers] == nodes
+
+
+def test_what_is_looked_at_is_as_it_was():
+    """Attributes, losses, states, seeds, weights not made yet: nothing of the model's own moves."""
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(3, activation="relu", activity_regularizer="l2", name="fc"),
+            layers.Dropout(0.5, name="drop"),
+            layers.ReLU(name="act"),
+            layers.Dense(3, activation=layers.PReLU(), name="slopes"),
+        ]
+    )
+    before = [sorted(vars(layer)) for layer in model.layers]
+    function, count = model.get_layer("fc").activation, model.count_params()
+    rows = activation_stats(model, np.ones((2, 4)))
+    assert [row["site"] for row in rows] == ["fc", "act", "slopes"]
+    assert [sorted(vars(layer)) for layer in model.layers] == before
+    assert model.get_layer("fc").activation is function
+    assert model.losses == [] and model.count_params() == count
+
+
+def test_a_failure_on_the_way_leaves_the_model_as_it_was():
+    def broken(z):
+        raise RuntimeError("no")
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu", name="fc")])
+    model.get_layer("fc").activation = broken
+    with pytest.raises(RuntimeError):
+        activation_stats(model, np.ones((2, 4)))
+    assert model.get_layer("fc").activation is broken
+
+
+def test_a_stateful_layer_goes_on_from_batch_to_batch_and_keeps_its_state():
+    x = keras.Input(batch_shape=(2, 3, 4))
+    layer = layers.LSTM(5, stateful=True, return_sequences=True, name="lstm")
+    model = keras.Model(x, layers.ReLU(name="act")(layer(x)))
+    data = np.random.default_rng(0).normal(size=(6, 3, 4)).astype("float32")
+    layer.reset_states()
+    expected = model.predict(data, batch_size=2, verbose=0)
+    layer.reset_states()
+    row = activation_stats(model, data)[-1]
+    assert row["mean"] == pytest.approx(expected.mean(), rel=1e-5)
+    assert all(not np.any(keras.ops.convert_to_numpy(state)) for state in layer.states)
+
+
+def normalised(kind):
+    data = np.random.default_rng(0).normal(5, 3, (200, 4)).astype("float32")
+    layer = layers.Normalization(invert=kind == "inverted")
+    layer.adapt(data)
+    if kind == "drawn":
+
+        class Fourier(layers.Layer):
+            def build(self, shape):
+                self.f = keras.initializers.RandomNormal(stddev=3.0, seed=1)((shape[-1], 4))
+
+            def call(self, z):
+                return keras.ops.matmul(z, self.f)
+
+        layer = Fourier()
+    x = keras.Input((4,))
+    return keras.Model(x, layers.Dense(3, activation="relu", name="fc")(layer(x))), data
+
+
+@pytest.mark.parametrize("kind", ["adapted", "inverted", "drawn"])
+def test_state_that_is_no_variable_counts(kind):
+    model, data = normalised(kind)
+    (row,) = activation_stats(model, data)
+    assert row["mean"] == pytest.approx(outputs(model, data)[0].mean(), rel=1e-5)
+
+
+def test_a_quantized_model_and_one_in_half_precision():
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(16, activation="relu", name="fc")])
+    model.get_layer("fc").quantize("int8")
+    data = np.random.default_rng(0).normal(size=(6, 8)).astype("float32")
+    assert activation_stats(model, data)[0]["mean"] == pytest.approx(outputs(model, data)[0].mean(), rel=1e-5)
+    half = [layers.Dense(3, activation="relu"), layers.PReLU(), layers.Dense(3, activation=layers.PReLU())]
+    for layer in half:
+        layer.dtype_policy = "mixed_float16"
+    model = keras.Sequential([keras.Input((8,)), *half])
+    rows = activation_stats(model, data)
+    assert rows[-1]["mean"] == pytest.approx(outputs(model, data)[0].astype("float64").mean(), rel=1e-2)
+
+
+def test_a_name_shows_whose_function_it_is():
+    def swish(z):
+        return z * keras.ops.sigmoid(z)
+
+    assert activation_stats(dense(swish, [[1.0]], [0.0]), np.ones((1, 1)))[0]["activation"] == "swish"
+    assert activation_stats(dense("swish", [[1.0]], [0.0]), np.ones((1, 1)))[0]["activation"] == "silu"

@@ -1,0 +1,113 @@
+"""Channels are where the layers have them, whatever the global setting, the rank and the nesting."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from probed_nets import Residual
+from transform_nets import batch, outputs, randomised
+
+from zoo.probes import activation_stats, signal_propagation
+
+FIRST = "channels_first"
+CONVOLUTIONS = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
+
+# A processor has no convolution with the channels first in three dimensions.
+pytestmark = pytest.mark.tensorflow
+
+
+def unit_of(rank, data_format):
+    """A convolution of five channels, two of which can never fire, and what normalises them."""
+    conv = CONVOLUTIONS[rank](5, 1, data_format=data_format, name="conv", bias_initializer="zeros")
+    x = keras.Input((3, *(6, 7, 8)[:rank]) if data_format == FIRST else (*(6, 7, 8)[:rank], 3))
+    y = conv(x)
+    conv.bias.assign([-100, -100, 0, 0, 0])
+    return x, y
+
+
+@pytest.fixture(params=["channels_last", FIRST])
+def setting(request):
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format(request.param)
+    yield request.param
+    keras.config.set_image_data_format(before)
+
+
+def dead(model):
+    x = np.random.default_rng(0).normal(size=(4, *model.inputs[0].shape[1:])).astype("float32")
+    return [(row["dead_units"], row["units"]) for row in activation_stats(model, x)]
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", FIRST])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_separate_activations_follow_the_convolution(setting, rank, data_format):
+    x, y = unit_of(rank, data_format)
+    assert dead(keras.Model(x, layers.ReLU()(y))) == [(2, 5)]
+    assert dead(keras.Model(x, ops.relu(y))) == [(2, 5)]
+    spread = layers.ReLU()(layers.Dropout(0.5)(y + 0.0))
+    assert dead(keras.Model(x, spread)) == [(2, 5)]
+
+
+def test_through_permutations_nesting_and_normalisation(setting):
+    x, y = unit_of(2, FIRST)
+    turned = layers.Permute((2, 3, 1))(y)
+    assert dead(keras.Model(x, layers.ReLU()(turned))) == [(2, 5)]
+    assert dead(keras.Model(x, layers.ReLU()(ops.transpose(y, (0, 2, 1, 3))))) == [(2, 5)]
+    z = keras.Input(y.shape[1:])
+    inner = keras.Model(z, layers.ReLU()(z))
+    assert dead(keras.Model(x, inner(y))) == [(2, 5)]
+    p = keras.Input((5, 6, 7))
+    norm = layers.BatchNormalization(axis=1, beta_initializer=keras.initializers.Constant(0))
+    model = keras.Model(p, layers.ReLU()(norm(p)))
+    norm.beta.assign([-100, -100, 0, 0, 0])
+    assert dead(model) == [(2, 5)]
+
+
+def test_the_next_layer_speaks_where_none_came_before(setting):
+    x = keras.Input((5, 6, 7))
+    y = layers.ReLU(name="act")(x)
+    model = keras.Model(x, layers.Conv2D(2, 1, data_format=FIRST)(y))
+    data = np.ones((2, 5, 6, 7), "float32")
+    data[:, :2] = -1
+    (row,) = activation_stats(model, data)
+    assert (row["dead_units"], row["units"]) == (2, 5)
+
+
+def test_one_activation_layer_at_several_places(setting):
+    x, y = unit_of(2, FIRST)
+    act = layers.ReLU()
+    z = layers.Dense(3, bias_initializer=keras.initializers.Constant(-1e6))(layers.Flatten()(act(y)))
+    assert dead(keras.Model(x, act(z))) == [(2, 5), (3, 3)]
+
+
+def test_inside_layers(setting):
+    x = keras.Input((4, 6, 7))
+    block = Residual(data_format=FIRST)
+    model = randomised(keras.Model(x, block(x)))
+    (row,) = activation_stats(model, batch(model))
+    assert row["units"] == 4
+    inner = keras.Sequential([keras.Input((3, 6, 7)), layers.Conv2D(5, 1, data_format=FIRST), layers.ReLU()])
+    x = keras.Input((2, 3, 6, 7))
+    model = keras.Model(x, layers.TimeDistributed(inner)(x))
+    assert [row["units"] for row in activation_stats(model, batch(model))] == [5]
+    after = layers.ReLU()(layers.TimeDistributed(layers.Conv2D(5, 1, data_format=FIRST))(x))
+    assert [row["units"] for row in activation_stats(keras.Model(x, after), batch(model))] == [5]
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_the_signal_is_taken_by_channel(setting, rank):
+    x = keras.Input((3, *(6, 7)[:rank]))
+    y = CONVOLUTIONS[rank](3, 1, data_format=FIRST)(x)
+    model = randomised(keras.Model(x, layers.Add()([x, y])))
+    data = batch(model, size=5)
+    (row,) = signal_propagation(model, data, training=False)
+    values = np.moveaxis(outputs(model, data)[0].astype("float64"), 1, -1).reshape(-1, 3)
+    assert row["variance"] == pytest.approx(values.var(0).mean(), rel=1e-4)
+    assert row["squared_mean"] == pytest.approx(np.square(values.mean(0)).mean(), rel=1e-4)
+
+
+def test_features_of_sequences_come_last(setting):
+    x = keras.Input((7, 4))
+    y = layers.ReLU()(layers.LSTM(5, return_sequences=True)(x))
+    rows = activation_stats(keras.Model(x, y), np.random.default_rng(0).normal(size=(2, 7, 4)))
+    assert {row["units"] for row in rows} == {5}

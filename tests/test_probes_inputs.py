@@ -1,0 +1,172 @@
+"""What a probe takes as `x`: arrays by order and name, Datasets, loaders and generators."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from probed_nets import dense
+from transform_nets import batch, branching, outputs
+
+from zoo.probes import activation_stats, gradient_stats
+
+
+def test_wrong_arguments_are_named():
+    model = branching()
+    with pytest.raises(ValueError, match=r"one array for each of \['left', 'right'\]"):
+        activation_stats(model, np.zeros((2, 8, 8, 3)))
+    with pytest.raises(ValueError, match="loss takes a list or a dict"):
+        gradient_stats(model, batch(model), np.zeros(2), "mse")
+    one = dense("relu", [[1.0]], [0.0])
+    with pytest.raises(ValueError, match=r"x holds float. Make arrays"):
+        activation_stats(one, [[1.0], [2.0]])
+    with pytest.raises(ValueError, match="no samples"):
+        activation_stats(one, np.zeros((0, 1)))
+    for name in ("batch_size", "batches"):
+        for wrong in (0, 1.5, True):
+            with pytest.raises(TypeError, match=f"{name} must be a positive number"):
+                activation_stats(one, np.ones((2, 1)), **{name: wrong})
+
+
+@pytest.mark.parametrize("order", ["za", "az"])
+@pytest.mark.parametrize("built", ["list", "dict"])
+def test_nested_models_take_dicts_by_name(built, order):
+    z, a = keras.Input((4,), name="z"), keras.Input((4,), name="a")
+    rows = [layers.Activation("relu", name="rz")(z), layers.Activation("tanh", name="ra")(a)]
+    inner = keras.Model([z, a] if built == "list" else {"z": z, "a": a}, layers.Subtract()(rows), name="in")
+    p, q = keras.Input((4,)), keras.Input((4,))
+    given = {"z": p, "a": q}
+    model = keras.Model([p, q], inner({key: given[key] for key in order}))
+    data = [np.full((2, 4), 1.0, "float32"), np.full((2, 4), 5.0, "float32")]
+    means = {row["site"]: row["mean"] for row in activation_stats(model, data)}
+    assert means == pytest.approx({"in/rz": 1.0, "in/ra": np.tanh(5.0)})
+    target = np.zeros((2, 4))
+    rows = {row["name"]: row for row in gradient_stats(model, data, target, "mse")}
+    by_hand = np.linalg.norm(2 * outputs(model, data)[0] / 8)
+    assert rows["in/rz"]["norm"] == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_inputs_by_name_at_the_top():
+    z, a = keras.Input((4,), name="z"), keras.Input((4,), name="a")
+    outs = layers.Subtract()([layers.ReLU(name="rz")(z), layers.ReLU(name="ra")(a)])
+    data = {"a": np.full((2, 4), 5.0), "z": np.full((2, 4), 1.0)}
+    for inputs in ([z, a], {"z": z, "a": a}, {"a": a, "z": z}):
+        means = {row["site"]: row["mean"] for row in activation_stats(keras.Model(inputs, outs), data)}
+        assert means == {"rz": 1.0, "ra": 5.0}
+
+
+class Resized(layers.Layer):
+    """Takes no `training`; its preprocessing layer has True for a default."""
+
+    def __init__(self, first, **kwargs):
+        super().__init__(**kwargs)
+        self.first, self.norm, self.drop = first, layers.BatchNormalization(), layers.Dropout(0.5)
+
+    def build(self, shape):
+        self.norm.build((None, 4, 4, shape[-1]))
+
+    def call(self, x):
+        return self.drop(self.norm(self.first(x)))
+
+
+@pytest.mark.parametrize(
+    "first", [lambda: layers.Resizing(4, 4), lambda: layers.RandomFlip(), lambda: layers.RandomContrast(0.5)]
+)
+def test_inference_reaches_layers_without_a_training_argument(first):
+    x = keras.Input((4, 4, 3))
+    model = keras.Model(x, layers.ReLU(name="act")(Resized(first())(x)))
+    data = np.random.default_rng(0).normal(5, 2, (8, 4, 4, 3)).astype("float32")
+    (row,) = activation_stats(model, data)
+    assert row["mean"] == pytest.approx(model.predict(data, verbose=0).mean(), rel=1e-5)
+
+
+X = np.random.default_rng(0).normal(size=(20, 4)).astype("float32")
+
+
+def model_of_four():
+    return keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu", name="fc")])
+
+
+class Loader(keras.utils.PyDataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        part = X[5 * index : 5 * index + 5]
+        return part, part[:, :3]
+
+
+class Endless(Loader):
+    num_batches = None
+
+
+class Iterable:
+    """As a loader of another library: a length and batches."""
+
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        return ((X[i : i + 5], None) for i in range(0, 20, 5))
+
+
+STREAMS = {"py dataset": Loader, "loader": Iterable}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_streams_give_the_rows_of_the_arrays(kind):
+    model = model_of_four()
+    assert activation_stats(model, STREAMS[kind]()) == activation_stats(model, X, batch_size=5)
+    assert activation_stats(model, STREAMS[kind](), batches=2) == activation_stats(
+        model, X[:10], batch_size=5
+    )
+    assert activation_stats(model, X, batch_size=5, batches=2) == activation_stats(
+        model, X[:10], batch_size=5
+    )
+
+
+@pytest.mark.tensorflow
+def test_datasets_of_tensorflow():
+    import tensorflow as tf
+
+    model = model_of_four()
+    expected = activation_stats(model, X, batch_size=5)
+    data = tf.data.Dataset.from_tensor_slices(X)
+    labelled = tf.data.Dataset.from_tensor_slices((X, X[:, :3])).batch(5)
+    assert activation_stats(model, data.batch(5)) == expected
+    assert activation_stats(model, labelled) == expected
+    assert activation_stats(model, labelled.repeat(), batches=4) == expected
+    with pytest.raises(ValueError, match="may never end: pass batches="):
+        activation_stats(model, labelled.repeat())
+    with pytest.raises(ValueError, match=r"a dimension is missing.*dataset\.batch"):
+        activation_stats(model, data)
+    with pytest.raises(ValueError, match="batch_size=5 is for arrays"):
+        activation_stats(model, labelled, batch_size=5)
+    rows = gradient_stats(model, labelled, loss="mse")
+    whole = gradient_stats(model, X, X[:, :3], "mse")
+    assert [row["norm"] for row in rows] == pytest.approx([row["norm"] for row in whole], rel=1e-5)
+
+
+def test_generators_need_a_number_and_are_read_once():
+    model = model_of_four()
+    stream = (X[i : i + 5] for i in range(0, 20, 5))
+    with pytest.raises(ValueError, match="which may never end"):
+        activation_stats(model, stream)
+    assert activation_stats(model, stream, batches=4) == activation_stats(model, X, batch_size=5)
+    with pytest.raises(ValueError, match="ended after 0 batches"):
+        activation_stats(model, stream, batches=4)
+    with pytest.raises(ValueError, match=r"batches=9, but x has 4 of 5"):
+        activation_stats(model, X, batch_size=5, batches=9)
+    with pytest.raises(ValueError, match="yields no targets"):
+        gradient_stats(model, (X for _ in range(2)), loss="mse", batches=2)
+    with pytest.raises(ValueError, match="brings the targets"):
+        gradient_stats(model, Loader(), X[:, :3], "mse")
+
+
+def test_a_fixed_batch_size_is_kept():
+    x = keras.Input(batch_shape=(4, 6))
+    model = keras.Model(x, layers.ReLU(name="act")(keras.ops.reshape(x, (4, 3, 2))))
+    data = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
+    assert activation_stats(model, data)[0]["mean"] == pytest.approx(np.maximum(data, 0).mean(), rel=1e-5)
+    for wrong, options in ((data[:6], {}), (data, {"batch_size": 2})):
+        with pytest.raises(ValueError, match="takes batches of 4 samples"):
+            activation_stats(model, wrong, **options)

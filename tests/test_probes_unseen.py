@@ -1,0 +1,307 @@
+"""Activations inside layers: rows where they have a name, a name and a warning where they have none."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from probed_nets import Residual, residual
+from transform_nets import batch, outputs, randomised
+
+from zoo.activations import UnseenWarning
+from zoo.probes import activation_stats, gradient_stats
+
+
+def means(model, x, **options):
+    return {row["site"]: row["mean"] for row in activation_stats(model, x, **options)}
+
+
+def frame():
+    parts = [
+        layers.Conv2D(4, 3, activation="tanh", name="conv"),
+        layers.BatchNormalization(name="norm"),
+        layers.ReLU(name="act"),
+        layers.GlobalAveragePooling2D(name="pool"),
+    ]
+    return keras.Sequential([keras.Input((6, 6, 3)), *parts], name="frame")
+
+
+def test_a_wrapped_model_has_rows_over_all_steps():
+    inner = frame()
+    x = keras.Input((5, 6, 6, 3))
+    model = randomised(keras.Model(x, layers.TimeDistributed(inner, name="td")(x)))
+    data = batch(model, size=2)
+    rows = activation_stats(model, data)
+    assert [row["site"] for row in rows] == ["td/frame/conv", "td/frame/act"] and rows.unseen == {}
+    flat = data.reshape(-1, 6, 6, 3)
+    alone = activation_stats(inner, flat)
+    for wrapped, row in zip(rows, alone, strict=True):
+        for key, value in row.items():
+            if key not in ("site", "activation"):
+                assert wrapped[key] == pytest.approx(value, rel=1e-4), key
+
+
+@pytest.mark.parametrize("kind", ["dense", "layer", "norm"])
+def test_other_wrappers(kind):
+    x = keras.Input((5, 3))
+    inner = {
+        "dense": layers.TimeDistributed(layers.Dense(4, activation="tanh", name="fc"), name="w"),
+        "layer": layers.TimeDistributed(layers.Activation("tanh", name="fc"), name="w"),
+        "norm": layers.SpectralNormalization(layers.Dense(4, activation="tanh", name="fc"), name="w"),
+    }[kind]
+    model = randomised(keras.Model(x, inner(x)))
+    data = batch(model, size=3)
+    assert means(model, data) == pytest.approx({"w/fc": outputs(model, data)[0].mean()}, rel=1e-4)
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def lstm_by_hand(layer, x):
+    """Values of every gate at every step, shape (steps, batch, units)."""
+    cell = layer.cell
+    kernel, recurrent, bias = (
+        np.asarray(v, "float64") for v in (cell.kernel, cell.recurrent_kernel, cell.bias)
+    )
+    h = c = np.zeros((len(x), cell.units))
+    found = {name: [] for name in ("input_gate", "forget_gate", "candidate", "output_gate", "output")}
+    for step in range(x.shape[1]):
+        i, f, g, o = np.split(x[:, step] @ kernel + h @ recurrent + bias, 4, axis=1)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        c = f * c + i * g
+        for name, value in zip(found, (i, f, g, o, np.tanh(c)), strict=True):
+            found[name].append(value)
+        h = o * np.tanh(c)
+    return {name: np.stack(values) for name, values in found.items()}
+
+
+@pytest.mark.parametrize("implementation", [1, 2])
+def test_the_gates_of_an_lstm(implementation):
+    x = keras.Input((4, 3))
+    layer = layers.LSTM(5, name="lstm", implementation=implementation)
+    model = randomised(keras.Model(x, layer(x)))
+    data = batch(model, size=6)
+    rows = {row["site"]: row for row in activation_stats(model, data)}
+    expected = lstm_by_hand(layer, data)
+    assert set(rows) == {f"lstm/{name}" for name in expected}
+    for name, values in expected.items():
+        assert rows[f"lstm/{name}"]["mean"] == pytest.approx(values.mean(), rel=1e-4, abs=1e-6)
+        assert rows[f"lstm/{name}"]["std"] == pytest.approx(values.std(), rel=1e-4)
+        assert rows[f"lstm/{name}"]["units"] == 5
+
+
+def test_the_gates_of_other_cells_and_of_both_directions():
+    x = keras.Input((4, 3))
+    y = layers.Bidirectional(layers.GRU(2, name="gru", return_sequences=True), name="both")(x)
+    cells = [layers.SimpleRNNCell(3, activation="relu", name="one"), layers.LSTMCell(2, name="two")]
+    y = layers.RNN(cells, name="stack")(y)
+    model = keras.Model(x, y)
+    rows = activation_stats(model, np.random.default_rng(0).normal(size=(2, 4, 3)))
+    gru = ["update_gate", "reset_gate", "candidate"]
+    lstm = ["input_gate", "forget_gate", "candidate", "output_gate", "output"]
+    assert [row["site"] for row in rows] == [
+        *(f"both/forward_gru/{gate}" for gate in gru),
+        *(f"both/backward_gru/{gate}" for gate in gru),
+        "stack/one/output",
+        *(f"stack/two/{gate}" for gate in lstm),
+    ]
+    assert rows.unseen == {}
+
+
+def test_a_simple_recurrent_layer_and_a_convolutional_one():
+    x = keras.Input((4, 3))
+    model = keras.Model(x, layers.SimpleRNN(5, activation="relu", return_sequences=True, name="rnn")(x))
+    data = batch(model, size=3)
+    assert means(model, data) == pytest.approx({"rnn/output": outputs(model, data)[0].mean()}, rel=1e-5)
+    x = keras.Input((2, 3, 6, 6))
+    first = layers.ConvLSTM2D(4, 3, data_format="channels_last", name="conv")
+    model = keras.Model(x, first(layers.Permute((1, 3, 4, 2))(x)))
+    rows = activation_stats(model, batch(model, size=2))
+    assert [row["units"] for row in rows] == [4] * 5
+
+
+def test_a_function_of_ones_own_in_a_recurrent_layer():
+    x = keras.Input((4, 3))
+    for layer in (layers.LSTM, layers.GRU, layers.SimpleRNN):
+        own = keras.Model(x, layer(2, activation=lambda z: ops.tanh(z), name="rnn")(x))
+        stock = keras.Model(x, layer(2, name="rnn")(x))
+        stock.set_weights(own.get_weights())
+        data = batch(own, size=2)
+        assert means(own, data) == pytest.approx(means(stock, data))
+
+
+def test_a_shared_recurrent_layer_has_its_calls_apart():
+    x = keras.Input((4, 3))
+    shared = layers.SimpleRNN(3, return_sequences=True, name="rnn")
+    model = keras.Model(x, shared(shared(x)))
+    assert list(means(model, batch(model))) == ["rnn/output", "rnn/output:2"]
+
+
+def test_what_a_block_written_as_a_layer_holds():
+    model = randomised(residual())
+    data = batch(model, size=3)
+    rows = activation_stats(model, data)
+    assert rows.unseen == {}
+    assert means(model, data) == pytest.approx({"res/act": outputs(model, data)[0].mean()}, rel=1e-4)
+
+
+class Keyed(layers.Layer):
+    """Its function under a key of its own."""
+
+    def __init__(self, key, function, **kwargs):
+        super().__init__(**kwargs)
+        self.key = key
+        setattr(self, key, function)
+
+    def call(self, x):
+        return getattr(self, self.key)(x)
+
+
+class SubDense(layers.Dense):
+    def call(self, x):
+        return super().call(x)
+
+
+@pytest.mark.parametrize("key", ["activation", "act", "activation_fn", "nonlinearity"])
+def test_functions_that_a_layer_keeps_under_any_key(key):
+    x = keras.Input((4,))
+    model = keras.Model(x, Keyed(key, lambda z: 3 * z, name="own")(x))
+    data = batch(model, size=3)
+    name = "own" if key == "activation" else f"own/{key}"
+    with pytest.warns(UnseenWarning, match="getattr"):  # it might call something else, too
+        assert means(model, data) == pytest.approx({name: outputs(model, data)[0].mean()})
+
+
+def test_a_dense_layer_with_a_call_of_its_own_that_calls_the_stock_one():
+    x = keras.Input((4,))
+    model = keras.Model(x, SubDense(3, activation="relu", name="own")(x))
+    data = batch(model, size=3)
+    assert means(model, data) == pytest.approx({"own": outputs(model, data)[0].mean()})
+
+
+def test_the_softmax_of_attention_is_a_row_where_keras_computes_it_and_named_where_not():
+    x = keras.Input((5, 4))
+    attention = layers.MultiHeadAttention(2, 3, name="mha")
+    model = randomised(keras.Model(x, attention(x, x, return_attention_scores=True)))
+    data = batch(model, size=2)
+    (row,) = activation_stats(model, data)
+    assert row["mean"] == pytest.approx(0.2)  # five weights that add up to one
+    y = layers.ReLU(name="act")(layers.MultiHeadAttention(2, 3, name="mha")(x, x))
+    with pytest.warns(UnseenWarning, match="dot_product_attention"):
+        rows = activation_stats(keras.Model(x, y), data)
+    assert [row["site"] for row in rows] == ["act"] and list(rows.unseen) == ["mha/softmax"]
+    y = layers.ReLU(name="act")(layers.Attention(name="plain")([x, x]))
+    with pytest.warns(UnseenWarning, match=r"'plain' \(Attention applies softmax\)"):
+        activation_stats(keras.Model(x, y), data)
+
+
+class HandMade(layers.Layer):
+    def call(self, x):
+        return ops.maximum(x, 0.0)
+
+
+class Compared(layers.Layer):
+    def call(self, x):
+        return x * ops.cast(x > 0, x.dtype)
+
+
+class Scaled(layers.Layer):
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, x):
+        return ops.reshape(self.scale * x, ops.shape(x)) + 1
+
+
+HIDING = {
+    "hand-made": lambda: HandMade(name="own"),
+    "compared": lambda: Compared(name="own"),
+    "lambda": lambda: layers.Lambda(lambda z: ops.tanh(z), name="own"),
+    "partial": lambda: layers.Lambda(__import__("functools").partial(ops.clip, x_min=0, x_max=1), name="own"),
+}
+
+
+@pytest.mark.parametrize("probe", ["activation_stats", "gradient_stats"])
+@pytest.mark.parametrize("kind", HIDING)
+def test_code_that_may_hide_an_activation_is_named(kind, probe):
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation="relu", name="fc")(HIDING[kind]()(x))
+    model = keras.Model(x, y)
+    with pytest.warns(UnseenWarning, match="'own'"):
+        if probe == "activation_stats":
+            rows = activation_stats(model, np.ones((2, 4)))
+        else:
+            rows = gradient_stats(model, np.ones((2, 4)), np.ones((2, 3)), "mse")
+    assert list(rows.unseen) == ["own"] and "fc" in {row.get("site", row.get("name")) for row in rows}
+
+
+@pytest.mark.parametrize("kind", HIDING)
+def test_nothing_visible_at_all_is_refused(kind):
+    x = keras.Input((4,))
+    model = keras.Model(x, HIDING[kind]()(x))
+    with pytest.raises(ValueError, match=r"sees no activation in .* Not seen: 'own'"):
+        activation_stats(model, np.ones((2, 4)))
+
+
+def test_a_model_without_activations_is_refused():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3)])
+    with pytest.raises(ValueError, match="which has none"):
+        activation_stats(model, np.ones((2, 4)))
+
+
+def test_code_that_hides_nothing_is_not_named():
+    x = keras.Input((4,))
+    harmless = [Scaled(2.0, name="scaled"), layers.Lambda(lambda z: 2 * z, name="double")]
+    y = x
+    for layer in harmless:
+        y = layer(y)
+    assert activation_stats(keras.Model(x, layers.ReLU()(y)), np.ones((2, 4))).unseen == {}
+
+
+def test_operations_that_people_make_activations_of_are_named():
+    x = keras.Input((4,))
+    for operation in (lambda z: ops.maximum(z, 0), lambda z: ops.clip(z, 0, 6), ops.exp, ops.abs, ops.square):
+        y = layers.ReLU(name="act")(operation(x))
+        with pytest.warns(UnseenWarning, match="is not linear"):
+            rows = activation_stats(keras.Model(x, y), np.ones((2, 4)))
+        assert len(rows.unseen) == 1
+
+
+def test_a_lambda_round_a_stock_function_is_a_site():
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Lambda(keras.activations.tanh, name="own")(x))
+    assert means(model, np.ones((2, 4))) == pytest.approx({"own": np.tanh(1.0)})
+
+
+def test_a_place_that_is_not_called_is_named():
+    class Sometimes(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.used, self.unused = layers.ReLU(name="used"), layers.ReLU(name="unused")
+
+        def call(self, x):
+            return self.used(x)
+
+    x = keras.Input((4,))
+    with pytest.warns(UnseenWarning, match=r"'own/unused' \(it was not called\)"):
+        rows = activation_stats(keras.Model(x, Sometimes(name="own")(x)), np.ones((2, 4)))
+    assert list(rows.unseen) == ["own/unused"]
+
+
+def test_layers_inside_layers_inside_layers():
+    block = keras.Sequential([keras.Input((6, 6, 4)), Residual(name="res")], name="block")
+    x = keras.Input((3, 6, 6, 4))
+    model = randomised(keras.Model(x, layers.TimeDistributed(block, name="td")(x)))
+    data = batch(model, size=2)
+    expected = {"td/block/res/act": outputs(model, data)[0].mean()}
+    assert means(model, data) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.tensorflow
+def test_a_rolled_model_says_what_to_do():
+    import zoo
+
+    model = zoo.build("resnet26", input_shape=(8, 8, 3), width=4, rolled=True)
+    with pytest.warns(UnseenWarning, match=r"zoo\.transforms\.unroll"):
+        activation_stats(model, np.zeros((1, 8, 8, 3)))

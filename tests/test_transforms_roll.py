@@ -1,0 +1,294 @@
+"""Rolling: units that compute the same become one layer, units that only look the same do not."""
+
+import functools
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from transform_nets import batch, error, outputs, randomised, same
+
+from zoo.rolled import RolledUnits
+from zoo.transforms import roll, unroll
+
+
+def chain(unit, count=3, shape=(8,)):
+    x = y = keras.Input(shape)
+    for k in range(1, count + 1):
+        y = unit(y, k)
+    return keras.Model(x, y, name="chain")
+
+
+def rolled_layers(model):
+    return [layer for layer in model.layers if isinstance(layer, RolledUnits)]
+
+
+def scaled(factor):
+    def act(z):
+        return factor * ops.tanh(z)
+
+    return act
+
+
+class Act:
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, z):
+        return self.factor * ops.tanh(z)
+
+
+class Signs(layers.Layer):
+    """Multiplies by numbers drawn from an initialiser, which are no weights."""
+
+    def __init__(self, signs_initializer="random_normal", **options):
+        super().__init__(**options)
+        self.signs_initializer = keras.initializers.get(signs_initializer)
+
+    def build(self, shape):
+        self.signs = self.signs_initializer((shape[-1],))
+
+    def call(self, x):
+        return x * self.signs
+
+    def get_config(self):
+        config = {"signs_initializer": keras.initializers.serialize(self.signs_initializer)}
+        return {**super().get_config(), **config}
+
+
+class Scale(layers.Layer):
+    def __init__(self, factor=1.0, **options):
+        super().__init__(**options)
+        self.factor = factor
+
+    def call(self, x):
+        return self.factor * x
+
+    def get_config(self):
+        return super().get_config()
+
+
+def table(k):
+    """Arrays that differ in the middle, where their repr has an ellipsis."""
+    values = np.zeros((64, 64), "float32")
+    values[20:40, 20:40] = k
+    return values
+
+
+def normal(k):
+    return keras.initializers.RandomNormal(seed=k)
+
+
+DIFFERENT = {
+    "closures in Dense": lambda y, k: layers.Dense(8, activation=scaled(k))(y),
+    "closures in Activation": lambda y, k: layers.Activation(scaled(k))(layers.Dense(8)(y)),
+    "closures in Lambda": lambda y, k: layers.Lambda(scaled(k))(layers.Dense(8)(y)),
+    "partials": lambda y, k: layers.Dense(8, activation=functools.partial(ops.multiply, float(k)))(y),
+    "bound methods": lambda y, k: layers.Dense(8, activation=Act(k).__call__)(y),
+    "initialisers of constants": lambda y, k: Signs(normal(k))(layers.Dense(8)(y)),
+    "constants drawn anew": lambda y, k: Signs()(layers.Dense(8)(y)),
+    "numbers that get_config forgets": lambda y, k: Scale(float(k))(layers.Dense(8)(y)),
+    "numbers in operations": lambda y, k: layers.Dense(8)(y) * float(k),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_units_that_only_look_alike_are_not_rolled(case):
+    with pytest.raises(ValueError, match="'chain' has no two identical units in a row"):
+        roll(chain(DIFFERENT[case]))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        lambda y, k: layers.Dense(64)(y) + table(k),
+        lambda y, k: ops.multiply(layers.Dense(64)(y), table(k)),
+        lambda y, k: layers.Lambda(lambda z, t: z + t, arguments={"t": table(k)})(layers.Dense(64)(y)),
+    ],
+)
+def test_constants_are_compared_by_every_number(unit):
+    with pytest.raises(ValueError, match="no two identical units"):
+        roll(chain(unit, shape=(64, 64)))
+
+
+shared = scaled(2.0)
+EQUAL = {
+    "one function": lambda y, k: layers.Dense(8, activation=shared)(y),
+    "equal closures": lambda y, k: layers.Dense(8, activation=scaled(2.0))(y),
+    "equal partials": lambda y, k: layers.Dense(8, activation=functools.partial(ops.multiply, 0.5))(y),
+    "equal constants": lambda y, k: layers.Dense(8)(y) + np.arange(8, dtype="float32"),
+    "seeds of weights": lambda y, k: layers.Dense(8, kernel_initializer=normal(k))(y),
+    "equal numbers": lambda y, k: Scale(3.0)(layers.Dense(8)(y)),
+    "an addition": lambda y, k: y + layers.Dense(8, activation="relu")(y),
+    "two halves": lambda y, k: functools.reduce(
+        lambda a, b: a * ops.sigmoid(b), ops.split(layers.Dense(16)(y), 2, axis=-1)
+    ),
+    "three parts of a stack": lambda y, k: sum(
+        ops.unstack(layers.Reshape((3, 8))(layers.Dense(24)(y)), 3, axis=1)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EQUAL)
+def test_units_that_are_alike_are_rolled_and_unrolled(case):
+    model = randomised(chain(EQUAL[case]))
+    rolled = roll(model)
+    assert len(rolled_layers(rolled)) == 1
+    x = batch(model)
+    assert same(outputs(model, x), outputs(rolled, x))
+    assert same(outputs(model, x), outputs(unroll(rolled), x))
+
+
+def residual(layer):
+    return lambda y, k: layers.Add(name=f"u{k}_add")([y, layer(f"u{k}_x")(y)])
+
+
+class LayerScale(layers.Layer):
+    """A weight whose initialiser goes by another name."""
+
+    def build(self, shape):
+        self.gamma = self.add_weight(shape=(shape[-1],), initializer="ones", name="gamma")
+
+    def call(self, x):
+        return x * self.gamma
+
+
+KERNELS = {
+    "depthwise": ((6, 6, 4), lambda n: layers.DepthwiseConv2D(3, padding="same", name=n)),
+    "separable": ((6, 6, 4), lambda n: layers.SeparableConv2D(4, 3, padding="same", name=n)),
+    "depthwise 1d": ((6, 4), lambda n: layers.DepthwiseConv1D(3, padding="same", name=n)),
+    "layer scale": ((6, 4), lambda n: LayerScale(name=n)),
+    "einsum": ((6, 4), lambda n: layers.EinsumDense("btc,cd->btd", (6, 4), name=n)),
+}
+
+
+@pytest.mark.parametrize("case", KERNELS)
+def test_weights_under_other_names_are_stacked(case, tmp_path):
+    shape, layer = KERNELS[case]
+    model = randomised(chain(residual(layer), shape=shape))
+    rolled = roll(model)
+    x = batch(model)
+    assert same(outputs(model, x), outputs(rolled, x))
+    assert same(outputs(model, x), outputs(unroll(rolled), x))
+    rolled.save(tmp_path / "rolled.keras")
+    custom = {"LayerScale": LayerScale}
+    loaded = keras.models.load_model(tmp_path / "rolled.keras", custom_objects=custom)
+    assert same(outputs(rolled, x), outputs(loaded, x))
+
+
+def test_attention_is_stacked_with_a_name_for_each_weight():
+    def unit(y, k):
+        attended = layers.MultiHeadAttention(2, 4, name=f"u{k}_att")(y, y)
+        return layers.Add(name=f"u{k}_add")([y, attended])
+
+    model = randomised(chain(unit, shape=(5, 8)))
+    rolled = roll(model)
+    (layer,) = rolled_layers(rolled)
+    parts = ("query", "key", "value", "attention_output")
+    assert list(layer.stacks) == [f"att_{p}_{w}" for p in parts for w in ("kernel", "bias")]
+    x = batch(model)
+    assert same(outputs(model, x), outputs(rolled, x))
+    assert same(outputs(model, x), outputs(unroll(rolled), x))
+
+
+def test_fresh_copies_of_a_unit_start_apart():
+    x = keras.Input((6, 6, 4))
+    unit = keras.Model(x, layers.DepthwiseConv2D(3, padding="same", name="u0_x")(x))
+    run = RolledUnits(unit, ["u0_", "u1_", "u2_"])
+    run.build((None, 6, 6, 4))
+    kernels = np.asarray(keras.ops.convert_to_numpy(run.stacks["x_kernel"]))
+    assert len({kernel.tobytes() for kernel in kernels}) == 3
+    assert np.abs(kernels).max() <= np.sqrt(6 / (9 * 4 + 9 * 1))  # the bound of glorot_uniform
+
+
+OPEN = {
+    "valid": (lambda y, k: layers.Conv2D(4, 3)(y), False),
+    "larger": (lambda y, k: layers.UpSampling2D()(layers.Conv2D(4, 1)(y)), False),
+    "strided": (lambda y, k: layers.Conv2D(4, 3, strides=2, padding="same")(y), False),
+    "pooled": (lambda y, k: layers.AveragePooling2D(2)(layers.Conv2D(4, 1)(y)), False),
+    "there and back": (lambda y, k: layers.Conv2D(4, 2, strides=2)(layers.UpSampling2D()(y)), True),
+    "same": (lambda y, k: layers.Conv2D(4, 3, padding="same")(y), True),
+    "valid and padded": (lambda y, k: layers.ZeroPadding2D(1)(layers.Conv2D(4, 3)(y)), True),
+}
+
+
+@pytest.mark.parametrize("case", OPEN)
+def test_units_of_open_sizes_are_asked_whether_they_keep_them(case):
+    unit, keeps = OPEN[case]
+    model = randomised(chain(unit, shape=(None, None, 4)))
+    if not keeps:
+        with pytest.raises(ValueError, match="no two identical units"):
+            roll(model)
+        return
+    x = np.random.default_rng(0).normal(size=(1, 17, 16, 4)).astype("float32")
+    assert same(outputs(model, x), outputs(roll(model), x))
+
+
+def normalised(k, frozen=False):
+    parts = [
+        layers.Conv2D(4, 3, padding="same", name=f"u{k}_conv"),
+        layers.BatchNormalization(name=f"u{k}_norm", trainable=not frozen),
+        layers.ReLU(name=f"u{k}_act"),
+    ]
+    return lambda y: functools.reduce(lambda value, layer: layer(value), parts, y)
+
+
+def test_a_frozen_run_is_rolled_and_stays_frozen():
+    model = randomised(chain(lambda y, k: normalised(k)(y), shape=(6, 6, 4)))
+    model.trainable = False
+    rolled = roll(model)
+    assert rolled.trainable_variables == []
+    x = batch(model)
+    assert error(outputs(model, x), outputs(rolled, x)) < 1e-6
+    assert error(outputs(model, x, training=True), outputs(rolled, x, training=True)) < 1e-6
+    assert unroll(rolled).trainable_variables == []
+
+
+def test_a_unit_that_is_half_frozen_is_named():
+    model = chain(lambda y, k: normalised(k, frozen=True)(y), shape=(6, 6, 4))
+    with pytest.raises(ValueError, match=r"'u1_conv' 'u1_norm' is frozen and the rest is not"):
+        roll(model)
+
+
+def test_a_run_that_cannot_be_one_layer_does_not_stop_the_others():
+    x = y = keras.Input((8,))
+    for k in range(3):
+        y = layers.Dense(8, name=f"a{k}_fc", activity_regularizer="l2")(y)
+    y = layers.LayerNormalization()(y)
+    for k in range(3):
+        y = layers.Dense(8, name=f"b{k}_fc", activation="tanh")(y)
+    model = randomised(keras.Model(x, y, name="both"))
+    with pytest.warns(UserWarning, match="leaves a part of 'both' as it is.*activity_regularizer"):
+        rolled = roll(model)
+    assert [layer.name for layer in rolled.layers][-1].startswith("b0")
+    assert len(rolled.layers) == len(model.layers) - 2
+    assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [({"depthwise_constraint": "non_neg"}, "constraint"), ({"activity_regularizer": "l2"}, "activity")],
+)
+def test_what_a_stack_cannot_keep_is_refused_whatever_it_is_called(options, what):
+    def unit(y, k):
+        return layers.DepthwiseConv2D(3, padding="same", name=f"u{k}_x", **options)(y)
+
+    with pytest.raises(ValueError, match=re.compile(what)):
+        roll(chain(unit, shape=(6, 6, 4)))
+
+
+def test_models_beside_the_run_keep_what_they_hold():
+    data = np.random.default_rng(0).normal(5, 3, (50, 8)).astype("float32")
+    statistics = layers.Normalization()
+    statistics.adapt(data)
+    x = keras.Input((8,))
+    inner = keras.Model(x, layers.Dense(8, name="fc")(statistics(x)), name="inner")
+    y = inner(x)
+    for k in range(3):
+        y = layers.Dense(8, name=f"u{k}_fc", activation="tanh")(y)
+    model = keras.Model(x, y)
+    inner.trainable = False
+    rolled = roll(model)
+    assert same(outputs(model, data), outputs(rolled, data))
+    assert len(rolled.trainable_variables) == 2

@@ -1,0 +1,5 @@
+"""Callbacks for `fit`."""
+
+from zoo.callbacks.monitor import ActivationMonitor
+
+__all__ = ["ActivationMonitor"]

@@ -1,0 +1,336 @@
+"""The grammar: where normalisation and activation stand, as rows of words in the order of execution.
+
+`PLAIN`, `RESIDUAL`, `STEM` and `LAYOUT` below are the whole answer. They are parsed once, here; whatever lists, checks,
+builds, draws or documents placements asks the parsed rows. A new ordering is one new row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Self
+
+CONV, NORM, ACT = "conv", "norm", "act"
+#: What a row is written in.
+WORDS = (CONV, NORM, ACT)
+#: What a net adds to a row when it builds: its pooling, and a convolution that carries its activation as an argument.
+POOL, CONV_WITH_ACT = "pool", "conv(act)"
+
+#: The obstacle to the built-in form that another ordering of the same operations has not.
+NORM_BETWEEN = "BatchNormalization between convolution and activation"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Operations in the order of execution, with a convolution among them or without.
+
+    Attributes:
+        ops: Each one of `WORDS`, `"pool"` or `"conv(act)"`.
+    """
+
+    ops: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for op in self.ops:
+            if op not in (*WORDS, POOL, CONV_WITH_ACT):
+                raise ValueError(
+                    f"{op!r} is no operation; a row is made of the words {', '.join(map(repr, WORDS))}."
+                )
+
+    @classmethod
+    def of(cls, words: str) -> Self:
+        """Parse a row: its words, separated by blanks.
+
+        Raises:
+            ValueError: If a word is not known, or, for a `Row`, if not exactly one convolution is among them.
+        """
+        return cls(tuple(words.split()))
+
+    def __str__(self) -> str:
+        return " ".join(self.ops)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ops)
+
+    def __bool__(self) -> bool:
+        return bool(self.ops)
+
+    @property
+    def activates(self) -> bool:
+        """Whether an activation is among the operations."""
+        return ACT in self.ops or CONV_WITH_ACT in self.ops
+
+    @property
+    def normalises(self) -> bool:
+        """Whether a normalisation is among the operations."""
+        return NORM in self.ops
+
+    def without(self, other: Steps) -> Steps:
+        """What is left to do where `other` has been done already."""
+        return Steps(tuple(op for op in self.ops if op not in other.ops))
+
+    def unactivated(self) -> Steps:
+        """The same without its activations."""
+        return Steps(tuple({CONV_WITH_ACT: CONV}.get(op, op) for op in self.ops if op != ACT))
+
+    def built_in(self) -> Steps:
+        """The same with the activation as an argument of the convolution that it follows."""
+        ops = []
+        for op in self.ops:
+            if op == ACT and ops[-1:] == [CONV]:
+                ops[-1] = CONV_WITH_ACT
+            else:
+                ops.append(op)
+        return Steps(tuple(ops))
+
+    def pooled(self, pooling_order: str) -> Steps:
+        """The same with a pooling after it, or before its activation (`"pool_act"`)."""
+        at = self.ops.index(ACT) if pooling_order == "pool_act" else len(self.ops)
+        return Steps((*self.ops[:at], POOL, *self.ops[at:]))
+
+
+NOTHING = Steps()
+
+
+@dataclass(frozen=True)
+class Row(Steps):
+    """The operations of one unit of a plain net: exactly one convolution, and what stands round it."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        for op in self.ops:
+            if op not in WORDS:
+                raise ValueError(f"{op!r} is added when a net is built; a row has no place for it.")
+        if (count := self.ops.count(CONV)) != 1:
+            raise ValueError(f"a row has exactly one 'conv', and {str(self)!r} has {count or 'none'}.")
+
+    @property
+    def before(self) -> Steps:
+        """What stands before the convolution."""
+        return Steps(self.ops[: self.ops.index(CONV)])
+
+    @property
+    def after(self) -> Steps:
+        """What stands after the convolution."""
+        return Steps(self.ops[self.ops.index(CONV) + 1 :])
+
+    @property
+    def entry(self) -> Steps:
+        """What a pre-activation row begins with, and a net of such rows owes after the last; else nothing."""
+        return self.before if self.before.activates else NOTHING
+
+    @property
+    def is_pre_activation(self) -> bool:
+        """Whether the activation stands before the convolution."""
+        return bool(self.entry)
+
+    @property
+    def after_entry(self) -> Steps:
+        """The row where its entry has been done already, and of the first unit of a net: an image is not activated."""
+        return Steps(self.ops[len(self.entry.ops) :])
+
+    @property
+    def makes_bias_superfluous(self) -> bool:
+        """Whether a normalisation follows the convolution directly and subtracts what a bias would add."""
+        return self.after.ops[:1] == (NORM,)
+
+    @property
+    def makes_bias_superfluous_in_a_chain(self) -> bool:
+        """The same where the next unit has this row too, and the last is followed by its entry."""
+        return (*self.after, *self.entry)[:1] == (NORM,)
+
+    @property
+    def ends_activated(self) -> bool:
+        """Whether the activation comes last, so that a pooling after the unit may also stand before it."""
+        return self.ops[-1] == ACT
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the activation cannot be an argument of the convolution; ends "form='builtin' cannot put ..."."""
+        if not self.activates:
+            return "an activation into a row that has none"
+        if self.before.activates:
+            return "an activation before a convolution"
+        if self.after.ops[0] != ACT:
+            return NORM_BETWEEN
+        return None if self.after.ops.count(ACT) == 1 else "two activations into one convolution"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResidualOrdering:
+    """The operations of a residual unit, `y = after_addition(shortcut(x) + branch(x))`.
+
+    Attributes:
+        each: Round each convolution of the branch but its last.
+        last: Round its last convolution.
+        after_addition: What follows the addition.
+    """
+
+    each: Row
+    last: Row
+    after_addition: Steps = NOTHING
+
+    @classmethod
+    def of(cls, *, each: str, last: str, after_addition: str = "") -> ResidualOrdering:
+        """Parse the three rows."""
+        return cls(each=Row.of(each), last=Row.of(last), after_addition=Steps.of(after_addition))
+
+    def __str__(self) -> str:
+        return self.words(2)
+
+    @property
+    def entry(self) -> Steps:
+        """What a pre-activation unit begins with, and a net of them owes after the last; else nothing."""
+        return self.each.entry
+
+    @property
+    def is_pre_activation(self) -> bool:
+        """Whether a unit starts with its activation instead of ending with it."""
+        return self.each.is_pre_activation
+
+    @property
+    def normalises_projection(self) -> bool:
+        """Whether a normalisation follows a projection, as it follows the last convolution of the branch."""
+        return self.last.makes_bias_superfluous
+
+    @property
+    def obstacle(self) -> str | None:
+        """Why the activations cannot be arguments of the convolutions, see `Row.obstacle`."""
+        found = [row.obstacle for row in (self.each, self.last) if row.activates and row.obstacle]
+        if not found and self.after_addition.activates:
+            return "an addition between convolution and activation"
+        return found[0] if found else None
+
+    def branch(self, convolutions: int) -> tuple[Row, ...]:
+        """The rows of the convolutions of a branch."""
+        return (self.each,) * (convolutions - 1) + (self.last,)
+
+    def stem(self, *, activates: bool) -> Steps:
+        """The row of the convolution before the first unit.
+
+        Args:
+            activates: Whether it does what that unit begins with, which then leaves it out.
+        """
+        return STEM if activates else STEM.without(self.entry)
+
+    def words(self, convolutions: int) -> str:
+        """A unit in words, `|` between the convolutions of its branch and before the addition."""
+        steps = [*map(str, self.branch(convolutions)), f"add {self.after_addition}".rstrip()]
+        return " | ".join(steps)
+
+
+def _rows(**words: str) -> dict[str, Row]:
+    return {name: Row.of(row) for name, row in words.items()}
+
+
+# ordering: the operations of one unit of a plain net
+PLAIN = _rows(
+    conv_act="conv act",
+    conv_norm_act="conv norm act",
+    conv_act_norm="conv act norm",
+    norm_act_conv="norm act conv",
+    # Zoph et al. 2018, NASNet, arXiv 1707.07012; Chollet 2017, Xception, arXiv 1610.02357.
+    act_conv_norm="act conv norm",
+)
+
+# He et al. 2016, arXiv 1603.05027, figure 4 and table 2: the five orderings, from (a) to (e).
+RESIDUAL = {
+    "original": ResidualOrdering.of(each="conv norm act", last="conv norm", after_addition="act"),
+    "bn_after_addition": ResidualOrdering.of(each="conv norm act", last="conv", after_addition="norm act"),
+    "relu_before_addition": ResidualOrdering.of(each="conv norm act", last="conv norm act"),
+    "relu_only_pre_activation": ResidualOrdering.of(each="act conv norm", last="act conv norm"),
+    "full_pre_activation": ResidualOrdering.of(each="norm act conv", last="norm act conv"),
+}
+
+# The convolution before the first residual unit.
+STEM = Row.of("conv norm act")
+
+# What v2 means in the name of a residual net.
+V2 = "full_pre_activation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What six code bases decide differently under the one name "ResNet".
+
+    Attributes:
+        stem_activates: The first activation comes right after the stem's convolution, and unit 1 skips its own.
+        projection_reads: In a pre-activation unit the projection reads the `"preactivated"` or the `"raw"` tensor.
+        stride_at: `"first"` convolution or the `"middle"` (3x3) one of a stage's first unit, or the middle one of its
+            `"last_unit"`.
+        bias: Which convolutions have a bias: `"none"`, `"all"`, or `"outer"` (stem, last of a branch, projection).
+        explicit_padding: Zero padding as a layer of its own, centred as in Torch: `"strided"` convolutions (and pooling),
+            `"always"`, or `"never"` ('same' padding, which pads an even image on the right and at the bottom only).
+        momentum: Momentum of the moving statistics.
+        epsilon: Added to the variance.
+    """
+
+    stem_activates: bool
+    projection_reads: str
+    stride_at: str
+    bias: str
+    explicit_padding: str
+    momentum: float
+    epsilon: float
+
+
+_HE = Layout(
+    stem_activates=True,
+    projection_reads="preactivated",
+    stride_at="first",
+    bias="none",
+    explicit_padding="strided",
+    momentum=0.9,
+    epsilon=1e-5,
+)
+_KERAS = replace(_HE, bias="all", momentum=0.99, epsilon=1.001e-5)
+_TORCH = replace(_HE, stride_at="middle")
+_EXAMPLE = replace(
+    _HE, projection_reads="raw", bias="all", explicit_padding="never", momentum=0.99, epsilon=1e-3
+)
+
+# layout: (orderings that activate after the convolution, residual orderings that activate before it)
+LAYOUT = {
+    "he2016": (_HE, _HE),
+    "keras": (
+        _KERAS,
+        replace(_KERAS, stem_activates=False, stride_at="last_unit", bias="outer", explicit_padding="always"),
+    ),
+    "kerashub": (_TORCH, replace(_TORCH, stem_activates=False)),
+    "timm": (_TORCH, replace(_TORCH, stem_activates=False)),
+    "keras_resnet": (_EXAMPLE, _EXAMPLE),
+    "keras_cifar10": (_EXAMPLE, _EXAMPLE),
+}
+
+
+def orderings(kind: str) -> dict[str, Row] | dict[str, ResidualOrdering]:
+    """The orderings of a kind of unit, and what each is in words.
+
+    Args:
+        kind: `"plain"`, for `zoo.conv_unit` and nets without shortcuts, or `"residual"`, for `zoo.residual_unit`.
+
+    Returns:
+        Name -> row; `str(row)` gives its words in the order of execution.
+
+    Raises:
+        ValueError: If there is no such kind.
+
+    Reference:
+        He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv 1603.05027, figure 4 (the residual ones).
+
+    Example:
+        >>> import zoo
+        >>> for name, row in zoo.orderings("plain").items():
+        ...     print(f"{name:<15}{row}")
+        conv_act       conv act
+        conv_norm_act  conv norm act
+        conv_act_norm  conv act norm
+        norm_act_conv  norm act conv
+        act_conv_norm  act conv norm
+        >>> print(zoo.orderings("residual")["original"])
+        conv norm act | conv norm | add act
+    """
+    tables = {"plain": PLAIN, "residual": RESIDUAL}
+    if not isinstance(kind, str) or kind not in tables:
+        raise ValueError(f"kind={kind!r} is not known; expected one of {', '.join(map(repr, tables))}.")
+    return dict(tables[kind])
