@@ -86,3 +86,15 @@ def seeds():
     np.random.seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def registered_names():
+    """What a test or an example registers is gone after it."""
+    from zoo.catalog import MODELS
+
+    before = dict(MODELS)
+    yield
+    if before != MODELS:
+        MODELS.clear()
+        MODELS.update(before)

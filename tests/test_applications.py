@@ -18,7 +18,7 @@ from read_graph import signature
 
 import zoo
 from zoo.catalog import specify
-from zoo.weights import load
+from zoo.weights import LeftOutWarning, load
 
 TWINS = {
     "vgg16": "VGG16",
@@ -229,6 +229,24 @@ def test_imagenet_with_top(name, monkeypatch, tmp_path):
     assert fetch.asked == [(BASE + file + TOP, with_top)]
 
 
+def test_imagenet_with_other_classes_is_a_body(monkeypatch, tmp_path):
+    model = keras.applications.ResNet50V2(weights=None, input_shape=(32, 32, 3))
+    scramble(model)
+    save_as_old_weights(model, tmp_path / "imagenet.h5")
+    monkeypatch.setattr(file_utils, "get_file", StandIn(tmp_path / "imagenet.h5"))
+    with pytest.warns(LeftOutWarning, match="left out 'predictions', since it is not for classes=7"):
+        ours = zoo.build("resnet50v2", weights="imagenet", classes=7)
+    assert ours.output_shape == (None, 7)
+    ours, model = (keras.Model(m.input, m.get_layer("avg_pool").output) for m in (ours, model))
+    same(ours, model)
+
+
+def test_imagenet_has_a_thousand_classes_unless_others_are_asked_for():
+    assert specify("resnet50", weights="imagenet").classes == 1000
+    assert specify("resnet50", weights="imagenet", classes=7).classes == 7
+    assert specify("resnet50").classes == 10
+
+
 @pytest.mark.parametrize("form", ["separate", "builtin"])
 def test_imagenet_in_every_form(form, monkeypatch, tmp_path):
     model = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
@@ -251,11 +269,6 @@ def test_imagenet_in_every_form(form, monkeypatch, tmp_path):
         ("resnet18", {}, "keras.applications has no resnet18"),
         ("resnet50", {"ordering": "bn_after_addition"}, "no resnet50 with ordering='bn_after_addition'"),
         ("resnet50", {"layout": "he2016"}, "fit layout='keras' only, received layout='he2016'"),
-        (
-            "resnet50",
-            {"classes": 10},
-            "classifier of 1000 classes, received classes=10; pass classes=1000 or",
-        ),
         ("resnet50", {"width": 32}, "fit width=64 only, received width=32"),
         ("vgg16", {"ordering": "norm_act_conv"}, "no vgg16 with ordering='norm_act_conv'"),
         (

@@ -1,8 +1,10 @@
 """Names become specs; a name or an option that is not known gets the nearest ones."""
 
+import dataclasses
 import inspect
 
 import keras
+import numpy as np
 import pytest
 
 import zoo
@@ -205,24 +207,179 @@ def test_unknown_option(option, hint, through):
 
 
 def test_a_name_is_registered_once():
-    with pytest.raises(ValueError) as error:
-        register("resnet20", lookup("resnet20"))
-    assert str(error.value) == "model 'resnet20' is in the catalog already; choose another name."
-    register("mine", lookup("convnet"))
+    spec = specify("resnet8v2", width=4)
+    for taken in ("resnet20", "vgg16", "mlp"):
+        with pytest.raises(ValueError) as error:
+            register(taken, spec)
+        assert str(error.value) == f"model {taken!r} is in the catalog already; choose another name."
+    register("mine", spec)
+    with pytest.raises(ValueError, match="model 'mine' is in the catalog already"):
+        register("mine", spec)
+
+
+def test_a_registered_net_is_like_any_other():
+    spec = zoo.specify(
+        "resnet8v2", width=4, activation="gelu", input_shape=(8, 8, 1), classes=3, classifier_activation=None
+    )
+    zoo.register("mine", spec)
+    assert "mine" in zoo.list_models() and zoo.list_models("mi*") == ["mine"]
+    assert zoo.specify("mine") == dataclasses.replace(spec, name="mine")
+    net = zoo.build("mine")
+    assert (net.name, net.input_shape, net.output_shape) == ("mine", (None, 8, 8, 1), (None, 3))
+    assert net.count_params() == zoo.assemble(spec).count_params()
+    assert net.get_layer("head_act").activation is keras.activations.gelu
+    # The options are defaults; those of zoo.build still win.
+    assert zoo.build("mine", classes=5, activation="relu").output_shape == (None, 5)
+    card = zoo.describe("mine")
+    assert (card.name, card.reference) == ("mine", lookup("resnet8v2").reference)
+    assert zoo.features("mine", tap="before_act").output["stage1"].shape == (None, 8, 8, 4)
+    with pytest.raises(ValueError, match="The nearest names are 'mine'"):
+        zoo.build("mime")
+
+
+@pytest.mark.parametrize("origin", ["mlp", "convnet", "vgg11", "plain8", "resnet8", "resnet50", "resnet18v2"])
+def test_every_family_can_be_registered(origin):
+    spec = specify(origin, width=4)
+    register("mine", spec)
+    assert specify("mine") == dataclasses.replace(spec, name="mine")
+    assert lookup("mine").preprocessing == lookup(origin).preprocessing
+
+
+def test_a_spec_made_by_hand_can_be_registered_and_scaled_as_it_says():
+    spec = ModelSpec(
+        name="by hand", family="convnet", stages=(2,), width=4, ordering="conv_act", layout="he2016",
+        downsampling="stride", pooling_order="act_pool", input_shape=(8, 8, 3),
+    )  # fmt: skip
+    register("mine", spec, reference="my thesis", preprocessing="tf")
+    assert lookup("mine").reference == "my thesis"
+    assert zoo.preprocess_input("mine", np.full((1, 8, 8, 3), 255.0)).max() == 1.0
+    assert zoo.preprocess_input("mine", np.zeros((1, 8, 8, 3))).min() == -1.0
+    register("other", spec)
+    assert (lookup("other").reference, lookup("other").preprocessing) == ("not published", "unit")
+
+
+def test_options_of_a_registered_net_can_be_taken_back():
+    scaled = specify("resnet8", width=4, shortcut="constant_scaling", shortcut_scale=0.3, pooling=None)
+    register("scaled", scaled)
+    assert specify("scaled").shortcut_scale == 0.3
+    assert specify("scaled", shortcut="projection").shortcut_scale is None
+    register("body", specify("resnet8", width=4, include_top=False, pooling="avg"))
+    assert specify("body", include_top=True, pooling=None).pooling is None
+
+
+def test_weights_of_a_registered_net_are_loaded():
+    zoo.register("clothes", zoo.specify("convnet", weights="fashion_mnist"))
+    ours, theirs = zoo.build("clothes"), zoo.build("convnet", weights="fashion_mnist")
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert specify("clothes", weights=None).weights is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        ((3, specify("resnet8")), TypeError, "name must be a string such as 'mine', received 3"),
+        (
+            ("", specify("resnet8")),
+            ValueError,
+            "name='': the name of a net is a non-empty string without '/'",
+        ),
+        (("a/b", specify("resnet8")), ValueError, "name='a/b': the name of a net is"),
+        (
+            ("resnet26", specify("resnet8")),
+            ValueError,
+            "name='resnet26' is taken: a family followed by a number",
+        ),
+        (("convnet3", specify("resnet8")), ValueError, "Choose a name such as 'my_convnet3'"),
+        (("resnet21v2", specify("resnet8")), ValueError, "name='resnet21v2' is taken"),
+        (("mine", "resnet8"), TypeError, "spec must be a ModelSpec such as zoo.specify.*received 'resnet8'"),
+        (("mine", lookup("resnet8")), TypeError, "spec must be a ModelSpec"),
+        (("mine", None), TypeError, "spec must be a ModelSpec"),
+        (("my_v2", specify("resnet8")), ValueError, "contradicts the name 'my_v2', in which v2 means"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_registered(arguments, kind, text):
+    before = dict(catalog.MODELS)
+    with pytest.raises(kind, match=text):
+        register(*arguments)
+    assert before == catalog.MODELS
+
+
+def test_a_range_that_is_not_known_is_refused():
+    with pytest.raises(ValueError, match="preprocessing='torch' is not known; expected one of 'unit', 'tf'"):
+        register("mine", specify("resnet8"), preprocessing="torch")
+
+
+def test_units_of_a_registered_net_are_part_of_it():
+    register("mine", specify("resnet20", width=4))
+    assert specify("mine", block="basic").block == "basic"
+    with pytest.raises(ValueError, match="block='bottleneck': 'mine' is registered with basic units"):
+        specify("mine", block="bottleneck")
+
+
+# ------------------------------------------------------------ the data format
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet50", "convnet", "vgg16", "plain8", "mlp"])
+def test_default_shapes_follow_the_data_format(name, channels_first):
+    assert specify(name).input_shape == (3, 32, 32)
+    assert specify(name, input_shape=(1, 28, 40)).input_shape == (1, 28, 40)
+
+
+def test_default_shapes_of_shipped_and_registered_nets_follow_the_data_format():
+    register("mine", specify("resnet8", input_shape=(16, 24, 1)))
+    register("flat", specify("mlp", input_shape=(7,)))
+    assert specify("mine").input_shape == (16, 24, 1)
+    keras.config.set_image_data_format("channels_first")
     try:
-        assert zoo.build("mine", input_shape=(8, 8, 1)).name == "mine"
+        assert specify("mine").input_shape == (1, 16, 24)
+        assert specify("flat").input_shape == (7,)
+        assert specify("convnet", weights="fashion_mnist").input_shape == (1, 28, 28)
+        register("theirs", specify("resnet8", input_shape=(1, 16, 24)))
+        assert specify("theirs").input_shape == (1, 16, 24)
+        assert zoo.describe("resnet8").input_shape == (3, 32, 32)
     finally:
-        del catalog.MODELS["mine"]
+        keras.config.set_image_data_format("channels_last")
+    assert specify("theirs").input_shape == (16, 24, 1)
 
 
 def test_signature_of_build_shows_every_option_with_its_default():
     shown = inspect.signature(zoo.build).parameters
-    assert [*shown] == ["model", "name", *OPTIONS]
+    assert [*shown] == ["model", "name", "input_tensor", *OPTIONS]
     assert shown["classes"].default == ModelSpec.__dataclass_fields__["classes"].default == 10
     assert inspect.signature(zoo.build).return_annotation is keras.Model
 
 
+@pytest.mark.parametrize("given", [{"name": "resnet20"}, {"model": "resnet20"}, {}, {"classes": 3}], ids=str)
+def test_a_call_without_the_name_of_a_net_says_where_it_goes(given):
+    with pytest.raises(TypeError) as error:
+        zoo.build(**given)
+    shown = "nothing" if "classes" in given else next((f"{k}='resnet20'" for k in given), "nothing")
+    assert str(error.value) == (
+        f"the name of the net comes first and without a keyword, received {shown}: zoo.build('resnet20'). "
+        "name= is what the Keras model is called; zoo.list_models() lists the nets."
+    )
+
+
 def test_public_names():
-    assert {"build", "assemble", "describe", "list_models", "preprocess_input", "ModelSpec"} <= set(dir(zoo))
+    assert {
+        "build",
+        "register",
+        "specify",
+        "features",
+        "assemble",
+        "describe",
+        "list_models",
+        "preprocess_input",
+        "ModelSpec",
+    } <= set(dir(zoo))
     with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'bild'; it has ModelSpec, "):
         zoo.bild  # noqa: B018

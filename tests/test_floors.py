@@ -12,6 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # Within a package its files may import one another, without a circle; towards the outside it has one floor.
 FLOORS = {
     "placement": 0,
+    "options": 0,
+    "registration": 0,
     "spec": 1,
     "naming": 0,
     "normalization": 0,
@@ -21,11 +23,12 @@ FLOORS = {
     "graph": 2,
     "rolled": 2,
     "weights": 2,
-    "models": 3,
     "units": 3,
     "activations": 3,
     "preprocessing": 3,
-    "cards": 4,
+    "models": 4,
+    "cards": 5,
+    "feature_maps": 5,
     "settings": 4,
     "freezing": 4,
     "transforms": 4,
@@ -69,6 +72,8 @@ BACKEND_FILES = {"zoo.rolled.tensorflow_loop", "zoo.rolled.jax_loop"}
 NO_KERAS = (
     "zoo.placement",
     "zoo.spec",
+    "zoo.options",
+    "zoo.registration",
     "zoo.naming",
     "zoo.catalog",
     "zoo.pretrained",

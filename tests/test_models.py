@@ -524,3 +524,131 @@ def test_name_of_the_model():
 def test_any_activation(activation):
     model = zoo.build("resnet8", activation=activation, input_shape=(8, 8, 3), width=4)
     assert np.isfinite(outputs(model, images(8, 8, 3))).all()
+
+
+# ------------------------------------------------------ a tensor to build on
+
+
+@pytest.mark.parametrize("name", ["resnet8", "convnet2", "vgg11", "mlp", "resnet50v2"])
+def test_a_net_on_an_input_of_ones_own_is_the_same_net(name):
+    spec = shallow(name, input_shape=(32, 32, 3))
+    mine = keras.Input((32, 32, 3), name="mine")
+    ours, plain = zoo.assemble(spec, input_tensor=mine), zoo.assemble(spec)
+    assert (
+        ours.input is mine and [layer.name for layer in ours.layers][1:] == [x.name for x in plain.layers][1:]
+    )
+    ours.set_weights(plain.get_weights())
+    x = images(32, 32, 3)
+    np.testing.assert_array_equal(outputs(ours, x), outputs(plain, x))
+
+
+def test_layers_in_front_belong_to_the_model_and_stay_in_the_graph():
+    image, flag = keras.Input((30, 30, 3), name="photo"), keras.Input((1,), name="flag")
+    x = keras.layers.ZeroPadding2D(1, name="frame")(image)
+    x = keras.layers.Conv2D(1, 1, name="grey")(x)
+    net = zoo.build("resnet8", width=4, input_tensor=x)
+    assert net.input_shape == (None, 30, 30, 3) and net.get_layer("stem_conv").input.shape == (
+        None,
+        32,
+        32,
+        1,
+    )
+    assert [layer.name for layer in net.layers][:4] == ["photo", "frame", "grey", "stem_conv"]
+    two = zoo.build("mlp", input_tensor=keras.layers.Concatenate()([keras.layers.Flatten()(image), flag]))
+    assert [i.name for i in two.inputs] == ["photo", "flag"] and two.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("rolled", [False, pytest.param(True, marks=pytest.mark.tensorflow)])
+def test_weights_are_for_the_net_and_not_for_what_lies_in_front(rolled, tmp_path):
+    options = dict(width=4, rolled=rolled)
+    file = zoo.build("resnet20", input_shape=(8, 8, 1), width=4)
+    file.save_weights(tmp_path / "net.weights.h5")
+    grey = keras.layers.Conv2D(1, 1, name="grey")
+    x = grey(keras.Input((8, 8, 3)))
+    before = grey.get_weights()
+    net = zoo.build("resnet20", input_tensor=x, weights=tmp_path / "net.weights.h5", **options)
+    for a, b in zip(grey.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+    inner = keras.Model(x, net.output)
+    greys = images(8, 8, 1)
+    np.testing.assert_allclose(outputs(inner, greys), outputs(file, greys), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "kind", "text"),
+    [
+        (
+            keras.Input((32, 32, 3)),
+            {"input_shape": (32, 32, 1)},
+            ValueError,
+            "contradicts input_tensor, whose images",
+        ),
+        (
+            keras.Input((None, None, 3)),
+            {"input_shape": (32, 32, 3)},
+            ValueError,
+            "input_shape=(32, 32, 3) contradicts",
+        ),
+        (keras.Input((2, 2, 3)), {}, ValueError, "is too small for the strides"),
+        (keras.Input((32, 32)), {}, ValueError, "input_shape must have three entries"),
+        (
+            np.zeros((1, 32, 32, 3)),
+            {},
+            TypeError,
+            "input_tensor must be a symbolic tensor such as keras.Input",
+        ),
+        ((32, 32, 3), {}, TypeError, "received (32, 32, 3) of type tuple"),
+        ("image", {"input_shape": (32, 32, 3)}, TypeError, "received 'image' of type str"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_tensor_that_cannot_be_built_on(given, options, kind, text):
+    with pytest.raises(kind, match=re.escape(text)):
+        zoo.build("resnet8", input_tensor=given, **options)
+
+
+# ------------------------------------------------------------- what clients do
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet8", {}),
+        ("resnet8v2", {}),
+        ("resnet8", {"shortcut": "exclusive_gating"}),
+        ("resnet50v2", {}),
+        ("plain8", {}),
+        ("convnet2", {"form": "builtin"}),
+        pytest.param("resnet20", {"rolled": True}, marks=pytest.mark.tensorflow),
+    ],
+    ids=str,
+)
+def test_old_h5_files_come_back(name, options, tmp_path):
+    net = zoo.assemble(shallow(name, input_shape=(32, 32, 3), **options))
+    net.save(tmp_path / "net.h5")
+    loaded = keras.models.load_model(tmp_path / "net.h5", compile=False)
+    x = images(32, 32, 3)
+    np.testing.assert_allclose(outputs(loaded, x), outputs(net, x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet8", "resnet8v2", "resnet50", "convnet", "vgg11", "plain8", "mlp"])
+def test_default_shapes_build_under_channels_first(name):
+    keras.config.set_image_data_format("channels_first")
+    try:
+        net = zoo.build(name, width=2)
+        assert net.input_shape == (None, 3, 32, 32) and net.output_shape == (None, 10)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.tensorflow
+def test_shipped_weights_mean_the_same_under_channels_first():
+    x = np.random.default_rng(0).random((2, 28, 28, 1), dtype="float32")
+    for name in ("convnet", "resnet20v2"):
+        expected = outputs(zoo.build(name, weights="fashion_mnist"), x)
+        keras.config.set_image_data_format("channels_first")
+        try:
+            received = outputs(zoo.build(name, weights="fashion_mnist"), np.moveaxis(x, -1, 1))
+        finally:
+            keras.config.set_image_data_format("channels_last")
+        np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)

@@ -1,6 +1,8 @@
 """The fused layer against the stock one, and both against the formula."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -198,3 +200,40 @@ def test_every_activation_behind_a_convolution_and_a_normalisation_predicts(acti
     model = keras.Model(image, x)
     x = RNG.normal(size=(4, 14, 14, 1)).astype("float32")
     np.testing.assert_allclose(model.predict_on_batch(x), model(x), rtol=1e-5, atol=1e-5)
+
+
+# --------------------------------------------------------- pickle and copies
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"axis": 1, "scale": False, "name": "mine"}, {"trainable": False}], ids=str
+)
+@pytest.mark.parametrize("copied", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy, copy.copy])
+def test_the_layer_is_pickled_and_copied_as_what_it_is(options, copied):
+    _, layer = twins((2, 4, 4, 3) if options.get("axis") is None else (2, 3, 4, 4), **options)
+    again = copied(layer)
+    assert type(again) is BatchNormalization
+    assert again.get_config() == layer.get_config() and again.built
+    for a, b in zip(again.get_weights(), layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_layer_that_is_not_built_is_pickled_too():
+    again = pickle.loads(pickle.dumps(BatchNormalization(momentum=0.8, name="young")))
+    assert type(again) is BatchNormalization
+    assert (again.momentum, again.name, again.built, again.weights) == (0.8, "young", False, [])
+
+
+def test_the_class_is_pickled_by_its_own_name():
+    assert pickle.loads(pickle.dumps(BatchNormalization)) is BatchNormalization
+    assert pickle.loads(pickle.dumps([STOCK, BatchNormalization])) == [STOCK, BatchNormalization]
+    assert copy.deepcopy(BatchNormalization) is BatchNormalization
+
+
+def test_pickled_in_one_process_and_read_in_another():
+    program = "import pickle, sys; print(type(pickle.load(sys.stdin.buffer)).__qualname__)"
+    _, layer = twins((2, 4, 4, 3))
+    done = subprocess.run(
+        [sys.executable, "-c", program], input=pickle.dumps(layer), capture_output=True, timeout=200
+    )
+    assert done.stdout.split() == [b"BatchNormalization"], done.stderr.decode()

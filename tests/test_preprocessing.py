@@ -1,5 +1,7 @@
 """Each net gets the input range its weights were trained for."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -74,6 +76,82 @@ def test_images_without_three_channels_are_refused_where_the_mean_has_three(shap
 def test_unknown_net():
     with pytest.raises(ValueError, match="depth 51 fits no resnet"):
         zoo.preprocess_input("resnet51", IMAGES)
+
+
+# XLA divides by a constant by multiplying with its reciprocal, rounded.
+ROUNDING = 0 if keras.backend.backend() == "tensorflow" else 1.2e-7
+
+MODES = ["resnet8", "plain8", "convnet", "vgg11", "resnet50", "resnet50v2", "resnet18"]
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("name", MODES)
+def test_layers_give_the_numbers_of_the_function_to_the_bit(name, data_format):
+    every_value = np.arange(256 * 3).reshape(2, 8, 16, 3).astype("float32") % 256
+    x = every_value if data_format == "channels_last" else np.moveaxis(every_value, -1, 1).copy()
+    keras.config.set_image_data_format(data_format)
+    try:
+        image = keras.Input(x.shape[1:])
+        model = keras.Model(image, zoo.preprocess_input(name, image))
+        expected = zoo.preprocess_input(name, x)
+        assert model.output_shape == model.input_shape
+        eager = keras.ops.convert_to_numpy(model(x.astype("uint8")))
+        for received in (model.predict(x, verbose=0), eager):
+            np.testing.assert_allclose(received, expected, rtol=0, atol=ROUNDING)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet8", "vgg11", pytest.param("resnet50v2", marks=pytest.mark.tensorflow)]
+)
+def test_a_net_that_includes_its_preprocessing_takes_raw_images(name, tmp_path):
+    options = dict(width=4, input_shape=(32, 32, 3))
+    x = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("float32")
+    raw, bare = (zoo.build(name, include_preprocessing=given, **options) for given in (True, False))
+    assert all(type(layer).__module__.startswith("keras.") for layer in raw.layers)
+    raw.set_weights(bare.get_weights())  # scaling has no weights
+    expected = bare(zoo.preprocess_input(name, x))
+    np.testing.assert_allclose(raw(x), expected, rtol=0, atol=ROUNDING)
+    for ending in ("keras", "h5"):
+        raw.save(tmp_path / f"raw.{ending}")
+        loaded = keras.models.load_model(tmp_path / f"raw.{ending}", compile=False)
+        np.testing.assert_allclose(loaded(x), expected, rtol=0, atol=1e-5)
+    bare.save_weights(tmp_path / "bare.weights.h5")
+    again = zoo.build(name, include_preprocessing=True, weights=tmp_path / "bare.weights.h5", **options)
+    np.testing.assert_allclose(again(x), expected, rtol=0, atol=ROUNDING)
+
+
+def test_scaling_stays_in_float32_under_half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        net = zoo.build("resnet50v2", include_preprocessing=True, width=4)
+        assert {net.get_layer(n).compute_dtype for n in ("image_scaled", "image_centred")} == {"float32"}
+        assert net.get_layer("conv1_conv").compute_dtype == "float16"
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 1), (32, 32), (32, 32, None)], ids=str)
+@pytest.mark.parametrize("name", ["resnet50", "resnet50v2", "vgg11"])
+def test_symbolic_images_without_three_channels_are_refused(name, shape):
+    with pytest.raises(
+        ValueError, match=f"x for '{name}' must be RGB images with 3 channels, received shape"
+    ):
+        zoo.preprocess_input(name, keras.Input(shape))
+
+
+def test_scaling_that_cannot_be_known_or_is_no_switch():
+    with pytest.raises(ValueError, match="x for 'resnet50' must be RGB images with 3 channels"):
+        zoo.build("resnet50", include_preprocessing=True, input_shape=(32, 32, 1))
+    with pytest.raises(TypeError, match="include_preprocessing must be True or False, received 'tf'"):
+        zoo.build("resnet50", include_preprocessing="tf")
+    spec = dataclasses.replace(zoo.specify("resnet8", include_preprocessing=True), name="nobody's")
+    with pytest.raises(
+        ValueError, match=r"the catalog has no \"nobody's\".*zoo.register\(name, spec, prepro"
+    ):
+        zoo.assemble(spec)
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet50"])

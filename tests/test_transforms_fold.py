@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 from transform_nets import batch, error, outputs, randomised
 
+import zoo
 from zoo.normalization import BatchNormalization
 from zoo.transforms import fold_batchnorm
 
@@ -230,3 +231,10 @@ def test_the_argument_is_left_untouched_and_the_result_saves(tmp_path):
     folded.save(tmp_path / "folded.keras")
     loaded = keras.models.load_model(tmp_path / "folded.keras")
     assert np.array_equal(outputs(folded, batch(model))[0], outputs(loaded, batch(model))[0])
+
+
+def test_the_result_unpacks_model_first():
+    result = fold_batchnorm(zoo.build("resnet8", width=2))
+    model, folded, kept, max_error = result
+    assert (model, folded, kept, max_error) == (result.model, result.folded, result.kept, result.max_error)
+    assert isinstance(model, keras.Model) and folded and max_error < 1e-5

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 from transform_nets import batch, branching, configuration, outputs, randomised, same
 
+import zoo
 from zoo.activations import sites
 from zoo.transforms import split_activations, swap_activation
 
@@ -163,3 +164,10 @@ def test_the_result_saves_and_loads(tmp_path):
         outputs(model, batch(model)),
         outputs(keras.models.load_model(tmp_path / "swapped.keras"), batch(model)),
     )
+
+
+def test_the_result_unpacks_model_first():
+    model = zoo.build("resnet8", width=2)
+    result = swap_activation(model, "relu", "gelu")
+    new, sites = result
+    assert new is result.model and sites is result.sites and len(sites) == 7

@@ -12,7 +12,7 @@ import pytest
 import zoo
 from zoo import pretrained
 from zoo.catalog import specify
-from zoo.weights import load
+from zoo.weights import LeftOutWarning, load
 
 SMALL = dict(input_shape=(8, 8, 3), width=4)
 
@@ -151,7 +151,6 @@ def test_file_of_another_family(tmp_path):
 @pytest.mark.parametrize(
     ("options", "layer", "expected", "received"),
     [
-        ({"classes": 7}, "predictions", "[(16, 7), (7,)]", "[(16, 10), (10,)]"),
         ({"width": 8}, "stem_conv", "[(3, 3, 3, 8)]", "[(3, 3, 3, 4)]"),
         ({"input_shape": (8, 8, 1)}, "stem_conv", "[(3, 3, 1, 4)]", "[(3, 3, 3, 4)]"),
     ],
@@ -165,12 +164,18 @@ def test_shape_mismatch(options, layer, expected, received, tmp_path):
 
 
 def test_nothing_is_set_when_something_does_not_fit(tmp_path):
-    # The classifier is the last to be compared; the layers before it must not have been set.
-    _, path = saved(tmp_path, "resnet8")
-    net = scrambled("resnet8", classes=7)
+    # The last unit is the last to be compared; the layers before it must not have been set.
+    _, path = saved(tmp_path, "plain8", ordering="conv_act")
+    with h5py.File(path, "r+") as file:
+        (last,) = (
+            g["vars"] for g in file["layers"].values() if g["vars"].attrs.get("name") == "stage3_conv2"
+        )
+        del last["0"]
+        last["0"] = np.zeros((1, 1, 16, 16), "float32")
+    net = scrambled("plain8", ordering="conv_act")
     before = weights(net)
-    with pytest.raises(ValueError, match="'predictions'"):
-        load(net, specify("resnet8", classes=7, weights=path, **SMALL))
+    with pytest.raises(ValueError, match="'stage3_conv2', expected weights"):
+        load(net, specify("plain8", ordering="conv_act", weights=path, **SMALL))
     after = weights(net)
     for name in before:
         np.testing.assert_array_equal(before[name], after[name])
@@ -180,6 +185,97 @@ def test_nothing_is_set_when_something_does_not_fit(tmp_path):
 def test_weights_of_a_wrong_type(given):
     with pytest.raises(TypeError, match="weights must be None, a name or a path, received"):
         zoo.build("resnet8", weights=given, **SMALL)
+
+
+# -------------------------------------------------- a body out of full weights
+
+FULL = [
+    ("resnet8", {}, ["predictions"]),
+    ("resnet8v2", {}, ["predictions"]),
+    ("plain8", {}, ["predictions"]),
+    ("convnet2", {}, ["predictions"]),
+    ("vgg11", {"input_shape": (32, 32, 3)}, ["fc1", "fc2", "predictions"]),
+    (
+        "vgg11",
+        {"input_shape": (32, 32, 3), "ordering": "conv_norm_act"},
+        ["fc1", "fc1_norm", "fc2", "fc2_norm", "predictions"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "top"), FULL, ids=str)
+def test_a_body_takes_its_weights_from_a_full_file(name, options, top, tmp_path):
+    model, path = saved(tmp_path, name, **options)
+    with pytest.warns(LeftOutWarning) as said:
+        body = zoo.build(name, weights=path, include_top=False, **SMALL | options)
+    (text,) = [str(w.message) for w in said]
+    start, _, rest = text.partition(": left out ")
+    assert start == f"weights file '{path}'"
+    listed, _, why = rest.partition(", since ")
+    assert sorted(listed.replace("'", "").split(", ")) == top
+    assert why == "include_top=False; all else is loaded."
+    whole = weights(model)
+    for weight, value in weights(body).items():
+        np.testing.assert_array_equal(value, whole[weight])
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+@pytest.mark.parametrize("classes", [1, 7, 100])
+def test_other_classes_keep_a_random_classifier_and_say_so(classes, rolled, tmp_path):
+    if rolled and keras.backend.backend() not in ("tensorflow", "jax"):
+        rolled = False  # no loop there
+    model, path = saved(tmp_path, "resnet20")
+    with pytest.warns(
+        LeftOutWarning, match=f"left out 'predictions', since it is not for classes={classes}; it has"
+    ):
+        net = zoo.build("resnet20", weights=path, classes=classes, rolled=rolled, **SMALL)
+    if rolled:
+        net = zoo.transforms.unroll(net)
+    assert net.get_layer("predictions").get_weights()[0].shape == (16, classes)
+    whole = weights(model)
+    for weight, value in weights(net).items():
+        if not weight.startswith("predictions/"):
+            np.testing.assert_array_equal(value, whole[weight])
+
+
+def test_the_shipped_weights_are_a_body_too():
+    full = weights(zoo.build("resnet20v2", weights="fashion_mnist"))
+    for options, missing in (({"include_top": False}, 2), ({"classes": 3}, 0)):
+        with pytest.warns(
+            LeftOutWarning, match="the shipped weights 'fashion_mnist': left out 'predictions'"
+        ):
+            body = weights(zoo.build("resnet20v2", weights="fashion_mnist", **options))
+        assert len(full) - len(body) == missing
+        same = [w for w in body if body[w].shape == full[w].shape and np.array_equal(body[w], full[w])]
+        assert len(same) == len(full) - 2
+
+
+@pytest.mark.parametrize(
+    ("saved_with", "options", "text"),
+    [
+        # Only a classifier is left out, and only where the options say that the net has none like it.
+        (
+            {"classes": 10},
+            {"include_top": False, "width": 8},
+            "the first layer that disagrees is 'stem_conv'",
+        ),
+        ({"classes": 10}, {"classes": 7, "width": 8}, "the first layer that disagrees is 'stem_conv'"),
+        ({"include_top": False}, {"classes": 7}, "is 'predictions', which it lacks"),
+    ],
+    ids=str,
+)
+def test_a_body_that_does_not_fit_is_refused(saved_with, options, text, tmp_path):
+    _, path = saved(tmp_path, "resnet8", **saved_with)
+    assert text in refusal("resnet8", path, **options)
+
+
+def test_a_deeper_body_and_a_classifier_of_other_inputs_are_refused(tmp_path):
+    _, path = saved(tmp_path, "resnet14")
+    assert "it holds layers that resnet8 lacks" in refusal("resnet8", path, include_top=False)
+    _, path = saved(tmp_path, "convnet2")  # flattened, so another image is another classifier
+    assert "the first layer that disagrees is 'predictions'" in refusal(
+        "convnet2", path, input_shape=(16, 16, 3)
+    )
 
 
 # ------------------------------------------------------------ shipped weights

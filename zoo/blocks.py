@@ -169,8 +169,8 @@ def place(
     layer: str,
     parts: Parts,
     *,
-    linear: Callable | None = None,
-    pool: Callable | None = None,
+    linear: Any = None,
+    pool: Any = None,
     activated: bool = True,
     done: Steps = NOTHING,
 ):

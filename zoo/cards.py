@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Unpack
 
 import keras
 
 from zoo.catalog import lookup, specify
 from zoo.models import assemble
+from zoo.options import Options
 from zoo.spec import ModelSpec
 
 
@@ -62,7 +63,7 @@ class Card:
         return "\n".join(rows)
 
 
-def describe(name: str, **options: Any) -> Card:
+def describe(name: str, **options: Unpack[Options]) -> Card:
     """Describe a net: family, depth, placement, parameters, FLOPs and reference.
 
     FLOPs count convolutions and dense layers: `2 * outputs * inputs per output`, for one image.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Unpack
 
 from zoo import pretrained
+from zoo.options import Options
 from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec, is_one_of
 
 KRIZHEVSKY = (
@@ -21,7 +23,10 @@ HE2016 = "He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv 160
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a name stands for before any option is given.
+    """What a name stands for before any option is given: a row of the catalog.
+
+    `specify` makes a `ModelSpec` of an entry and options; `register` makes an entry of a spec, whose options become the
+    defaults of the new name.
 
     Attributes:
         family: The builder it goes to.
@@ -41,6 +46,8 @@ class Entry:
     fixed_block: bool = True
     preprocessing: str = "unit"
 
+
+PREPROCESSING = ("unit", "tf", "caffe")
 
 _MLP = {"ordering": "conv_act", "width": 128, "layout": "he2016"}
 _CONVNET = {
@@ -123,8 +130,11 @@ def _n(depth: int, block: str) -> int:
 MODELS: dict[str, Entry] = {}
 
 
-def register(name: str, entry: Entry) -> None:
-    """Add a net to the catalog; a name that is taken raises `ValueError`."""
+# What a name says by itself: the family, and the depth that gives the stages.
+_BY_DEPTH = re.compile(r"(plain|resnet|convnet|mlp)(0|[1-9][0-9]*)(v2)?")
+
+
+def _add(name: str, entry: Entry) -> None:
     if name in MODELS:
         raise ValueError(f"model {name!r} is in the catalog already; choose another name.")
     MODELS[name] = entry
@@ -138,20 +148,20 @@ def _deep(family: str, layers: int) -> Entry:
     return Entry(family=family, stages=(layers,), defaults=defaults, reference=reference)
 
 
-register("mlp", _deep("mlp", 3))
-register("convnet", _deep("convnet", 4))
+_add("mlp", _deep("mlp", 3))
+_add("convnet", _deep("convnet", 4))
 for _depth, _stages in _VGG_STAGES.items():
-    register(
+    _add(
         f"vgg{_depth}",
         Entry(family="vgg", stages=_stages, defaults=_VGG, reference=SIMONYAN, preprocessing="caffe"),
     )
 for _depth in (20, 32, 44, 56, 110):
-    register(f"plain{_depth}", _cifar("plain", _depth, None, False))
+    _add(f"plain{_depth}", _cifar("plain", _depth, None, False))
 for _v2 in (False, True):
     for _depth in (20, 32, 44, 56, 110, 164, 1001, 1202):
-        register(f"resnet{_depth}" + "v2" * _v2, _cifar("resnet", _depth, None, _v2))
+        _add(f"resnet{_depth}" + "v2" * _v2, _cifar("resnet", _depth, None, _v2))
     for _depth in _IMAGENET_STAGES:
-        register(f"resnet{_depth}" + "v2" * _v2, _imagenet(_depth, _v2))
+        _add(f"resnet{_depth}" + "v2" * _v2, _imagenet(_depth, _v2))
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -191,18 +201,24 @@ def lookup(name: str, block: str | None = None) -> Entry:
     if block is not None and not is_one_of(block, BLOCKS):
         raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
     entry = MODELS.get(name)
-    match = re.fullmatch(r"(plain|resnet|convnet|mlp)(0|[1-9][0-9]*)(v2)?", name)
+    match = _BY_DEPTH.fullmatch(name)
     if entry is None and match is None:
         near = difflib.get_close_matches(name.lower(), MODELS, n=4, cutoff=0.5)
         hint = f"The nearest names are {', '.join(map(repr, near))}. " if near else ""
         raise ValueError(f"model {name!r} is not known. {hint}zoo.list_models() lists them all.")
     if entry is not None and (entry.fixed_block or block is None or match is None):
         if block is not None and entry.family == "resnet" and block != entry.defaults["block"]:
+            if match is None:
+                raise ValueError(
+                    f"block={block!r}: {name!r} is registered with {entry.defaults['block']} units; leave block out, or "
+                    "register a spec with the other ones."
+                )
             raise ValueError(
                 f"block={block!r}: {name} is the ImageNet net with {entry.defaults['block']} units, by its name; "
                 "leave block out, or choose a depth that no ImageNet net has."
             )
         return entry
+    assert match is not None  # else the name would have been unknown
     family, depth, v2 = match[1], int(match[2]), bool(match[3])
     if v2 and family != "resnet":
         raise ValueError(f"model {name!r} is not known: only a resnet has a v2. Use {family + match[2]!r}.")
@@ -232,40 +248,136 @@ def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], 
     )
 
 
-def specify(name: str, **options: Any) -> ModelSpec:
-    """The complete spec of a net: the catalog's defaults, then those of shipped weights it asks for, then the options.
+def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
+    """The complete spec of a net: the catalog's defaults, then those of the named weights it asks for, then the options.
+
+    Args:
+        name: Name of the net, see `zoo.list_models()`.
+        **options: Options of `zoo.build`.
+
+    Returns:
+        The spec; `zoo.assemble` builds it, `zoo.register` gives it a name. Where `input_shape` is not given, its
+        channels stand where `keras.config.image_data_format()` says, once Keras is imported.
 
     Raises:
         TypeError: If an option is not known, with the nearest names.
         ValueError: If the combination is impossible, with the reason.
 
     Example:
-        >>> from zoo.catalog import specify
-        >>> specify("resnet110v2").ordering
+        >>> import zoo
+        >>> zoo.specify("resnet110v2").ordering
         'full_pre_activation'
     """
-    for option in options:
+    chosen: dict[str, Any] = dict(options)
+    for option in chosen:
         if option not in OPTIONS:
             near = difflib.get_close_matches(option, OPTIONS, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}? " if near else ""
             raise TypeError(
                 f"{option!r} is not an option of zoo.build; {hint}The options are {', '.join(OPTIONS)}."
             )
-    entry = lookup(name, options.get("block"))
+    entry = lookup(name, chosen.get("block"))
     # None asks for the default of the net wherever None is no value of its own.
-    own_none = ("activation", "classifier_activation")
-    given = {k: v for k, v in options.items() if v is not None or k in own_none}
+    own_none = ("activation", "classifier_activation", "kernel_initializer", "pooling", "weights")
+    given = {k: v for k, v in chosen.items() if v is not None or k in own_none}
     shipped = pretrained.find(name, given.get("weights"))
-    given = (shipped.options if shipped else {}) | given
-    shape = given.get("input_shape")
-    if isinstance(shape, list):
-        given["input_shape"] = tuple(shape)
+    comes_with: dict[str, Any] = shipped.options if shipped else {}
+    if is_one_of(given.get("weights"), ("imagenet",)):
+        comes_with = {"classes": 1000}
+    defaults: dict[str, Any] = {"input_shape": ModelSpec.input_shape} | entry.defaults | comes_with
+    defaults["input_shape"] = _from_channels_last(tuple(defaults["input_shape"]))
+    if given.get("shortcut", defaults.get("shortcut")) != defaults.get("shortcut"):
+        defaults = {k: v for k, v in defaults.items() if k not in SHORTCUT_PARAMETERS}
+    if isinstance(given.get("input_shape"), list):
+        given["input_shape"] = tuple(given["input_shape"])
     spec = ModelSpec(
-        name=name, family=entry.family, stem=entry.stem, stages=entry.stages, **(entry.defaults | given)
+        name=name, family=entry.family, stem=entry.stem, stages=entry.stages, **(defaults | given)
     )
-    missing = {
+    missing: dict[str, Any] = {
         parameter: default
         for parameter, (owners, default) in SHORTCUT_PARAMETERS.items()
         if spec.shortcut in owners and getattr(spec, parameter) is None
     }
     return replace(spec, **missing) if missing else spec
+
+
+def _from_channels_last(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """A default shape of the catalog, which has its channels last, in the data format of this process."""
+    return (shape[-1], *shape[:-1]) if len(shape) == 3 and _channels_first() else shape
+
+
+def _channels_first() -> bool:
+    # Whoever builds has imported Keras. Whoever only lists and plans has no format, and needs no backend.
+    keras = sys.modules.get("keras")
+    return keras is not None and keras.config.image_data_format() == "channels_first"
+
+
+def register(
+    name: str, spec: ModelSpec, *, reference: str | None = None, preprocessing: str | None = None
+) -> None:
+    """Give a net of your own a name that `zoo.build`, `zoo.describe`, `zoo.features` and `zoo.list_models` know.
+
+    Everything in the spec, options and weights included, becomes the default of the name; options of `zoo.build` still
+    change it, but for `block`, which is part of the name. The name lives as long as the process.
+
+    Args:
+        name: A name that is free. `plain`, `resnet`, `convnet` and `mlp` followed by a number are not: they name depths.
+        spec: What the name stands for, from `zoo.specify` or made by hand.
+        reference: Where the net is described; None takes over that of the net the spec was made from.
+        preprocessing: The input range of `zoo.preprocess_input`: `"unit"` (0..1), `"tf"` (-1..1) or `"caffe"`; None takes
+            over that of the net the spec was made from, and `"unit"` where the catalog does not know that.
+
+    Raises:
+        TypeError: If the name is no string or the spec no `ModelSpec`.
+        ValueError: If the name is taken, empty or contains `/`, ends in `v2` with another ordering than
+            full_pre_activation, or `preprocessing` is not known.
+
+    Example:
+        >>> import zoo
+        >>> thin = zoo.specify("resnet20v2", width=8, activation="gelu")
+        >>> zoo.register("thin_resnet", thin)
+        >>> zoo.build("thin_resnet", classes=5).output_shape
+        (None, 5)
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string such as 'mine', received {name!r}.")
+    if not name or "/" in name:
+        raise ValueError(f"name={name!r}: the name of a net is a non-empty string without '/'.")
+    if not isinstance(spec, ModelSpec):
+        raise TypeError(
+            f"spec must be a ModelSpec such as zoo.specify('resnet20v2', width=8), received {spec!r} of type "
+            f"{type(spec).__name__}."
+        )
+    if name not in MODELS and _BY_DEPTH.fullmatch(name):
+        raise ValueError(
+            f"name={name!r} is taken: a family followed by a number names a depth. Choose a name such as 'my_{name}'."
+        )
+    if preprocessing is not None and not is_one_of(preprocessing, PREPROCESSING):
+        raise ValueError(
+            f"preprocessing={preprocessing!r} is not known; expected one of {', '.join(map(repr, PREPROCESSING))}."
+        )
+    origin = _find(spec.name)
+    replace(spec, name=name)  # refuses a name that contradicts the ordering
+    defaults = {option: getattr(spec, option) for option in OPTIONS}
+    if len(spec.input_shape) == 3 and _channels_first():
+        defaults["input_shape"] = (*spec.input_shape[1:], spec.input_shape[0])
+    if (shipped := pretrained.find(spec.name, spec.weights)) is not None:
+        defaults["weights"] = shipped.checked_path()  # under the new name, nothing is shipped
+    _add(
+        name,
+        Entry(
+            family=spec.family,
+            stem=spec.stem,
+            stages=spec.stages,
+            defaults=defaults,
+            reference=reference or (origin.reference if origin else "not published"),
+            preprocessing=preprocessing or (origin.preprocessing if origin else "unit"),
+        ),
+    )
+
+
+def _find(name: str) -> Entry | None:
+    try:
+        return lookup(name)
+    except ValueError:
+        return None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from inspect import Parameter, Signature, signature
 from itertools import groupby
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, Unpack
 
 import keras
 from keras import layers
@@ -20,14 +21,43 @@ from zoo.blocks import (
     place,
     residual,
 )
-from zoo.catalog import specify
+from zoo.catalog import lookup, specify
 from zoo.graph import room_for
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames, activation_of
+from zoo.options import Options
 from zoo.placement import NOTHING, Steps
+from zoo.preprocessing import scaled
 from zoo.spec import OPTIONS, ModelSpec
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-def build(model: str, /, *, name: str | None = None, **options: Any) -> keras.Model:
+
+def _with_a_net(function: Callable[P, T]) -> Callable[P, T]:
+    """Say what is missing where Python says only that an argument is."""
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        if not args:
+            given = next((f"{k}={kwargs[k]!r}" for k in ("model", "name") if k in kwargs), "nothing")
+            raise TypeError(
+                f"the name of the net comes first and without a keyword, received {given}: zoo.build('resnet20'). "
+                "name= is what the Keras model is called; zoo.list_models() lists the nets."
+            )
+        return function(*args, **kwargs)
+
+    return checked
+
+
+@_with_a_net
+def build(
+    model: str,
+    /,
+    *,
+    name: str | None = None,
+    input_tensor: keras.KerasTensor | None = None,
+    **options: Unpack[Options],
+) -> keras.Model:
     """Build a net of the catalog as a plain, compiled-by-nobody `keras.Model`.
 
     Formula of a residual unit: `y = after(shortcut(x) + branch(x))`, where `ordering` says where normalisation and
@@ -36,8 +66,11 @@ def build(model: str, /, *, name: str | None = None, **options: Any) -> keras.Mo
     Args:
         model: Name of the net, see `zoo.list_models()`; any legal depth works (`"resnet26"`, `"convnet6"`).
         name: Name of the Keras model; None takes the name of the net.
+        input_tensor: A symbolic tensor to build the net on, such as `keras.Input((32, 32, 3))` or the output of layers of
+            your own, which then belong to the model. `input_shape` is its shape and need not be given.
         **options: Every field of `zoo.spec.ModelSpec` besides name, family, stem and stages; a None means the default
-            of the net. `activation` and `classifier_activation` take None as no activation (linear).
+            of the net. `activation` and `classifier_activation` take None as no activation (linear), `weights` as random,
+            `pooling` as none.
 
     Returns:
         A Functional model from images (batch, height, width, channels) to (batch, classes), or to the last feature
@@ -46,6 +79,10 @@ def build(model: str, /, *, name: str | None = None, **options: Any) -> keras.Mo
     Raises:
         TypeError: An unknown option, or an argument of a wrong type.
         ValueError: An unknown name or value, or a combination that is impossible; the text says why and what to do.
+
+    Warns:
+        zoo.weights.LeftOutWarning: If `weights` hold a classifier that this net, by `include_top=False` or another number
+            of `classes`, does not have; the rest is loaded.
 
     Reference:
         He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv 1603.05027.
@@ -58,7 +95,10 @@ def build(model: str, /, *, name: str | None = None, **options: Any) -> keras.Mo
     if name is not None and (not isinstance(name, str) or not name or "/" in name):
         kind = ValueError if isinstance(name, str) else TypeError
         raise kind(f"name={name!r}: a Keras model's name is a non-empty string without '/'.")
-    return assemble(specify(model, **options), name=name)
+    if input_tensor is not None and options.get("input_shape") is None:
+        _check_input_tensor(input_tensor)
+        options["input_shape"] = tuple(input_tensor.shape[1:])
+    return assemble(specify(model, **options), name=name, input_tensor=input_tensor)
 
 
 def _signature() -> Signature:
@@ -66,60 +106,96 @@ def _signature() -> Signature:
     defaults = {f: getattr(ModelSpec, f, None) for f in OPTIONS}
     given = signature(build).parameters
     return Signature(
-        [given["model"], given["name"]]
+        [given["model"], given["name"], given["input_tensor"]]
         + [Parameter(f, Parameter.KEYWORD_ONLY, default=defaults[f]) for f in OPTIONS],
         return_annotation=keras.Model,
     )
 
 
-build.__signature__ = _signature()
+setattr(build, "__signature__", _signature())  # noqa: B010 (a function has no such attribute, to a type checker)
 
 
-def assemble(spec: ModelSpec, *, name: str | None = None) -> keras.Model:
+def assemble(
+    spec: ModelSpec, *, name: str | None = None, input_tensor: keras.KerasTensor | None = None
+) -> keras.Model:
     """Build the net a spec describes.
 
     Args:
         spec: What to build.
         name: Name of the Keras model; None takes the name of the spec.
+        input_tensor: A symbolic tensor of the shape `(batch, *spec.input_shape)` to build the net on; None makes an input.
 
     Returns:
         A Functional model with the weights that `spec.weights` names, or random ones.
 
     Raises:
-        ValueError: If the input is too small for the strides, or an activation, initialiser or weights file is wrong.
+        TypeError: If `input_tensor` is not symbolic.
+        ValueError: If the input is too small for the strides or has another shape than `input_tensor`, or an activation,
+            initialiser or weights file is wrong.
 
     Example:
-        >>> from zoo.catalog import specify
-        >>> from zoo.models import assemble
-        >>> assemble(specify("convnet", input_shape=(28, 28, 1))).output_shape
+        >>> import zoo
+        >>> spec = zoo.specify("convnet", input_shape=(28, 28, 1))
+        >>> zoo.assemble(spec).output_shape
         (None, 10)
     """
     parts = Parts(spec.unit, names=_names(spec), initializer=_initializer(spec))
     _check_input_shape(spec)
     check_activation_keeps_shape(parts, (None, 8, 8, 8))
-    image = keras.Input(spec.input_shape, name="image")
+    below: set[str] = set()  # the layers that `input_tensor` comes from
+    if input_tensor is None:
+        image = inputs = keras.Input(spec.input_shape, name="image")
+    else:
+        _check_input_tensor(input_tensor, spec)
+        image, inputs = input_tensor, keras.utils.get_source_inputs(input_tensor)
+        below = {operation.name for operation in keras.Function(inputs, image).operations}
+        inputs = inputs[0] if len(inputs) == 1 else inputs
+    x = scaled(spec.name, _range_of(spec), image) if spec.include_preprocessing else image
     body = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}[spec.family]
-    outputs = _head(body(image, spec, parts), spec, parts)
+    outputs = _head(body(x, spec, parts), spec, parts)
     with room_for(spec.depth):
-        net = keras.Model(image, outputs, name=name or spec.name)
+        net = keras.Model(inputs, outputs, name=name or spec.name)
     if spec.weights is not None:
-        _load_weights(net, spec)
+        _load_weights(net, spec, below)
     return net
 
 
-def _load_weights(net: keras.Model, spec: ModelSpec) -> None:
+def _load_weights(net: keras.Model, spec: ModelSpec, below: set[str]) -> None:
     from zoo.weights import load
 
-    if not spec.rolled:
+    if not spec.rolled and not below:
         load(net, spec)
         return
-    # Files hold the weights of separate layers.
+    # Files hold the weights of separate layers, and of the net alone.
     separate = assemble(replace(spec, rolled=False))
     for layer in net.layers:
         if hasattr(layer, "gather"):
             layer.gather(separate.get_layer)
-        else:
+        elif layer.weights and layer.name not in below:
             layer.set_weights(separate.get_layer(layer.name).get_weights())
+
+
+def _check_input_tensor(given: object, spec: ModelSpec | None = None) -> None:
+    if not isinstance(given, keras.KerasTensor):
+        raise TypeError(
+            f"input_tensor must be a symbolic tensor such as keras.Input((32, 32, 3)), received {given!r} of type "
+            f"{type(given).__name__}."
+        )
+    if spec is not None and tuple(given.shape[1:]) != spec.input_shape:
+        raise ValueError(
+            f"input_shape={spec.input_shape!r} contradicts input_tensor, whose images have the shape "
+            f"{tuple(given.shape[1:])!r}; leave input_shape out."
+        )
+
+
+def _range_of(spec: ModelSpec) -> str:
+    try:
+        return lookup(spec.name).preprocessing
+    except ValueError as error:
+        raise ValueError(
+            f"include_preprocessing=True: the catalog has no {spec.name!r}, so the range of its inputs is not known; "
+            "zoo.register(name, spec, preprocessing='unit') says it."
+        ) from error
 
 
 def _names(spec: ModelSpec) -> ZooNames:
@@ -246,8 +322,8 @@ def _resnet(x, spec: ModelSpec, parts: Parts):
             x = layers.ZeroPadding2D(1, name=names.pad(names.stem_pool()))(x)
         x = layers.MaxPooling2D(3, strides=2, padding=padding, name=names.stem_pool())(x)
     units = residual_units(spec)
-    for _, run in groupby(units, key=lambda unit: (unit.stage, "repeats" if unit.repeats else unit.index)):
-        run = list(run)
+    for _, group in groupby(units, key=lambda unit: (unit.stage, "repeats" if unit.repeats else unit.index)):
+        run = list(group)
         if spec.rolled and len(run) > 1:
             x = _roll(x, run, spec, parts)
         else:
@@ -286,7 +362,8 @@ def residual_units(spec: ModelSpec) -> list[Unit]:
     """The units of a residual net in order, with their strides where the layout puts them."""
     layout = spec.unit.conventions
     expansion = 4 if spec.block == "bottleneck" else 1
-    units, channels = [], spec.width
+    units: list[Unit] = []
+    channels = spec.width
     for stage, count in enumerate(spec.stages, start=1):
         out = spec.width * 2 ** (stage - 1) * expansion
         for index in range(1, count + 1):
@@ -325,7 +402,9 @@ def _roll(x, run: list[Unit], spec: ModelSpec, parts: Parts):
 
 
 def _pool(stage: int, spec: ModelSpec, parts: Parts) -> Callable | None:
-    layer = {"max_pool": layers.MaxPooling2D, "average_pool": layers.AveragePooling2D}.get(spec.downsampling)
+    layer = {"max_pool": layers.MaxPooling2D, "average_pool": layers.AveragePooling2D}.get(
+        spec.downsampling or ""
+    )
     return layer and layer(2, strides=2, name=parts.names.downsample(stage))
 
 

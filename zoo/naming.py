@@ -13,6 +13,12 @@ Under `layout="keras"` the names are those of `keras.applications`.
 from __future__ import annotations
 
 
+def in_classifier(layer: str, family: str) -> bool:
+    """Whether a layer of this name, with what serves it, goes with `include_top=False`."""
+    owners = ("fc1", "fc2", ZooNames.classifier) if family == "vgg" else (ZooNames.classifier,)
+    return any(layer == owner or layer.startswith(f"{owner}_") for owner in owners)
+
+
 def activation_of(layer: str) -> str:
     """Name of the separate activation that belongs to `layer`."""
     return f"{layer}_act"

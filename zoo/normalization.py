@@ -5,14 +5,28 @@ operations, each a pass over the activations. TensorFlow also has one kernel for
 here calls that kernel wherever it computes the same thing and otherwise does what the stock layer does.
 """
 
+import copyreg
 import math
+import pkgutil
+from typing import Any
 
 import keras
 
 FUSED_DTYPES = ("float32", "float16", "bfloat16")
 
 
-class BatchNormalization(keras.layers.BatchNormalization):
+class _SavedAsStock(type):
+    """The type of a class that names the stock layer's module as its own, so that pickle needs to be told the right one."""
+
+
+def _by_its_own_name(cls: type) -> tuple[Any, tuple[str]]:
+    return pkgutil.resolve_name, (f"{__name__}:{cls.__qualname__}",)
+
+
+copyreg.pickle(_SavedAsStock, _by_its_own_name)
+
+
+class BatchNormalization(keras.layers.BatchNormalization, metaclass=_SavedAsStock):
     r"""`keras.layers.BatchNormalization`, fused on TensorFlow.
 
     With $B$ the positions of a channel in the batch (batch, height and width),
@@ -30,7 +44,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     statistics, also on a last batch of another size.
 
     A saved model holds `keras.layers.BatchNormalization` and loads without this package; what is loaded
-    is then the stock layer. To load the fused one:
+    is then the stock layer, as it is where a model is pickled or copied by `copy.deepcopy`. The layer by itself is pickled
+    and copied as the fused one. To load the fused one:
     `keras.models.load_model(path, custom_objects={"BatchNormalization": BatchNormalization})`.
 
     Reference:
@@ -47,6 +62,10 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     # Keras writes the module and the class name into the file: these two make it the stock layer's entry.
     __module__ = "keras.layers"
+
+    def __reduce__(self):
+        """For pickle and copy: the configuration and the weights, not the file that would come back as the stock layer."""
+        return _restored, (keras.saving.serialize_keras_object(self), self.get_weights())
 
     def call(self, inputs, training=None, mask=None):
         """Normalise `inputs`; in training, with the batch's statistics, which also move the stored ones."""
@@ -96,6 +115,14 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if self.variable_dtype != "float32":
             return None
         return {3: "NHWC", 1: "NCHW"}.get(self.axis % 4)
+
+
+def _restored(config: dict[str, Any], weights: list[Any]) -> BatchNormalization:
+    layer = keras.saving.deserialize_keras_object(
+        config, custom_objects={"BatchNormalization": BatchNormalization}
+    )
+    layer.set_weights(weights)
+    return layer
 
 
 def uncorrected(variance, inputs, channels):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 CONV, NORM, ACT = "conv", "norm", "act"
 #: What a row is written in.
@@ -75,7 +75,7 @@ class Steps:
 
     def built_in(self) -> Steps:
         """The same with the activation as an argument of the convolution that it follows."""
-        ops = []
+        ops: list[str] = []
         for op in self.ops:
             if op == ACT and ops[-1:] == [CONV]:
                 ops[-1] = CONV_WITH_ACT
@@ -83,7 +83,7 @@ class Steps:
                 ops.append(op)
         return Steps(tuple(ops))
 
-    def pooled(self, pooling_order: str) -> Steps:
+    def pooled(self, pooling_order: str | None) -> Steps:
         """The same with a pooling after it, or before its activation (`"pool_act"`)."""
         at = self.ops.index(ACT) if pooling_order == "pool_act" else len(self.ops)
         return Steps((*self.ops[:at], POOL, *self.ops[at:]))
@@ -330,7 +330,7 @@ def orderings(kind: str) -> dict[str, Row] | dict[str, ResidualOrdering]:
         >>> print(zoo.orderings("residual")["original"])
         conv norm act | conv norm | add act
     """
-    tables = {"plain": PLAIN, "residual": RESIDUAL}
+    tables: dict[str, Any] = {"plain": PLAIN, "residual": RESIDUAL}
     if not isinstance(kind, str) or kind not in tables:
         raise ValueError(f"kind={kind!r} is not known; expected one of {', '.join(map(repr, tables))}.")
     return dict(tables[kind])

@@ -1,4 +1,4 @@
-"""The input range each net was trained for."""
+"""The input range each net was trained for: as a function of arrays, and as stock layers of a net."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 
 from zoo.catalog import lookup
+
+# Of ImageNet, in the order blue, green, red.
+CAFFE_MEANS = (103.939, 116.779, 123.68)
 
 
 def preprocess_input(name: str, x: Any) -> Any:
@@ -17,12 +21,16 @@ def preprocess_input(name: str, x: Any) -> Any:
     of `keras.applications`; for its VGG and ResNet nets RGB becomes BGR and the ImageNet channel means
     (103.939, 116.779, 123.68) are subtracted.
 
+    `zoo.build(..., include_preprocessing=True)` puts the same into the net, in float32: equal to the bit on TensorFlow, within
+    one rounding where a compiler divides by multiplying (JAX).
+
     Args:
         name: Name of the net, see `zoo.list_models()`.
-        x: Images (batch, height, width, channels) or one image, values 0..255; array or tensor. Left unchanged.
+        x: Images (batch, height, width, channels) or one image, values 0..255; array or tensor. Left unchanged. Or a
+            symbolic `keras.Input` (batch, height, width, channels), which stock layers then read.
 
     Returns:
-        An array (or tensor, for a tensor) of floats of the same shape.
+        An array (or tensor, for a tensor; symbolic, for a symbolic one) of floats of the same shape.
 
     Raises:
         TypeError: If `x` is neither an array nor a tensor.
@@ -37,16 +45,61 @@ def preprocess_input(name: str, x: Any) -> Any:
         np.float64(1.0)
     """
     mode = lookup(name).preprocessing
+    if isinstance(x, keras.KerasTensor):
+        return scaled(name, mode, x)
     if not isinstance(x, np.ndarray) and not keras.ops.is_tensor(x):
         raise TypeError(f"x must be an array or a tensor of images, received {x!r}.")
     if mode == "unit":
         if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
             x = x.astype("float32") if isinstance(x, np.ndarray) else keras.ops.cast(x, "float32")
         return x / 255.0
-    axis = 0 if keras.config.image_data_format() == "channels_first" else -1
     shape = tuple(getattr(x, "shape", ()))
+    axis = 0 if keras.config.image_data_format() == "channels_first" else -1
     if len(shape) not in (3, 4) or shape[axis if len(shape) == 3 or axis == -1 else 1] != 3:
         raise ValueError(f"x for {name!r} must be RGB images with 3 channels, received shape {shape}.")
     if isinstance(x, np.ndarray):
         x = x.copy()
     return keras.applications.imagenet_utils.preprocess_input(x, mode=mode)
+
+
+def scaled(name: str, mode: str, x: keras.KerasTensor) -> keras.KerasTensor:
+    """The same for a symbolic tensor (batch, height, width, channels), by stock layers called `image_...`.
+
+    Args:
+        name: Name of the net, for the message.
+        mode: `"unit"`, `"tf"` or `"caffe"`.
+        x: Images, values 0..255.
+    """
+    # Half precision has no room for 256 levels between -1 and 1.
+    half = keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16")
+    dtype = {"dtype": "float32"} if half else {}
+
+    def centred_and_divided(x, mean, divisor, axis=None):
+        # By its square root the layer divides exactly; Rescaling would multiply by a rounded reciprocal.
+        variance = np.full(np.shape(mean), divisor**2).tolist()
+        return layers.Normalization(axis=axis, mean=mean, variance=variance, name="image_scaled", **dtype)(x)
+
+    if mode == "unit":
+        return centred_and_divided(x, 0.0, 255.0)
+    axis = 1 if keras.config.image_data_format() == "channels_first" else -1
+    if len(x.shape) != 4 or x.shape[axis] != 3:
+        raise ValueError(
+            f"x for {name!r} must be RGB images with 3 channels, received shape {tuple(x.shape)}."
+        )
+    if mode == "tf":
+        x = centred_and_divided(x, 0.0, 127.5)
+        return layers.Rescaling(1.0, offset=-1.0, name="image_centred", **dtype)(x)
+    channels = [
+        _channel(x, index, axis, name=f"image_{colour}", **dtype)
+        for index, colour in ((2, "blue"), (1, "green"), (0, "red"))
+    ]
+    x = layers.Concatenate(axis=axis, name="image_bgr", **dtype)(channels)
+    return centred_and_divided(x, list(CAFFE_MEANS), 1.0, axis)
+
+
+def _channel(x, index, axis, **options):
+    """One channel of three. Told the other data format, a stock layer that crops takes channels for columns."""
+    crop, none = (index, 2 - index), (0, 0)
+    if axis == 1:
+        return layers.Cropping2D((crop, none), data_format="channels_last", **options)(x)
+    return layers.Cropping2D((none, crop), data_format="channels_first", **options)(x)

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass, fields
 from typing import Any
 
-from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, WORDS, Layout, ResidualOrdering, Row
+from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, WORDS, Layout, Row
 
 FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet")
 FORMS = ("separate", "builtin")
@@ -94,8 +94,8 @@ class UnitSpec:
         return self.block is not None
 
     @property
-    def placement(self) -> Row | ResidualOrdering:
-        """The ordering as parsed operations."""
+    def placement(self) -> Any:  # which of the two, `is_residual` says, and no type can
+        """The ordering as parsed operations: a `Row`, or the `ResidualOrdering` of a residual unit."""
         if self.is_residual:
             return RESIDUAL[self.ordering]
         return PLAIN[self.ordering] if self.ordering in PLAIN else Row.of(self.ordering)
@@ -115,8 +115,8 @@ class UnitSpec:
 class ModelSpec:
     """A complete description of one net; `zoo.assemble(spec)` turns it into a `keras.Model`.
 
-    Specs normally come from `zoo.catalog.specify(name, **options)`, which fills the family's defaults in.
-    A spec that exists is buildable: everything impossible is refused when it is made.
+    Specs normally come from `zoo.specify(name, **options)`, which fills the family's defaults in; `zoo.register` gives one
+    a name of its own. A spec that exists is buildable: everything impossible is refused when it is made.
 
     Attributes:
         name: Name of the model, as in `zoo.list_models()`.
@@ -146,6 +146,7 @@ class ModelSpec:
         pooling_order: Whether pooling comes after the activation, `"act_pool"`, or before it, `"pool_act"`.
         kernel_initializer: Whatever `keras.initializers.get` takes; None is the family's own.
         rolled: Whether runs of identical units become one layer with stacked weights; `"remat"` also recomputes activations.
+        include_preprocessing: Whether the net scales images of 0..255 itself, as `zoo.preprocess_input` does.
     """
 
     name: str
@@ -175,6 +176,7 @@ class ModelSpec:
     pooling_order: str | None = None
     kernel_initializer: Any = None
     rolled: bool | str = False
+    include_preprocessing: bool = False
 
     def __post_init__(self):
         _one_of("family", self.family, FAMILIES)
@@ -195,8 +197,8 @@ class ModelSpec:
         return UnitSpec(**{f.name: getattr(self, f.name) for f in fields(UnitSpec)})
 
     @property
-    def placement(self) -> Row | ResidualOrdering:
-        """The ordering as parsed operations."""
+    def placement(self) -> Any:  # which of the two, `is_residual` says, and no type can
+        """The ordering as parsed operations: a `Row`, or the `ResidualOrdering` of a residual unit."""
         return RESIDUAL[self.ordering] if self.is_residual else PLAIN[self.ordering]
 
     @property
@@ -274,6 +276,10 @@ def _check_input_and_head(spec: ModelSpec) -> None:
             _integer("every entry of input_shape", size, 1)
     if not isinstance(spec.include_top, bool):
         raise TypeError(f"include_top must be True or False, received {spec.include_top!r}.")
+    if not isinstance(spec.include_preprocessing, bool):
+        raise TypeError(
+            f"include_preprocessing must be True or False, received {spec.include_preprocessing!r}."
+        )
     _integer("classes", spec.classes, 1)
     _integer("width", spec.width, 1)
     _one_of("pooling", spec.pooling, POOLINGS)
@@ -452,7 +458,7 @@ def _check_pooling_layers(spec: ModelSpec) -> None:
         allowed = ("max_pool", "average_pool") + (("stride", "none") if spec.family == "convnet" else ())
         _one_of("downsampling", spec.downsampling, allowed)
         _one_of("pooling_order", spec.pooling_order, ("act_pool", "pool_act"))
-        if spec.pooling_order == "pool_act" and not spec.downsampling.endswith("_pool"):
+        if spec.pooling_order == "pool_act" and spec.downsampling not in ("max_pool", "average_pool"):
             raise ValueError(
                 f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}."
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ import numpy as np
 from keras.src.utils.naming import to_snake_case
 
 from zoo import pretrained
+from zoo.naming import ZooNames, in_classifier
 from zoo.spec import ModelSpec
 
 _APPLICATIONS = {
@@ -26,8 +28,15 @@ _APPLICATIONS = {
 }
 
 
+class LeftOutWarning(UserWarning):
+    """Weights hold a classifier that the net, by its options, does not have: the rest is loaded."""
+
+
 def load(net: keras.Model, spec: ModelSpec) -> None:
     """Set the weights that `spec.weights` names.
+
+    A classifier in the file is left out where the net has none (`include_top=False`) or one of another number of classes,
+    whose weights stay random; a `LeftOutWarning` names the layers. Everything else has to fit.
 
     Args:
         net: The net of the spec; changed in place.
@@ -56,7 +65,38 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
                 f"{', '.join(names)} or the path of a .weights.h5 file."
             )
         source, groups = f"weights file {path!r}", list(_read(path, net))
-    _assign(net, groups, source)
+    groups, left_out = _without_classifier(net, spec, groups)
+    _assign(net, groups, source, left_out)
+    if left_out and not spec.include_top:
+        _warn(
+            f"{source}: left out {', '.join(map(repr, left_out))}, since include_top=False; all else is loaded."
+        )
+    elif left_out:
+        _warn(
+            f"{source}: left out {', '.join(map(repr, left_out))}, since it is not for classes={spec.classes}; it has "
+            "random weights, all else is loaded."
+        )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, LeftOutWarning, stacklevel=2)
+
+
+Groups = list[tuple[str, list[np.ndarray]]]
+
+
+def _without_classifier(net: keras.Model, spec: ModelSpec, groups: Groups) -> tuple[Groups, list[str]]:
+    """The layers of a file without those of a classifier this net does not have, and the names of these."""
+    if not spec.include_top:
+        present = {layer.name for layer in net.layers}
+        left_out = [name for name, _ in groups if name not in present and in_classifier(name, spec.family)]
+    else:
+        left_out = [
+            name
+            for name, arrays in groups
+            if name == ZooNames.classifier and arrays[0].ndim == 2 and arrays[0].shape[-1] != spec.classes
+        ]
+    return [group for group in groups if group[0] not in left_out], left_out
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
@@ -71,11 +111,6 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
         raise ValueError(f"weights='imagenet' fit layout='keras' only, received layout={spec.layout!r}.")
     if spec.width != 64:
         raise ValueError(f"weights='imagenet' fit width=64 only, received width={spec.width}.")
-    if spec.include_top and spec.classes != 1000:
-        raise ValueError(
-            f"weights='imagenet' come with a classifier of 1000 classes, received classes={spec.classes}; pass "
-            "classes=1000 or include_top=False."
-        )
     channels_first = keras.config.image_data_format() == "channels_first"
     if spec.input_shape[0 if channels_first else -1] != 3:
         raise ValueError(
@@ -133,7 +168,8 @@ def _read_keras3(layers, net: keras.Model) -> Iterator[tuple[str, list[np.ndarra
 
 def _names_by_position(net: keras.Model) -> dict[str, str]:
     """The key under which Keras 3 saves each layer, its class and number, to the layer's name."""
-    names, counts = {}, Counter()
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
     for layer in net.layers:
         kind = to_snake_case(type(layer).__name__)
         names[f"{kind}_{counts[kind]}" if counts[kind] else kind] = layer.name
@@ -146,8 +182,8 @@ def _file_order(key: str) -> tuple[str, int]:
     return (kind, int(number)) if number.isdigit() and kind else (key, 0)
 
 
-def _assign(net: keras.Model, groups: list[tuple[str, list[np.ndarray]]], source: str) -> None:
-    layers = [layer for layer in net.layers if layer.weights]
+def _assign(net: keras.Model, groups: Groups, source: str, left_out: list[str]) -> None:
+    layers = [layer for layer in net.layers if layer.weights and layer.name not in left_out]
     by_name = dict(groups)
     for layer in layers:
         arrays = by_name.pop(layer.name, None)

@@ -22,7 +22,7 @@ from zoo.activations.sites import families, is_linear, label, separate_function,
 from zoo.graph import Graph, graphs
 
 # Stock cells -> what each call of a function in one step computes, in the order of the calls.
-_GATES: dict[type, dict[str, tuple[str, ...]]] = {
+_GATES: dict[Any, dict[str, tuple[str, ...]]] = {
     layers.SimpleRNNCell: {"activation": ("output",)},
     layers.GRUCell: {"recurrent_activation": ("update_gate", "reset_gate"), "activation": ("candidate",)},
     layers.LSTMCell: {

@@ -134,7 +134,7 @@ def passes_values(operation: Any) -> bool:
     return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _PASSING_OPERATIONS
 
 
-def _is_stock(layer: Any, cls: type) -> bool:
+def _is_stock(layer: Any, cls: Any) -> bool:
     """Whether what `layer` computes is the code of the stock class `cls`, not of a subclass."""
     return type(layer).call is cls.call and type(layer).__call__ is cls.__call__
 
@@ -187,8 +187,8 @@ def families(function: Any) -> set[str]:
     ):
         if isinstance(function, cls):
             return {name} if _is_stock(function, cls) else set()
-    name = operation_name(function) or _stock_name(function)
-    return set() if name is None else {name}
+    found = operation_name(function) or _stock_name(function)
+    return set() if found is None else {found}
 
 
 def label(function: Any) -> str:

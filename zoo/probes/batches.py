@@ -62,7 +62,7 @@ def elements(x: Any, batches: int | None) -> Iterator[Any]:
         stream = (x[i] for i in (itertools.count() if length is None else range(length)))
     else:
         stream = iter(x)
-    wanted = length if batches is None else batches
+    wanted = batches or length or 0  # one of them is a number, by the refusal above
     for number in range(wanted):
         try:
             element = next(stream)

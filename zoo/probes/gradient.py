@@ -75,7 +75,7 @@ def gradient_stats(
         visits = _survey(watched, arrays, parts, called, unseen)
         weights = [part for part in parts.values() if part.variable is not None]
         by_shift, by_weight = _gradients(
-            lambda shifts, arrays=arrays, targets=targets: objective(
+            lambda shifts, arrays=arrays, targets=targets: objective(  # type: ignore[misc]
                 watched, arrays, targets, shifts, unseen
             ),
             [np.zeros(shape, "float32") for _, shape in visits],

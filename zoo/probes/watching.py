@@ -174,7 +174,7 @@ class Watched:
 _PLAIN_LOOPS = {"unroll": True, "use_cudnn": False, "_remat_mode": None}
 
 
-def _of_site(site: Site, axes: list[int]) -> Place:
+def _of_site(site: Site, axes: list[int | None]) -> Place:
     attribute = "activation" if site.built_in else "call"
     apply = _ready(site.function) if site.built_in else site.operation.call
     return Place((site.name,), site.operation, attribute, site.function, apply, site.built_in, None, axes)

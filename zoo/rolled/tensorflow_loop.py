@@ -8,6 +8,8 @@ and each iteration writes its slice of the weights' gradient. Reading slice i of
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -39,7 +41,7 @@ def train(unit, x, weights, states, *, units_per_iteration, remat):
     segments = [steps] if remat else _segments(steps)
     reads, writes = _borders(segments, output)
     kept = sorted({number for numbers in reads for number in numbers})
-    shapes = {}
+    shapes: dict[int, Any] = {}
 
     @tf.custom_gradient
     def run(x, *stacks):
@@ -76,7 +78,7 @@ def train(unit, x, weights, states, *, units_per_iteration, remat):
 
 def _segments(steps):
     """Cut the steps behind every convolution: what lies between two cuts is cheap to run again."""
-    segments = [[]]
+    segments: list[list[Any]] = [[]]
     for step in steps:
         segments[-1].append(step)
         if step.is_expensive:

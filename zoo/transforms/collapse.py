@@ -201,7 +201,8 @@ class _Finder:
         self.refused: dict[str, str] = {}
 
     def runs(self, graph: Graph) -> list[_Run]:
-        runs, used = [], set()
+        runs: list[_Run] = []
+        used: set[int] = set()
         for node in graph.nodes:
             if id(node) in used or not self._is_member(node):
                 continue
@@ -397,13 +398,13 @@ def _spatial(node: Any) -> Spatial:
             padding,
             mode="average" if any(map(any, padding)) else "",
         )
-    kernel = Kernel(layer)
+    own = Kernel(layer)
     if isinstance(layer, layers.Dense):
-        return Spatial(kernel.arrays["kernel"].reshape(*ones, channels, -1), kernel.bias, ones)
-    array = dense_kernel(kernel, DEPTHWISE, SEPARABLE)
+        return Spatial(own.arrays["kernel"].reshape(*ones, channels, -1), own.bias, ones)
+    array = dense_kernel(own, DEPTHWISE, SEPARABLE)
     padding = stencil(layer.padding, array.shape[:-2], layer.strides, sizes, layer)
     dilation = tuple(d if k > 1 else 0 for d, k in zip(layer.dilation_rate, layer.kernel_size, strict=True))
-    return Spatial(array, kernel.bias, tuple(layer.strides), padding, dilation, layer.padding)
+    return Spatial(array, own.bias, tuple(layer.strides), padding, dilation, layer.padding)
 
 
 def _as_layer(run: _Run, whole: Spatial, last: Any) -> list[Part]:

@@ -76,14 +76,15 @@ class Kernel:
 
     def __init__(self, layer: Any):
         self.layer = layer
+        names: tuple[str, ...]
         if isinstance(layer, SEPARABLE):
             names = ("depthwise_kernel", "pointwise_kernel")
         else:
             names = ("kernel",)
         self.arrays = {name: to_numpy(getattr(layer, name)) for name in names}
-        self.bias = None if layer.bias is None else to_numpy(layer.bias)
-        if self.bias is None:
-            self.bias = np.zeros(self._output_channels())
+        self.bias: np.ndarray = (
+            np.zeros(self._output_channels()) if layer.bias is None else to_numpy(layer.bias)
+        )
 
     def transform_outputs(self, scale: np.ndarray, shift: np.ndarray) -> None:
         """Compose with `y -> scale * y + shift` behind the layer; both of shape `(output channels,)`."""

@@ -29,7 +29,7 @@ class Spatial:
     kernel: np.ndarray
     bias: np.ndarray
     strides: tuple[int, ...]
-    padding: tuple[tuple[int, int] | None, ...] = ()
+    padding: tuple[tuple[int, int], ...] = ()
     dilation: tuple[int, ...] = ()
     mode: str = ""
 
@@ -108,8 +108,8 @@ def dense_kernel(kernel: Kernel, depthwise: tuple[type, ...], separable: tuple[t
     else:
         array = kernel.arrays["kernel"]
         if layer.groups > 1:
-            *sizes, inputs, outputs = array.shape
-            spread = np.zeros((*sizes, inputs * layer.groups, outputs))
+            *spatial, inputs, outputs = array.shape
+            spread = np.zeros((*spatial, inputs * layer.groups, outputs))
             per_group = outputs // layer.groups
             for group in range(layer.groups):
                 rows = slice(group * inputs, (group + 1) * inputs)
