@@ -43,6 +43,7 @@ LIBRARY = (
     "probes",
     "reference",
     "spec",
+    "surgery",
     "transforms_affine",
     "transforms_collapse",
     "transforms_fold",

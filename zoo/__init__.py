@@ -37,6 +37,7 @@ __all__ = ["ModelSpec", "__version__", "list_models", "orderings", "register", "
 if TYPE_CHECKING:
     from zoo import callbacks as callbacks
     from zoo import probes as probes
+    from zoo import surgery as surgery
     from zoo import transforms as transforms
     from zoo.cards import describe as describe
     from zoo.feature_maps import features as features

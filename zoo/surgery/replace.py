@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from zoo.graph import seeds_untouched
+from zoo.graph import Part, seeds_untouched
 from zoo.graph.rewriting import rewritten
 from zoo.surgery.clones import Clones
 from zoo.surgery.places import find
@@ -51,7 +51,8 @@ def replace(model: keras.Model, where: Any, layer: Any, *, probe: Any = None) ->
     """
     chosen = find(model, where)
     clones = Clones(layer, chosen, inserted=False)
-    parts, added = {}, {}
+    parts: dict[Any, list[Part]] = {}
+    added = {}
     for place in chosen:
         refuse_bound(place, "replace")
         part = clones.at(place)
