@@ -72,6 +72,22 @@ def towers():
     return keras.Model({"a": a, "b": b}, difference, name="towers")
 
 
+class Scale(layers.Layer):
+    """A layer whose configuration does not say what it multiplies by."""
+
+    factor = 1.0
+
+    def call(self, inputs):
+        return inputs * self.factor
+
+
+class Net(keras.Model):
+    """A model of a class of its own, made of inputs and outputs."""
+
+    def train_step(self, *args):
+        return super().train_step(*args)
+
+
 def images(size=8, seed=0):
     return np.random.default_rng(seed).normal(size=(2, size, size, 3)).astype("float32")
 
@@ -209,6 +225,22 @@ class TestInsert:
         several = keras.Model(x, layers.LSTM(4, return_state=True, name="lstm")(x))
         with pytest.raises(ValueError, match="'lstm': it has 3 outputs"):
             insert_after(several, "lstm", layers.ReLU())
+
+    @pytest.mark.parametrize("built", [False, True])
+    def test_a_class_of_its_own_keeps_what_was_set_on_it(self, built):
+        def scale(name, factor):
+            layer = Scale(name=name)
+            layer.factor = factor
+            return layer
+
+        x = keras.Input((4,))
+        model = Net(x, scale("last", 3.0)(scale("first", 2.0)(x)), name="net")
+        middle = scale("middle", 5.0)
+        if built:
+            middle(np.ones((1, 4)))
+        new = insert_after(model, "first", middle).model
+        assert isinstance(new, Net)
+        np.testing.assert_array_equal(array(new(np.ones((1, 4)))), np.full((1, 4), 30.0))
 
 
 class TestRemove:

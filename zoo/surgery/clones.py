@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from zoo.graph import Part, copy_layer, copy_variables, names, rewrite
+from zoo.graph.copying import take_attributes
 from zoo.surgery.places import Place
 
 
@@ -52,8 +53,12 @@ class Clones:
             self._names(graph).add(name)
         if isinstance(source, keras.Model):
             return Part(rewrite(source, probe=False))
-        fill = _weights_of(source, place) if source.built and source.variables else None
-        return Part(copy_layer(source, name=name), fill)
+        new = copy_layer(source, name=name)
+        if source.built:
+            return Part(new, _state_of(source, place))
+        # What was set on it by hand; later the copy is built and has more than it.
+        take_attributes(source, new)
+        return Part(new)
 
     def _names(self, graph: Any) -> set[str]:
         return self.taken.setdefault(id(graph), names([graph]))
@@ -78,7 +83,7 @@ class Clones:
         )
 
 
-def _weights_of(source: keras.layers.Layer, place: Place) -> Callable[[keras.layers.Layer], None]:
+def _state_of(source: keras.layers.Layer, place: Place) -> Callable[[keras.layers.Layer], None]:
     fill = copy_variables(source)
 
     def take(layer: keras.layers.Layer) -> None:
@@ -89,5 +94,6 @@ def _weights_of(source: keras.layers.Layer, place: Place) -> Callable[[keras.lay
                 f"one that was not built yet, or one that fits."
             )
         fill(layer)
+        take_attributes(source, layer)
 
     return take
