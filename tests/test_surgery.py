@@ -640,10 +640,13 @@ def test_a_layer_that_forgets_is_named():
             return inputs * self.cell[0]()
 
     x = keras.Input((4,))
-    model = keras.Model(x, layers.Dense(2, name="fc")(Forgets(3.0, name="forgets")(x)))
+    model = keras.Model(
+        x, layers.Dense(2, name="fc")(Forgets(3.0, name="forgets")(layers.Dense(4, name="first")(x)))
+    )
     for operate in (
         lambda: insert_after(model, "fc", layers.ReLU()),
         lambda: cut(model, outputs="forgets"),
+        lambda: cut(model, inputs="first"),
         lambda: flatten(model),
     ):
         with pytest.raises(ValueError, match="copy of layer 'forgets'"):
