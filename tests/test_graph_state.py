@@ -82,6 +82,16 @@ def test_an_adapted_layer_is_right_in_folded_collapsed_and_rolled_models():
     assert fold_batchnorm(model).max_error < 1e-6
 
 
+def test_statistics_that_were_set_and_not_yet_made_constants_stay_so():
+    layer = adapted(layers.Normalization(), ROWS)
+    model = after(layer)
+    layer.set_weights(
+        [np.zeros(4), np.ones(4), 0]
+    )  # until it is saved and loaded, the layer computes as before
+    for transform in TRANSFORMS.values():
+        assert same(outputs(model, ROWS), outputs(transform(model), ROWS))
+
+
 def words():
     yield layers.StringLookup(output_mode="one_hot"), ["a", "b"]
     yield layers.IntegerLookup(output_mode="multi_hot"), [[5], [7]]

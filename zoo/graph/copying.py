@@ -177,7 +177,10 @@ def take_attributes(old: Any, new: Any) -> None:
         else zip(flatten_layers(old), flatten_layers(new), strict=False)
     )
     for a, b in pairs:
-        if type(a) is not type(b) or is_stock(a):
+        if type(a) is not type(b):
+            continue
+        if is_stock(a):
+            _take_constants(a, b)
             continue
         for name in vars(a).keys() - plain_attributes():
             if name.startswith("_self_") or name == "_build_shapes_dict":
@@ -185,7 +188,21 @@ def take_attributes(old: Any, new: Any) -> None:
             value, other = vars(a)[name], vars(b).get(name)
             if value is not other and _can_be_carried(value, other, a) and not _equal(value, other):
                 setattr(b, name, keras.tree.map_structure(_duplicate, value))
-    return
+
+
+def _take_constants(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    """Carry over arrays of a stock layer: Normalization made its own of variables that were set since."""
+    for name in vars(old).keys() - plain_attributes():
+        value, other = vars(old)[name], vars(new).get(name)
+        if not (_is_array(value) and _is_array(other)) or isinstance(value, keras.Variable):
+            continue
+        values, others = _values(value), _values(other)
+        if values is None or others is None or values.shape != others.shape:
+            continue
+        if not np.array_equal(values.astype(others.dtype), others):
+            is_tensor = keras.ops.is_tensor(other)
+            values = values.astype(others.dtype)
+            setattr(new, name, keras.ops.convert_to_tensor(values) if is_tensor else values)
 
 
 def is_stock(layer: Any) -> bool:

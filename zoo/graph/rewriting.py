@@ -386,7 +386,8 @@ class _Writer:
         for fill, layer in self.fills:
             fill(layer)
         for old, new in self.copies:
-            take_attributes(old, new)
+            if not isinstance(old, keras.Model) or not is_stock(old):
+                take_attributes(old, new)
         self._refuse_untied()
 
     def _copy(self, layer: keras.layers.Layer) -> keras.layers.Layer:
