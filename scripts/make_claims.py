@@ -14,4 +14,5 @@ from zoo.experiments.claims.page import write  # noqa: E402
 from zoo.studies import STUDIES  # noqa: E402
 
 if __name__ == "__main__":
-    print(f"wrote docs/claims.md and {len(write(ROOT / 'docs', STUDIES)) - 1} snippets")
+    for path in write(ROOT / "docs", STUDIES):
+        print(f"wrote {path.relative_to(ROOT)}")

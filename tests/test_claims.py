@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.experiments.claims.expected import HELD, held
-from zoo.experiments.claims.page import claims_page
-from zoo.experiments.claims.readings import READINGS, _ends, _failed, reading, unread
+from zoo.experiments.claims.page import claims_page, flips, numbers_of, verdicts
 from zoo.experiments.claims.rules import (
     FAILS,
     HOLDS,
@@ -24,7 +22,6 @@ from zoo.experiments.claims.rules import (
     VERDICTS,
     Bits,
     Check,
-    Claim,
     Each,
     Facts,
     Pairs,
@@ -32,15 +29,23 @@ from zoo.experiments.claims.rules import (
     Within,
     judge,
 )
-from zoo.experiments.claims.sentences import CLAIMS
+from zoo.experiments.design.study import PHOTOGRAPHS, RESIDUAL_NETS, SMALL, Claim, world_of
 from zoo.experiments.publishing import power, publication
 from zoo.experiments.publishing.numbers import Numbers, crossing, interval_text, number
 from zoo.experiments.publishing.publication import Observation, Published
+from zoo.experiments.publishing.quotes import filled, quote
 from zoo.studies import STUDIES
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs" / "data"
-MEASURED = [name for name in publication.names(STUDIES.names(), DATA) if name in READINGS]
+MEASURED = publication.names(STUDIES.names(), DATA)
+CLAIMS = [claim for study in STUDIES.studies() for claim in study.claims]
+RULES = [(name, claim, rule) for claim in CLAIMS for name, rule in claim.rules.items()]
+HOLES = [
+    (path.relative_to(ROOT), *(part.strip() for part in hole.split(":", 1)))
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+    for hole in re.findall(r"`#!n ([^`]+)`", path.read_text())
+]
 
 
 def numbers(values, *, metric="test_accuracy", outcomes=None, weights=None, comparisons=()):
@@ -153,8 +158,8 @@ class TestEach:
 
     def judged(self, *values):
         arms = {f"f{k}, own": {0: value, 1: value} for k, value in enumerate(values)}
-        check = Check(arm="{}, own", metric="mean_over_std", least=-0.2, most=0.2)
-        rule = Each(names=tuple(f"f{k}" for k in range(len(values))), checks=(check,))
+        check = Check(metric="mean_over_std", least=-0.2, most=0.2)
+        rule = Each(arms={f"f{k}": f"f{k}, own" for k in range(len(values))}, checks=(check,))
         return rule(numbers(arms, metric="mean_over_std"))
 
     @pytest.mark.parametrize(
@@ -243,16 +248,67 @@ class TestWithin:
         assert evidence.summary == "1 of 2 intervals lie within 0.5 points, the others reach beyond"
 
 
+def test_a_check_names_its_arm_or_each_does():
+    with pytest.raises(ValueError, match="each check of Facts needs an arm; those of loss, size have none"):
+        Facts(checks=(Check(metric="loss"), Check(metric="size"), Check(arm="a", metric="loss")))
+    with pytest.raises(ValueError, match="checks of Each must name no arm, Each has them; received b"):
+        Each(arms={"a": "a"}, checks=(Check(metric="loss"), Check(arm="b", metric="loss")))
+
+
 def test_bits():
     rule = Bits(pairs=(("a", "b"),), true=PROVEN, false=FAILS)
     assert rule(numbers({"a": HIGH, "b": HIGH})).verdict == PROVEN
     assert rule(numbers({"a": HIGH, "b": HIGH}, weights={("b", 2): "other"})).verdict == FAILS
 
 
-def test_nothing_published_is_said(tmp_path):
-    claim = Claim(sentence="So it is.", experiment="which", rule=Pairs(pairs=(("a", "b"),), sign="higher"))
-    evidence = judge(claim, tmp_path)
-    assert evidence.verdict == MISSING and "scripts/reproduce.py run which" in evidence.effect[0]
+class TestWorlds:
+    """A claim is judged where it has an experiment, and the ledger shows where the verdicts part."""
+
+    RULE = Pairs(pairs=(("full_pre_activation, 20 layers", "original, 20 layers"),), sign="higher")
+    CLAIM = Claim(
+        sentence="So it is.", group=RESIDUAL_NETS, rules={"ordering": RULE, "ordering_20": RULE}, figure=""
+    )
+
+    def judged(self, small, photographs):
+        arms = ("full_pre_activation, 20 layers", "original, 20 layers")
+        known = {
+            name: arms_of and numbers(dict(zip(arms, arms_of, strict=True)))
+            for name, arms_of in (("ordering", small), ("ordering_20", photographs))
+        }
+        return verdicts(STUDIES.study_of("ordering"), self.CLAIM, known)
+
+    def test_each_world_has_the_verdict_of_its_experiment(self):
+        found = self.judged((HIGH, LOW), (LOW, HIGH))
+        assert {world: one.verdict for world, one in found.items()} == {SMALL: HOLDS, PHOTOGRAPHS: FAILS}
+        assert flips(found)
+
+    @pytest.mark.parametrize("photographs", [(HIGH, LOW), (HIGH, MIXED), None])
+    def test_the_same_verdict_none_and_no_data_are_no_flip(self, photographs):
+        assert not flips(self.judged((HIGH, LOW), photographs))
+
+    def test_a_world_without_data_or_without_an_experiment_says_so(self):
+        found = self.judged((HIGH, LOW), None)
+        assert found[PHOTOGRAPHS].verdict == MISSING == "not measured yet"
+        one = Claim(sentence="So.", group=RESIDUAL_NETS, rules={"ordering": self.RULE})
+        found = verdicts(STUDIES.study_of("ordering"), one, {"ordering": None})
+        assert {evidence.verdict for evidence in found.values()} == {MISSING}
+
+    def test_worlds_are_told_by_the_images(self):
+        assert world_of(STUDIES.lookup("ordering")) == SMALL
+        assert world_of(STUDIES.lookup("ordering_20")) == PHOTOGRAPHS
+
+    def test_the_page_marks_a_flip_and_shows_what_is_missing(self, monkeypatch):
+        from zoo.experiments.claims import page
+
+        monkeypatch.setattr(page, "verdicts", lambda *_: self.judged((HIGH, LOW), (LOW, HIGH)))
+        assert "**flips**" in claims_page(STUDIES, DATA).split("| people say |", 1)[1]
+        monkeypatch.setattr(page, "verdicts", lambda *_: self.judged((HIGH, LOW), None))
+        assert "**flips**" not in claims_page(STUDIES, DATA).split("| people say |", 1)[1]
+
+    def test_nothing_published_at_all_makes_a_page(self, tmp_path):
+        text = claims_page(STUDIES, tmp_path)
+        assert f"**{HOLDS}**" not in text.split("| people say |", 1)[1]
+        assert text.count(MISSING) > 2 * len(CLAIMS)
 
 
 @pytest.mark.parametrize(
@@ -284,12 +340,11 @@ def test_interval_text():
     assert interval_text(2.0, 2.0000001, 1.9999999, "growth") == "2"
 
 
-def test_every_claim_names_an_experiment_of_the_catalog_and_its_arms():
-    """A rule that asks for an arm that no spec has would say "not yet measured" for ever."""
-    for claim in CLAIMS:
-        labels = {arm.label for arm in STUDIES.lookup(claim.experiment).arms}
-        rule = claim.rule
-        checks = [one for name in rule.names for one in rule.of(name)] if isinstance(rule, Each) else ()
+def test_every_rule_names_arms_of_its_experiment():
+    """A rule that asks for an arm that no spec has would fail only when data are there."""
+    for name, claim, rule in RULES:
+        labels = {arm.label for arm in STUDIES.lookup(name).arms}
+        checks = [one for each in rule.arms for one in rule.of(each)] if isinstance(rule, Each) else ()
         asked = {check.arm for check in checks or getattr(rule, "checks", ())}
         asked |= {arm for pair in getattr(rule, "pairs", ()) for arm in pair}
         asked |= {getattr(rule, side) for side in ("slow", "fast") if hasattr(rule, side)}
@@ -302,32 +357,25 @@ def test_sentences_are_different():
 
 @pytest.mark.parametrize("experiment", STUDIES.experiments(), ids=lambda e: e.name)
 def test_every_expectation_is_held_against_data(experiment):
-    whats = [expectation.what for expectation in experiment.expectations]
-    assert [
-        what
-        for what, e in zip(whats, experiment.expectations, strict=True)
-        if held(experiment.name, e) is None
-    ] == []
-    assert set(HELD.get(experiment.name, {})) <= set(whats), (
-        "explains an expectation that the catalog has not"
-    )
+    """Its holes are filled from what is published; where nothing is, they are read and their arms looked up."""
+    numbers = numbers_of(experiment, DATA)
+    for one in experiment.expectations:
+        said = filled(experiment, numbers, one.measured)
+        assert said and "{" not in said and one.why
 
 
-@pytest.mark.parametrize("name", MEASURED)
-def test_readings_quote_the_published_data(name):
-    text = (ROOT / "docs" / "snippets" / "readings" / f"{name}.md").read_text()
-    assert text == reading(Numbers(publication.load(name, DATA)))
+@pytest.mark.parametrize("page, name, question", HOLES, ids=lambda value: str(value))
+def test_every_hole_of_a_page_is_filled(page, name, question):
+    experiment = STUDIES.lookup(name)
+    if not question.startswith("reported "):
+        assert quote(experiment, numbers_of(experiment, DATA), question)
 
 
-def test_a_reading_says_where_runs_failed():
-    assert _failed(numbers({"a": HIGH, "b": LOW})) == ""
-    lost = {("b", seed): "at chance" for seed in LOW}
-    assert _failed(numbers({"a": HIGH, "b": LOW}, outcomes=lost)) == ""  # no seed learns
-    said = _failed(numbers({"a": HIGH, "b": LOW}, outcomes={("b", 1): "at chance"}))
-    assert "1 run of 1 arm stayed at chance or diverged" in said and "(b: 2 of 3 trained)" in said
+def test_the_pages_quote_every_experiment():
+    assert {name for _, name, _ in HOLES} == set(STUDIES.names())
 
 
-def test_every_pair_of_a_claim_and_of_a_reading_is_a_comparison_of_its_experiment(monkeypatch):
+def test_every_pair_of_a_claim_and_of_a_page_is_a_comparison_of_its_experiment(monkeypatch):
     """One family an experiment: else the same difference would have two adjusted p."""
     asked = set()
     original = Numbers.all_differences
@@ -338,8 +386,9 @@ def test_every_pair_of_a_claim_and_of_a_reading_is_a_comparison_of_its_experimen
 
     monkeypatch.setattr(Numbers, "all_differences", noting)
     claims_page(STUDIES, DATA)
-    for name in MEASURED:
-        reading(Numbers(publication.load(name, DATA)))
+    for _, name, question in HOLES:
+        if name in MEASURED and not question.startswith("reported "):
+            quote(STUDIES.lookup(name), numbers_of(STUDIES.lookup(name), DATA), question)
     compared = {
         (experiment.name, *arms, pair.metric)
         for experiment in STUDIES.experiments()
@@ -356,9 +405,10 @@ def test_page_and_publication_have_one_adjusted_p():
         assert found.verdict == pair["verdict"] and found.holm == pytest.approx(pair["holm"], rel=1e-4)
 
 
-def claim(sentence):
-    (found,) = [claim for claim in CLAIMS if claim.sentence == sentence]
-    return found
+def verdict(sentence):
+    """What the published data say of a claim, on small images."""
+    ((name, rule),) = [(name, rule) for name, claim, rule in RULES if claim.sentence == sentence]
+    return judge(rule, numbers_of(STUDIES.lookup(name), DATA))
 
 
 SENTENCE = (
@@ -423,14 +473,14 @@ def test_no_linear_model_is_bound_to_chance_in_accuracy_only_in_cross_entropy():
 
 
 def test_six_times_is_asked_of_tanh_alone():
-    six = [claim.rule for claim in CLAIMS if isinstance(claim.rule, Slower) and claim.rule.times == 6]
+    six = [rule for _, _, rule in RULES if isinstance(rule, Slower) and rule.times == 6]
     assert six and all(rule.slow.startswith("tanh") for rule in six)
 
 
 def test_near_zero_is_judged_function_by_function():
-    near = judge(claim("Activations keep values near zero."), DATA)
+    near = verdict("Activations keep values near zero.")
     assert near.verdict == IN_PART and near.summary.endswith("pass: selu, tanh, softsign")
-    gaussian = judge(claim("Activations keep values roughly Gaussian."), DATA)
+    gaussian = verdict("Activations keep values roughly Gaussian.")
     assert gaussian.verdict == FAILS
 
 
@@ -439,36 +489,17 @@ def test_the_hidden_winner_of_which_is_named():
     published = Numbers(publication.load("which", DATA))
     ratios = published.slowdown("none, no BN", "relu, no BN", 0.8).values()
     assert max(ratios) < 1
-    assert (
-        judge(
-            claim("Without any activation but max-pooling a net trains slower than with ReLU (no BN)."), DATA
-        ).verdict
-        == FAILS
-    )
-    assert "fastest of all is no activation" in reading(published)
-    answer = (ROOT / "docs/questions/which.md").read_text().split("## The picture")[0]
+    slower = "Without any activation but max-pooling a net trains slower than with ReLU (no BN)."
+    assert verdict(slower).verdict == FAILS
+    page = (ROOT / "docs/questions/which.md").read_text()
+    assert "fastest of all is no activation" in page
+    answer = page.split("## The picture")[0]
     assert "no activation" in answer and "max-pooling" in answer
-
-
-def test_a_reading_says_where_a_grid_was_too_narrow():
-    def published(chosen, rates=(0.1, 0.2, 0.4)):
-        arms = [{"label": "a", "learning_rate": chosen, "grid": [{"rate": rate} for rate in rates]}]
-        return Numbers(Published(name="made up", about={"arms": arms}, rows=()))
-
-    assert _ends(published(0.2)) == ""
-    assert "of 3 rates 1 of 1 arms took one at an end" in _ends(published(0.4))
-    assert "each arm has the better of two" in _ends(published(0.1, (0.1, 0.2)))
 
 
 def test_the_tables_of_power_are_computed():
     for name, text in (("power", power.table()), ("power_resnet110", power.famous())):
         assert (ROOT / "docs" / "snippets" / f"{name}.md").read_text() == text
-
-
-def test_a_reading_for_each_experiment():
-    assert set(READINGS) == set(STUDIES.names())
-    for name in set(READINGS) - set(MEASURED):
-        assert (ROOT / "docs" / "snippets" / "readings" / f"{name}.md").read_text() == unread(name)
 
 
 def test_the_page_is_what_the_data_say():
@@ -482,6 +513,7 @@ def test_every_row_has_a_verdict_and_links_that_exist():
     assert len(rows) == len(CLAIMS)
     for row in rows:
         assert any(f"**{verdict}**" in row for verdict in VERDICTS), row
+        assert row.count(" | ") == 3, f"a sentence, a verdict a world, evidence: {row}"
     for target in re.findall(r"\]\(([^)#]+)\)", page):
         assert (ROOT / "docs" / target).exists(), target
 

@@ -33,8 +33,10 @@ def test_the_wheel_works_outside_the_checkout(tmp_path):
     assert wheel.name == f"activation_zoo-{zoo.__version__}-py3-none-any.whl"
 
     packed = set(zipfile.ZipFile(wheel).namelist())
-    tracked = run("git", "ls-files", "zoo", cwd=ROOT).split()
-    assert set(tracked) <= packed
+    tracked = set(run("git", "ls-files", "zoo", cwd=ROOT).split())
+    site = {name for name in tracked if name.startswith("zoo/site/")}
+    assert site and tracked - site <= packed
+    assert not {name for name in packed if name.startswith("zoo/site/")}, "builds pages that no wheel has"
     assert {name.split("/")[0] for name in packed} == {"zoo", f"activation_zoo-{zoo.__version__}.dist-info"}
     assert f"activation_zoo-{zoo.__version__}.dist-info/licenses/LICENSE" in packed
 
@@ -47,12 +49,29 @@ def test_the_wheel_works_outside_the_checkout(tmp_path):
         "print(zoo.describe('resnet20v2'))"
     )
     # The target comes before the checkout, which .venv knows by its editable installation.
-    said = run(
-        sys.executable, "-c", program, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(place)}
-    ).splitlines()
+    there = {"cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(place)}}
+    said = run(sys.executable, "-c", program, **there).splitlines()
     assert said[0] == str(place / "zoo" / "__init__.py")
     assert said[1] == "(1, 10)"
     assert "He et al. 2016" in "".join(said[2:])
+
+    command = [sys.executable, "-m", "zoo.experiments"]
+    listed = run(*command, "list", **there)
+    assert "form         Does it matter whether the activation" in listed
+    done = run(*command, "run", "algebra", "--quick", "--workers", "1", **there)
+    assert "a convolution" in done and "an activation" in done and not (tmp_path / "docs").exists()
+    status = subprocess.run([*command, "status"], capture_output=True, text=True, timeout=200, **there)
+    assert status.returncode == 1 and status.stdout.count(" missing  ") == len(listed.splitlines()) // 2
+    assert (
+        "nothing is published in docs/data here: give this command in a checkout of the project"
+        in status.stderr
+    )
+    assert "python -m zoo.experiments run form makes it" in status.stdout
+    drawn = subprocess.run([*command, "check", "form"], capture_output=True, text=True, timeout=200, **there)
+    assert drawn.returncode == 2 and "nothing is published of 'form'" in drawn.stderr
+    for said in (listed, done, status.stdout, status.stderr, drawn.stderr):
+        for name in re.findall(r"\b(?:scripts|docs|zoo|tests)/[\w/.]*\.(?:py|md)\b", said):
+            assert (place / name).exists(), f"{name} is named and not installed"
 
 
 def test_import_and_list_start_no_backend_and_take_no_time():

@@ -7,6 +7,7 @@ from keras import layers, ops
 from probed_nets import Residual
 from transform_nets import batch, outputs, randomised
 
+import zoo
 from zoo.probes import activation_stats, signal_propagation
 
 FIRST = "channels_first"
@@ -111,3 +112,24 @@ def test_features_of_sequences_come_last(setting):
     y = layers.ReLU()(layers.LSTM(5, return_sequences=True)(x))
     rows = activation_stats(keras.Model(x, y), np.random.default_rng(0).normal(size=(2, 7, 4)))
     assert {row["units"] for row in rows} == {5}
+
+
+@pytest.mark.parametrize("ordering", ["original", "full_pre_activation"])
+def test_a_shortcut_that_pads_channels_moves_none(ordering):
+    """Zeros are added to the channels by a padding layer of the other format: the sites behind keep their axis."""
+    model = zoo.build("resnet8", input_shape=(14, 14, 1), width=4, ordering=ordering, shortcut="identity_pad")
+    assert any(isinstance(layer, layers.ZeroPadding2D) for layer in model.layers)
+    rows = activation_stats(model, np.ones((2, 14, 14, 1), "float32"))
+    assert {row["site"]: row["units"] for row in rows if row["site"] != "predictions"} == {
+        row["site"]: model.get_layer(row["site"]).output.shape[-1]
+        for row in rows
+        if row["site"] != "predictions"
+    }
+
+
+@pytest.mark.parametrize("padding", [((1, 2), (0, 0)), 1])
+def test_a_padding_layer_speaks_where_nobody_else_does(padding):
+    """An image that is padded first, and nothing else in the net says where its channels are."""
+    x = keras.Input((3, 6, 7))
+    padded = layers.ZeroPadding2D(padding, data_format=FIRST)(x)
+    assert dead(keras.Model(x, layers.ReLU(name="act")(padded)))[0][1] == 3

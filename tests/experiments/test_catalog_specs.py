@@ -4,6 +4,7 @@ measurements measure."""
 import itertools
 import json
 import math
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -16,14 +17,13 @@ from zoo.experiments.design.plan import run_of, seeds_of
 from zoo.experiments.measurements import Context, algebra, head, layout, pooling, resolve, signal, take, units
 from zoo.experiments.training.loop import Training, build_model
 from zoo.models import smallest_input
+from zoo.probes import activation_stats
 from zoo.studies import STUDIES
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXPERIMENTS = STUDIES.experiments()
 # A unit is like the next: the deep nets of an arm are built at a depth that costs a second.
 SHALLOW = {"plain56": "plain20", "resnet56": "resnet20", "resnet191": "resnet65", "resnet1001": "resnet65"}
-THIRTEEN = set(
-    "why form which norm_order ordering shortcut layout depth thousand signal dead head pooling".split()
-)
 
 
 def images(side=14, count=40):
@@ -74,8 +74,10 @@ def builds():
     return [pytest.param(*key, id=label) for key, label in found.items()]
 
 
-def test_all_thirteen_are_there():
-    assert set(STUDIES.names()) >= THIRTEEN
+@pytest.mark.parametrize("study", STUDIES.studies(), ids=lambda s: s.name)
+def test_a_study_is_explained_by_a_page(study):
+    for page in (study.explained, *(claim.page for claim in study.claims if claim.page)):
+        assert (DOCS / f"{page}.md").exists(), page
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=lambda e: e.name)
@@ -85,6 +87,7 @@ def test_it_asks_costs_expects_and_is_repeated(experiment):
     assert experiment.expectations, "what does the literature, or algebra, say?"
     for expectation in experiment.expectations:
         assert expectation.source and expectation.value
+        assert expectation.measured and expectation.why
     assert len(experiment.seeds) >= 5 or experiment.seeds_reason
     assert experiment.figures and all(figure.title for figure in experiment.figures)
     small = quick(experiment)
@@ -102,7 +105,7 @@ def test_hooks_exist(experiment):
 def test_figures_draw_factors_that_arms_have(experiment):
     for figure in experiment.figures:
         arms = [arm for arm in experiment.arms if not figure.arms or arm.label in figure.arms]
-        for factor in filter(None, (figure.x, figure.panel)):
+        for factor in filter(None, (getattr(figure, "x", ""), getattr(figure, "panel", ""))):
             assert any(factor in arm.factors for arm in arms), f"{figure.name}: no arm has {factor!r}"
 
 
@@ -165,6 +168,36 @@ class TestUnits:
         # Two channels are cut at zero of a symmetric sample, one is dead, one is never zero.
         assert rows["zero_fraction"] == pytest.approx((0.5 + 0.5 + 1 + 0) / 4, abs=0.01)
         assert rows["silent_fraction"] == 0.25
+
+    @pytest.mark.parametrize("model", ["convnet", "resnet8", "mlp"])
+    def test_a_dead_unit_is_what_the_probe_of_the_library_calls_so(self, model):
+        """One name, one meaning: the laboratory publishes the probe's count as a share."""
+        net = build_model(model, images=images(), seed=3, width=4, classifier_activation=None)
+        for layer in net.layers:  # many units never fire
+            if getattr(layer, "bias", None) is not None:
+                layer.bias.assign(np.where(np.arange(layer.bias.shape[0]) % 2, -50.0, 0.5))
+            if hasattr(layer, "beta"):
+                layer.beta.assign(np.where(np.arange(layer.beta.shape[0]) % 2, -50.0, 0.5))
+        rows = activation_stats(net, images().x_test)
+        share = sum(row["dead_units"] for row in rows) / sum(row["units"] for row in rows)
+        assert last(units.dead(context(net)))["dead_units"] == share > 0.2
+
+    @pytest.mark.parametrize(
+        "options, said",
+        [({"form": "builtin"}, "built into other layers"), ({"activation": None}, "has none")],
+    )
+    def test_what_has_no_activation_layers_is_refused(self, options, said):
+        net = build_model(
+            "convnet",
+            images=images(),
+            seed=0,
+            width=4,
+            classifier_activation=None,
+            ordering="conv_act",
+            **options,
+        )
+        with pytest.raises(ValueError, match=said):
+            list(units.dead(context(net)))
 
     def test_a_net_that_diverged_has_no_dead_units_to_count(self):
         inputs = keras.Input((14, 14, 1))

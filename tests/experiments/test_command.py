@@ -34,6 +34,20 @@ def test_an_unknown_name_is_answered_with_the_nearest(capsys):
     assert "reproduce: unknown experiment 'fom'; did you mean 'form'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["figures", "publish"])
+def test_where_nothing_is_published_it_is_said(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([command], [command, "all"]):
+        assert main(STUDIES, arguments) == 2
+        assert (
+            "nothing is published in docs/data here: give this command in a checkout"
+            in capsys.readouterr().err
+        )
+    assert main(STUDIES, [command, "form"]) == 2
+    assert "nothing is published of 'form'" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("arguments", [["run"], ["run", "form", "--workers", "0"], ["fly"], []])
 def test_wrong_arguments_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -80,6 +94,33 @@ def test_a_dask_cluster_does_the_runs_of_a_whole_command(tmp_path):
     results = [run for run in runs if run.result() is not None]
     assert len(results) == 6
     assert {line["process"] for run in results for line in run.lines()} == {one.pid, two.pid}
+
+
+# Another line on standard error, written while Keras is imported.
+LOUD = (
+    "import importlib; real = importlib.import_module; "
+    "importlib.import_module = lambda name: (name == 'keras' and os.write(2, b'W0 of another\\n'), real(name))[1]; "
+)
+
+
+@pytest.mark.parametrize("loud, said", [("", []), (LOUD, ["W0 of another"])])
+def test_start_up_lines_are_left_out_and_others_are_not(loud, said):
+    code = (
+        f"import os, sys; {loud}from zoo.experiments.running import environment; environment.pin_threads(); "
+        "os.write(2, b'before\\n'); environment.start_backend(); assert 'tensorflow' in sys.modules; "
+        "import keras; keras.ops.ones(2) + 1; os.write(2, b'after\\n')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines() == ["before", *said, "after"]
+
+
+@pytest.mark.deep  # retraces an experiment
+def test_status_says_nothing_but_its_answer():
+    """Neither start-up lines of its workers, nor Keras on the mistakes that `head` makes on purpose."""
+    done = subprocess.run(
+        [sys.executable, "scripts/reproduce.py", "status", "head"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stderr == "" and done.stdout.startswith("head         fresh    ")
 
 
 def test_times_in_words():

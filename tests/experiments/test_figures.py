@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments.design.experiment import Figure
+from zoo.experiments.design.experiment import Curves, Dots, Factor, Series, Table
 from zoo.experiments.publishing.figures import DASHES, INK, LARGEST, PALETTE, _name, chart, draw, svg
 from zoo.experiments.publishing.publication import Observation, Published
 
@@ -52,11 +52,11 @@ def published(epochs=4, diverged=None, failed="diverged"):
 
 
 FIGURES = {
-    "curves": Figure(title="Curves", x_title="epoch", y_title="test accuracy"),
-    "panels": Figure(colour="kind", panel="width", title="Panels"),
-    "dots": Figure(kind="dots", title="Dots"),
-    "factor": Figure(kind="factor", x="width", colour="kind", baseline=0.1, baseline_label="chance"),
-    "series": Figure(kind="series", x_scale="log", arms=("4 none",)),
+    "curves": Curves(title="Curves", x_title="epoch", y_title="test accuracy"),
+    "panels": Curves(colour="kind", panel="width", title="Panels"),
+    "dots": Dots(title="Dots"),
+    "factor": Factor(x="width", colour="kind", baseline=0.1, baseline_label="chance"),
+    "series": Series(x_scale="log", arms=("4 none",)),
 }
 
 
@@ -111,7 +111,7 @@ def inks(figure):
 
 def test_a_value_has_one_colour_in_every_chart():
     whole = inks(FIGURES["factor"])
-    part = inks(Figure(colour="kind", arms=("8 all",)))
+    part = inks(Curves(colour="kind", arms=("8 all",)))
     assert list(whole) == ["none", "all"] and list(part) == ["all"]
     assert part["all"] == whole["all"] != whole["none"]
 
@@ -121,7 +121,7 @@ def test_a_value_has_one_colour_in_every_chart():
 )
 def test_a_number_is_named_with_its_factor(value, words):
     arm = dataclasses.replace(EXPERIMENT.arms[0], factors={"f": value})
-    assert _name(Figure(colour="f"), arm) == words
+    assert _name(Curves(colour="f"), arm) == words
 
 
 def test_few_places_are_all_named_on_the_axis():
@@ -153,7 +153,7 @@ def test_divergence_is_in_the_legend_and_marked():
 
 @pytest.mark.parametrize("kind", ["factor", "dots", "curves"])
 def test_a_failed_run_is_marked_and_not_averaged(kind):
-    figure = Figure(kind=kind, x="width", colour="kind") if kind == "factor" else Figure(kind=kind)
+    figure = {"factor": Factor(x="width", colour="kind"), "dots": Dots(), "curves": Curves()}[kind]
     specification = chart(EXPERIMENT, figure, published(diverged="8 all", failed="at chance"))
     drawn = [r for r in values(specification) if r["arm"].endswith("(1 at chance)") and r["x"] in (8, 4)]
     mine = [r for r in drawn if kind != "factor" or r["x"] == 8]
@@ -180,12 +180,12 @@ def test_a_metric_that_counts_failing_leaves_nothing_out():
     about = published(diverged="8 all", failed="at chance")
     rows = tuple(dataclasses.replace(row, metric="dead_units") for row in about.rows)
     about = dataclasses.replace(about, rows=rows)
-    records = values(chart(EXPERIMENT, Figure(kind="dots", metric="dead_units"), about))
+    records = values(chart(EXPERIMENT, Dots(metric="dead_units"), about))
     assert not any(record.get("f") for record in records)
 
 
 def test_a_logarithmic_axis_has_geometric_means_and_bands_above_zero():
-    specification = chart(EXPERIMENT, Figure(kind="dots", y_scale="log", arms=("4 none",)), published())
+    specification = chart(EXPERIMENT, Dots(y_scale="log", arms=("4 none",)), published())
     (mean,) = [record for record in values(specification) if record["s"] is None]
     logs = [math.log(0.45 + 0.01 * seed) for seed in range(5)]
     assert mean["y"] == pytest.approx(math.exp(sum(logs) / 5), abs=1e-4)
@@ -211,7 +211,7 @@ def test_drawing_writes_both_files_and_needs_no_keras(tmp_path):
     import subprocess
     import sys
 
-    experiment = dataclasses.replace(EXPERIMENT, figures=(Figure(), Figure(name="proof", kind="table")))
+    experiment = dataclasses.replace(EXPERIMENT, figures=(Curves(), Table(name="proof", metrics=("speed",))))
     assert [path.name for path in draw(experiment, published(), tmp_path)] == ["toy.vl.json", "toy.svg"]
     code = "import sys, zoo.experiments.publishing.figures; assert not {'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -219,4 +219,12 @@ def test_drawing_writes_both_files_and_needs_no_keras(tmp_path):
 
 def test_a_metric_that_nobody_measured_is_refused():
     with pytest.raises(ValueError, match="draws 'speed', of which nothing is published"):
-        chart(EXPERIMENT, Figure(metric="speed"), published())
+        chart(EXPERIMENT, Curves(metric="speed"), published())
+
+
+@pytest.mark.parametrize(
+    "figure, axis", [(Dots(baseline=0.5), "x"), (Curves(baseline=0.5), "y"), (Series(baseline=0.5), "y")]
+)
+def test_a_baseline_lies_across_the_axis_of_the_metric(figure, axis):
+    rule = chart(EXPERIMENT, figure, published())["layer"][-1]
+    assert {"x", "y"} & set(rule["encoding"]) == {axis}

@@ -9,7 +9,7 @@ from tests.experiments import toys
 from zoo.experiments.data import sets
 from zoo.experiments.data.sets import MissingDataError, load
 from zoo.experiments.design import plan
-from zoo.experiments.design.experiment import Comparison, Figure, canonical
+from zoo.experiments.design.experiment import Comparison, Curves, canonical
 from zoo.experiments.publishing import check, freshness, publication
 from zoo.experiments.publishing.freshness import FRESH, MISSING, STALE, UNSEEN, status, statuses
 from zoo.experiments.running import environment, run
@@ -37,7 +37,7 @@ def test_fresh(folder):
 
 def test_missing_and_edited(folder, tmp_path):
     state = status(EXPERIMENT, tmp_path)
-    assert state.word == MISSING and "scripts/reproduce.py run toy makes it" in state.why
+    assert state.word == MISSING and "python -m zoo.experiments run toy makes it" in state.why
     (tmp_path / "toy.csv").write_bytes((folder / "toy.csv").read_bytes() + b"trained,0,test_accuracy,9,1\n")
     (tmp_path / "toy.json").write_bytes((folder / "toy.json").read_bytes())
     state = status(EXPERIMENT, tmp_path)
@@ -45,7 +45,7 @@ def test_missing_and_edited(folder, tmp_path):
 
 
 def test_words_and_figures_may_change(folder):
-    other = dataclasses.replace(EXPERIMENT, question="Does it really?", figures=(Figure(),), cost=9.0)
+    other = dataclasses.replace(EXPERIMENT, question="Does it really?", figures=(Curves(),), cost=9.0)
     assert status(other, folder).word == FRESH
 
 

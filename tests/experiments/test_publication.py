@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tests.experiments import toys
-from zoo.experiments.design.experiment import Comparison, Dataset, Figure, Recipe
+from zoo.experiments.design.experiment import Comparison, Curves, Dataset, Recipe, Table
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.again import publish_again
 from zoo.experiments.publishing.publication import PublicationError, describe_data, load
@@ -28,7 +28,7 @@ EXPERIMENT = toys.experiment(
         Comparison(first="small", second="large", metric="weights_sha256"),
         Comparison(first="small", second="diverging", metric="test_loss"),
     ),
-    figures=(Figure(), Figure(name="proof", kind="table", metrics=("weights_sha256", "weight_norm"))),
+    figures=(Curves(), Table(name="proof", metrics=("weights_sha256", "weight_norm"))),
 )
 
 

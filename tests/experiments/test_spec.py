@@ -7,17 +7,23 @@ from tests.experiments import toys
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
-    Figure,
+    Dots,
+    Factor,
     Hook,
     Quick,
     Recipe,
+    Table,
     canonical,
+    label_of,
     quick,
+    select,
 )
 from zoo.experiments.design.plan import choose_rate, describe_size, run_of, tuning_runs
 from zoo.experiments.design.registry import UnknownExperimentError
 from zoo.experiments.measurements import resolve
+from zoo.experiments.publishing.publication import metrics_of
 from zoo.studies import STUDIES
 
 BOTH = (toys.arm("a"), toys.arm("b"))
@@ -40,7 +46,8 @@ BOTH = (toys.arm("a"), toys.arm("b"))
             "Dataset.signs must be one of 'given', 'both'; received 'flipped'",
         ),
         (lambda: Hook(name="a.b", when="never"), "Hook.when must be one of"),
-        (lambda: Figure(kind="pie"), "Figure.kind must be one of"),
+        (lambda: Curves(y_scale="cubic"), "Curves.y_scale must be one of"),
+        (lambda: Factor(x="width", x_scale="cubic"), "Factor.x_scale must be one of"),
         (lambda: Arm(label="a"), "arm 'a' has no model"),
         (lambda: toys.experiment(arms=(toys.arm("a"), toys.arm("a"))), r"different labels; twice: \['a'\]"),
         (
@@ -48,7 +55,7 @@ BOTH = (toys.arm("a"), toys.arm("b"))
             r"comparison of experiment 'toy' names \['tyo'\]; its arms are \['toy'\]",
         ),
         (
-            lambda: toys.experiment(figures=(Figure(arms=("c",)),)),
+            lambda: toys.experiment(figures=(Curves(arms=("c",)),)),
             r"figure '' of experiment 'toy' names \['c'\]",
         ),
         (lambda: toys.experiment(recipe=None), "arm 'toy' of experiment 'toy' trains but has no recipe"),
@@ -60,6 +67,64 @@ BOTH = (toys.arm("a"), toys.arm("b"))
 def test_what_makes_no_sense_is_refused_in_words(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Dots(x="width"),
+        lambda: Curves(x_scale="log"),
+        lambda: Table(metrics=("loss",), colour="width"),
+        lambda: Factor(colour="width"),
+    ],
+)
+def test_a_field_of_another_kind_of_figure_is_refused(make):
+    """Nothing that a figure cannot draw is passed over, and nothing that it needs is missing."""
+    with pytest.raises(TypeError, match="argument"):
+        make()
+
+
+def test_a_figure_lays_arms_out_by_factors_that_they_have():
+    arms = (toys.arm("a", factors={"width": 4}), toys.arm("b", factors={"width": 8}))
+    toys.experiment(arms=arms, figures=(Factor(x="width"), Dots(panel="width")))
+    for figure in (Factor(x="depth"), Dots(panel="depth"), Curves(colour="depth")):
+        with pytest.raises(ValueError, match=r"lays arms out by \['depth'\]; their factors are \['width'\]"):
+            toys.experiment(arms=arms, figures=(figure,))
+
+
+class TestArmsByFactors:
+    ARMS = tuple(
+        toys.arm(f"{kind} {width}", factors={"width": width, "kind": kind})
+        for kind in ("none", "all")
+        for width in (4, 0.5)
+    )
+
+    def test_one_arm_is_found_by_its_factors_as_values_or_as_text(self):
+        assert label_of(self.ARMS, width=0.5, kind="all") == "all 0.5"
+        assert label_of(self.ARMS, width="4", kind="none") == "none 4"
+
+    def test_the_arm_that_has_nothing_else_comes_first(self):
+        arms = (*self.ARMS, toys.arm("bare", factors={"kind": "all"}))
+        assert label_of(arms, kind="all") == "bare"
+
+    @pytest.mark.parametrize(
+        "factors, said",
+        [
+            ({"kind": "all"}, "expected one arm with .*there are .*all 4.*all 0.5"),
+            ({"depth": 3}, "no arm has the factor 'depth'; their factors are"),
+            ({"kind": "some"}, "no arm has kind=some; there are none, all"),
+            ({"width": 5}, "no arm has width=5; there are 4, 0.5"),
+        ],
+    )
+    def test_none_and_several_are_refused(self, factors, said):
+        with pytest.raises(ValueError, match=said):
+            label_of(self.ARMS, **factors)
+
+    def test_alternatives(self):
+        assert [arm.label for arm in select(self.ARMS, {"width": ("4", 0.5), "kind": "all"})] == [
+            "all 4",
+            "all 0.5",
+        ]
 
 
 def test_a_spec_is_data():
@@ -91,10 +156,18 @@ def test_experiments_are_complete(name):
         for hook in (*experiment.hooks, *arm.hooks):
             assert callable(resolve(hook.name))
     for figure in experiment.figures:
-        for factor in filter(
-            None, (figure.x if figure.kind == "factor" else "", figure.colour, figure.panel)
-        ):
-            assert any(factor in arm.factors for arm in experiment.arms), factor
+        assert figure.title, "says what is to be seen"
+
+
+@pytest.mark.parametrize("name", STUDIES.names())
+def test_a_quick_answer_is_about_the_same_quantities(name):
+    """An experiment that only measures is about what its tables show: without them its answer was an empty table."""
+    experiment = STUDIES.lookup(name)
+    small = quick(experiment)
+    assert small.figures and set(metrics_of(small)) <= set(metrics_of(experiment))
+    assert metrics_of(small)[0] == metrics_of(experiment)[0]
+    kept = {arm.label for arm in small.arms}
+    assert all(set(figure.arms) <= kept for figure in small.figures)
 
 
 def test_an_id_depends_on_what_a_run_does_and_on_nothing_else():

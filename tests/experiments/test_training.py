@@ -13,6 +13,7 @@ import pytest
 from tests.experiments import toys
 from zoo.experiments.design.experiment import Dataset, Recipe
 from zoo.experiments.design.plan import run_of
+from zoo.experiments.losses import loss_of
 from zoo.experiments.training import steps
 from zoo.experiments.training.loop import Training, shift_flip
 from zoo.experiments.training.schedule import rate_number
@@ -174,6 +175,38 @@ def test_seeds_of_threads_that_overlap():
     assert found == {"one": first, "two": second}
 
 
+def test_the_functions_of_random_are_given_back():
+    """By the last thread to leave, after an error too, and no sooner: a thread within still draws its own."""
+    before = {name: getattr(random, name) for name in ("randint", "seed", "getstate", "setstate")}
+
+    def given_back():
+        return {name: getattr(random, name) for name in before} == before
+
+    with pytest.raises(ZeroDivisionError), seeded(1):
+        with seeded(2):
+            assert not given_back()
+        assert not given_back()
+        1 / 0  # noqa: B018
+    assert given_back()
+
+    inside, go_on = threading.Event(), threading.Event()
+
+    def stay():
+        with seeded(3):
+            inside.set()
+            go_on.wait()
+
+    other = threading.Thread(target=stay)
+    other.start()
+    inside.wait()
+    with seeded(1):
+        pass
+    assert not given_back()
+    go_on.set()
+    other.join()
+    assert given_back()
+
+
 def test_seeds_within_seeds_and_after_an_error():
     with seeded(1):
         expected = draws()
@@ -189,6 +222,15 @@ def test_seeds_within_seeds_and_after_an_error():
         assert begun + draws(3)[1:] == expected
     random.seed(1)
     assert draws() == expected
+
+
+@pytest.mark.tensorflow  # only there an output knows what made it
+def test_a_head_that_does_not_fit_its_loss_is_no_reason_to_warn():
+    """The recipe says so, and `head` compares what comes of it; elsewhere Keras warns, and a warning is an error here."""
+    outputs = keras.activations.softmax(keras.ops.convert_to_tensor([[1.0, 2.0, 3.0]]))
+    with pytest.warns(UserWarning, match="argument was produced by a Softmax"):
+        keras.ops.sparse_categorical_crossentropy(np.array([0]), outputs, from_logits=True)
+    assert float(loss_of("crossentropy_from_logits", np.array([0]), outputs)) > 0
 
 
 def test_an_epoch_sees_every_image_once_in_an_order_of_its_own():

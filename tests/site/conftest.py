@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a machine that only builds the site does not have.
-NOT_NEEDED = ("tensorflow", "keras", "numpy", "scipy", "altair", "vl_convert", "jax", "torch")
+NOT_NEEDED = ("tensorflow", "keras", "altair", "vl_convert", "jax", "torch")
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "

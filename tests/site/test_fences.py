@@ -7,7 +7,7 @@ import markdown
 import pytest
 from pymdownx.superfences import SuperFencesException
 
-from zoo.site import cards, charts, diagrams, docstrings, fences, maths, measured, svg, tables
+from zoo.site import catalog_tables, charts, diagrams, docstrings, fences, maths, measured, svg, tables
 from zoo.site.place import DOCS
 
 DATA = {
@@ -179,7 +179,7 @@ def test_example_becomes_a_section():
 def test_the_zoo_table_shows_what_was_measured():
     times = measured.milliseconds()
     assert set(times) == {model["name"] for model in json.loads((DOCS / "data/zoo_table.json").read_text())}
-    html = cards.table()
+    html = catalog_tables.table()
     for name in ("convnet", "resnet50v2", "resnet1202"):
         row = re.search(rf'<tr><th scope="row" data-value="{name}">.*?</tr>', html)[0]
         assert f'data-value="{float(f"{times[name]:.3g}")}"' in row

@@ -5,14 +5,14 @@ lower ones only:
 
 | room | what it holds |
 |---|---|
-| `design` | `Experiment` and its parts; shared recipes; the runs it needs, with their ids; a folder of experiments |
+| `design` | `Experiment` and its parts, `Study`; shared recipes; the runs it needs, with their ids; a folder of studies |
 | `data` | data sets by name, checked against known hashes |
 | `nets`, `losses`, `fingerprint` | nets that no name of the zoo gives, losses by name, the hash of a graph |
 | `measurements` | what can be recorded of a model besides loss and accuracy, by name |
 | `training` | one run in memory: weights that depend on the seed alone, a step on each backend, the loop |
 | `running` | a run on disk, claimed, resumed and finished; many runs, by a local pool or a Dask cluster |
-| `publishing` | `docs/data/NAME.csv` and `.json`; statistics, figures; does today's code still do what was published? |
-| `claims` | sentences people repeat, each judged from published data |
+| `publishing` | `docs/data/NAME.csv` and `.json`; statistics, figures, numbers for a text; does today's code still do what was published? |
+| `claims` | the rules by which sentences people repeat are judged from published data, and the ledger |
 | `command` | the command line |
 
 The experiments themselves are in `zoo.studies`, a floor above: the engine knows none of them by name.

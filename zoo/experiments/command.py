@@ -19,6 +19,10 @@ from zoo.experiments.running.progress import watching
 from zoo.experiments.running.results import DEFAULT_FOLDER, RunFolderError
 
 PROGRAM = "python -m zoo.experiments"
+NOTHING_HERE = (
+    f"nothing is published in {publication.FOLDER} here: give this command in a checkout of the project, where the "
+    f"published data lie, or make your own with `{PROGRAM} run NAME`"
+)
 REFUSED = 2  # exit status of a command that could not be done; 1 is a command whose answer is "no"
 
 
@@ -267,11 +271,7 @@ def _status(options: argparse.Namespace) -> int:
     from zoo.experiments.publishing.freshness import FRESH, UNSEEN, statuses
 
     if not publication.FOLDER.is_dir():
-        print(
-            f"there is no folder {publication.FOLDER} here: give this command in a checkout of the project, where the "
-            f"published data lie, or make your own with `{PROGRAM} run NAME`",
-            file=sys.stderr,
-        )
+        print(NOTHING_HERE, file=sys.stderr)
     chosen = _chosen(options)
     if options.published:
         chosen = [
@@ -314,8 +314,7 @@ def _check(options: argparse.Namespace) -> int:
 def _publish(options: argparse.Namespace) -> int:
     from zoo.experiments.publishing.again import publish_again
 
-    known = publication.names(options.registry.names())
-    for name in known if "all" in options.names or not options.names else options.names:
+    for name in _published(options):
         experiment = options.registry.lookup(name)
         _draw(experiment, publish_again(experiment))
         print(f"published docs/data/{name}.json again")
@@ -323,8 +322,18 @@ def _publish(options: argparse.Namespace) -> int:
     return 0
 
 
+def _published(options: argparse.Namespace) -> list[str]:
+    """The experiments asked for by name, or all of which something is published here."""
+    if options.names and "all" not in options.names:
+        return options.names
+    known = publication.names(options.registry.names())
+    if not known:
+        raise PublicationError(NOTHING_HERE)
+    return known
+
+
 def _figures(options: argparse.Namespace) -> int:
-    for name in options.names or publication.names(options.registry.names()):
+    for name in _published(options):
         _draw(options.registry.lookup(name), publication.load(name))
     _write_texts(options)
     return 0

@@ -16,6 +16,9 @@ _LAST = (
 )
 # They compute along the axes of their own choice and move none.
 _OWN_AXIS = (layers.BatchNormalization, layers.GroupNormalization)
+# Their format names the axes that they pad, which need not be those of space: the shortcut of a residual net pads
+# channels with the other format. So what is known of their neighbours comes first.
+_PADS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
 
 class ChannelAxes:
@@ -52,9 +55,11 @@ class ChannelAxes:
             for tensor in node.outputs:
                 if id(tensor) in self._axes:
                     continue
-                axis = own_axis(operation, len(tensor.shape))
+                axis = None if isinstance(operation, _PADS) else own_axis(operation, len(tensor.shape))
                 if axis is None:
                     axis = self._carried(operation, node.input_tensors, len(tensor.shape))
+                if axis is None:
+                    axis = own_axis(operation, len(tensor.shape))
                 if axis is not None:
                     self._axes[id(tensor)] = axis
 
@@ -70,11 +75,13 @@ class ChannelAxes:
             for tensor in node.input_tensors:
                 if id(tensor) in self._axes or len(tensor.shape) < 3:
                     continue
-                axis = own_axis(operation, len(tensor.shape))
+                axis = None if isinstance(operation, _PADS) else own_axis(operation, len(tensor.shape))
                 if axis is None and _keeps_places(operation) and node.outputs:
                     output = node.outputs[0]
                     same = len(output.shape) == len(tensor.shape)
                     axis = self._axes.get(id(output)) if same else None
+                if axis is None:
+                    axis = own_axis(operation, len(tensor.shape))
                 if axis is not None:
                     self._axes[id(tensor)] = axis
 

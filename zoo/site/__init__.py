@@ -21,6 +21,7 @@ whose data is not published yet renders a box that says so and shows the paper's
 | `diagram` | diagram name (below) | block diagram drawn from the built graph; `caption:` |
 | `diagrams` | one diagram name a line | the same, side by side; wraps on a narrow screen |
 | `math` | LaTeX | MathML made at build time; a double quad parts it in two; within a sentence `` `#!math y = W x + b` `` |
+| `n` | within a sentence `` `#!n EXPERIMENT: QUESTION` `` | a published number; `zoo.experiments.publishing.quotes` lists the questions |
 | `zoo-table` | nothing | every model with its card |
 | `options-table` | nothing | families x options |
 
@@ -31,7 +32,11 @@ Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 - `form-separate`, `form-builtin`; `pool-act_pool`, `pool-pool_act`;
 - `shortcut-SHORTCUT` for every shortcut;
 - `layout-LAYOUT` for stem and first unit of a pre-activation net, `stride-LAYOUT` for its unit that halves
-  the resolution.
+  the resolution; marked where they differ from `he2016`.
+
+Pictures (`scripts/make_pictures.py` draws them from tensors, `zoo.site.shapes` has the pieces): `functions`,
+`convolution`, `convolution-stride`, `convolution-padding`, `convolution-channels`, `maps`; and by `scripts/make_try.py`
+`train-PLACEMENT` and `spiral`.
 
 Other habits
 ------------

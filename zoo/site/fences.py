@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from markdown import Markdown
+from pymdownx.inlinehilite import InlineHiliteException
 from pymdownx.superfences import SuperFencesException
 
-from zoo.site import cards, charts, diagrams, maths, tables
+from zoo.site import catalog_tables, charts, diagrams, holes, maths, tables
 
 
 def _strict(render: Callable[..., str]) -> Callable[..., str]:
@@ -79,19 +80,28 @@ def diagram_row(source: str, md: Markdown) -> str:
 @_strict
 def zoo_table(source: str, md: Markdown) -> str:
     """Every model of the catalog."""
-    return cards.table()
+    return catalog_tables.table()
 
 
 @_strict
 def options_table(source: str, md: Markdown) -> str:
     """Families against options."""
-    return cards.options()
+    return catalog_tables.options()
 
 
 @_strict
 def math(source: str, md: Markdown) -> str:
     """A displayed formula."""
     return maths.block(source)
+
+
+def inline_number(source: str, language: str, css_class: str, md: Markdown) -> str:
+    """A published number within a sentence."""
+    try:
+        return holes.hole(source)
+    except Exception as error:
+        # As above: pymdownx would show what it could not fill as plain code.
+        raise InlineHiliteException(f"`#!{language} {source}`: {error}") from error
 
 
 def inline_math(source: str, language: str, css_class: str, md: Markdown) -> str:

@@ -10,16 +10,8 @@ from typing import Any
 from markdown import Markdown
 
 from zoo.experiments.publishing.metrics import POINTS, p_text
-from zoo.site.literature import REPORTED
 from zoo.site.place import DOCS, link
 from zoo.studies import STUDIES
-
-#: Names a page may use before anything is published under them.
-EXPERIMENTS = (
-    "why", "form", "which", "norm_order", "ordering", "shortcut", "layout",
-    "depth", "thousand", "signal", "dead", "head", "pooling",
-)  # fmt: skip
-
 
 #: Speeds are measured by another script and shown with the same fences.
 _BENCHMARK = "performance_"
@@ -63,7 +55,7 @@ def _align(column: int, numeric: set[int]) -> str:
 def experiment_of(name: str) -> str:
     """The experiment a figure or table name belongs to; a figure is `EXPERIMENT` or `EXPERIMENT-PART`."""
     experiment = name.partition("-")[0]
-    known = sorted({*EXPERIMENTS, *STUDIES.names()})
+    known = STUDIES.names()
     if experiment not in known and not experiment.startswith(_BENCHMARK):
         raise ValueError(
             f"unknown experiment {experiment!r}; expected one of {', '.join(known)}, {_BENCHMARK}..."
@@ -95,19 +87,19 @@ def not_measured(name: str) -> str:
 
 
 def paper(name: str, md: Markdown) -> str:
-    """The literature's tables on an experiment's question, labelled as the literature's; once a page."""
-    experiment = experiment_of(name)
+    """The literature's tables on a study's question, labelled as the literature's; once a page."""
+    study = STUDIES.study_of(experiment_of(name))
     shown = md.__dict__.setdefault("zoo_papers", set())
-    if experiment in shown:
+    if study.name in shown:
         return ""
-    shown.add(experiment)
+    shown.add(study.name)
     return "".join(
         table(
             list(reported.columns),
             [list(row) for row in reported.rows],
             f"Reported by others, not measured here. {reported.caption}. Source: {reported.source}.",
         )
-        for reported in REPORTED.get(experiment, ())
+        for reported in study.reported
     )
 
 

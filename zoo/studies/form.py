@@ -1,17 +1,23 @@
 """Separate activation layer or `activation=` argument: does it matter?"""
 
+import functools
+
+from zoo.experiments.claims.rules import FAILS, HOLDS, Bits
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
     Expectation,
     Experiment,
-    Figure,
     Hook,
     Quick,
     Recipe,
+    Table,
+    label_of,
 )
 from zoo.experiments.design.recipes import TUNING_SEEDS
+from zoo.experiments.design.study import NEEDED, Claim, Study
 
 NETS = {
     "mlp": {"model": "mlp", "options": {"width": 64}},
@@ -20,20 +26,23 @@ NETS = {
 }
 FORMS = ("separate", "builtin")
 
+ARMS = tuple(
+    Arm(
+        label=f"{net}, {form}",
+        model=NETS[net]["model"],
+        options={**NETS[net]["options"], "form": form},
+        factors={"net": net, "form": form},
+    )
+    for net in NETS
+    for form in FORMS
+)
+arm = functools.partial(label_of, ARMS)
+
 EXPERIMENT = Experiment(
     name="form",
     question="Does it matter whether the activation is a layer of its own or an argument of the layer "
     "before it?",
-    arms=tuple(
-        Arm(
-            label=f"{net}, {form}",
-            model=NETS[net]["model"],
-            options={**NETS[net]["options"], "form": form},
-            factors={"net": net, "form": form},
-        )
-        for net in NETS
-        for form in FORMS
-    ),
+    arms=ARMS,
     options={"classifier_activation": None},
     data=Dataset(name="fashion_mnist", size=14, train=10000, test=2000),
     # The first publication had one rate, 0.05, at which one seed of the convnet in five stayed at chance.
@@ -48,8 +57,8 @@ EXPERIMENT = Experiment(
     hooks=(Hook(name="form.anatomy"),),
     comparisons=tuple(
         Comparison(
-            first=f"{net}, separate",
-            second=f"{net}, builtin",
+            first=arm(net=net, form="separate"),
+            second=arm(net=net, form="builtin"),
             metric=metric,
             claim="built-in and separate differ",
         )
@@ -61,11 +70,17 @@ EXPERIMENT = Experiment(
             what="trained weights of the two forms",
             value="equal to the bit",
             source="the same operations in the same order",
+            measured=(
+                "equal to the bit: mlp {same_weights (net=mlp, form=separate) - (net=mlp, form=builtin)} "
+                "seeds; convnet {same_weights (net=convnet, form=separate) - (net=convnet, form=builtin)}; "
+                "plain8 with BN "
+                "{same_weights (net=plain8 with BN, form=separate) - (net=plain8 with BN, form=builtin)}"
+            ),
+            why="The same operations in the same order.",
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="test_accuracy",
             colour="form",
             panel="net",
@@ -73,9 +88,8 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Table(
             name="proof",
-            kind="table",
             metrics=(
                 "weights_sha256",
                 "layers",
@@ -89,4 +103,25 @@ EXPERIMENT = Experiment(
     ),
     cost=7.0,
     quick=Quick(train=1000, test=500, epochs=1, seeds=2),
+)
+
+STUDY = Study(
+    name="form",
+    experiments=(EXPERIMENT,),
+    claims=(
+        Claim(
+            sentence="A built-in activation and a separate layer differ.",
+            group=NEEDED,
+            figure="form",
+            rules={
+                "form": Bits(
+                    pairs=tuple(
+                        (arm(net=net, form="separate"), arm(net=net, form="builtin")) for net in NETS
+                    ),
+                    true=FAILS,
+                    false=HOLDS,
+                )
+            },
+        ),
+    ),
 )

@@ -1,32 +1,41 @@
 """Batch normalisation before or after the activation?"""
 
+import functools
+
+from zoo.experiments.claims.rules import Pairs
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
+    Dots,
     Expectation,
     Experiment,
-    Figure,
     Quick,
     Recipe,
+    label_of,
 )
+from zoo.experiments.design.study import ORDER, Claim, Reported, Study
 
 NETS = ("convnet", "plain20")
 ORDERINGS = ("conv_act", "conv_norm_act", "conv_act_norm", "norm_act_conv")
 
+ARMS = tuple(
+    Arm(
+        label=f"{net}, {ordering}",
+        model=net,
+        options={"ordering": ordering},
+        factors={"net": net, "ordering": ordering},
+    )
+    for net in NETS
+    for ordering in ORDERINGS
+)
+arm = functools.partial(label_of, ARMS)
+
 EXPERIMENT = Experiment(
     name="norm_order",
     question="Does batch normalisation belong before or after the activation?",
-    arms=tuple(
-        Arm(
-            label=f"{net}, {ordering}",
-            model=net,
-            options={"ordering": ordering},
-            factors={"net": net, "ordering": ordering},
-        )
-        for net in NETS
-        for ordering in ORDERINGS
-    ),
+    arms=ARMS,
     options={"classifier_activation": None, "width": 4},
     data=Dataset(name="fashion_mnist", size=14, train=6000, test=2000),
     recipe=Recipe(
@@ -41,8 +50,8 @@ EXPERIMENT = Experiment(
     comparisons=(
         *(
             Comparison(
-                first=f"{net}, conv_act_norm",
-                second=f"{net}, conv_norm_act",
+                first=arm(net=net, ordering="conv_act_norm"),
+                second=arm(net=net, ordering="conv_norm_act"),
                 metric=metric,
                 claim="BN belongs after the activation",
             )
@@ -51,15 +60,17 @@ EXPERIMENT = Experiment(
         ),
         *(
             Comparison(
-                first=f"{net}, norm_act_conv",
-                second=f"{net}, conv_norm_act",
+                first=arm(net=net, ordering="norm_act_conv"),
+                second=arm(net=net, ordering="conv_norm_act"),
                 claim="BN and activation belong before the convolution",
             )
             for net in NETS
         ),
         *(
             Comparison(
-                first=f"{net}, {ordering}", second=f"{net}, conv_act", claim="normalisation helps at all"
+                first=arm(net=net, ordering=ordering),
+                second=arm(net=net, ordering="conv_act"),
+                claim="normalisation helps at all",
             )
             for net in NETS
             for ordering in ORDERINGS[1:]
@@ -70,21 +81,38 @@ EXPERIMENT = Experiment(
             what="CaffeNet on ImageNet, top-1: before and after ReLU",
             value=".474 and .499",
             source="caffenet-benchmark, one run each",
+            measured=(
+                "after minus before, in the convnet: {difference test_accuracy (net=convnet, "
+                "ordering=conv_act_norm) - (net=convnet, ordering=conv_norm_act)}"
+            ),
+            why="A smaller task, and only the start of it.",
         ),
         Expectation(
             what="GoogLeNet on ImageNet, top-1: before and after ReLU",
             value=".603 and .596: the reverse",
             source="caffenet-benchmark, one run each",
+            measured=(
+                "after minus before, in plain20: {difference test_accuracy (net=plain20, "
+                "ordering=conv_act_norm) - (net=plain20, ordering=conv_norm_act)}"
+            ),
+            why=(
+                "Another net, another sign there as well: the order is a property of net and recipe, not a "
+                "law."
+            ),
         ),
         Expectation(
             what="20 layers without normalisation",
             value="slow or stuck, even with He's initial weights",
             source="He et al. 2015, arXiv 1512.03385, train nothing this deep without it",
+            measured=(
+                "plain20 without: {mean test_accuracy (net=plain20, ordering=conv_act)}; with, before the "
+                "activation: {mean test_accuracy (net=plain20, ordering=conv_norm_act)}"
+            ),
+            why="Without normalisation the scale of values and gradients is left to the initial weights.",
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="test_accuracy",
             colour="ordering",
             panel="net",
@@ -92,18 +120,16 @@ EXPERIMENT = Experiment(
             x_title="epoch",
             y_title="test accuracy",
         ),
-        Figure(
+        Dots(
             name="last",
-            kind="dots",
             metric="test_accuracy",
             colour="ordering",
             panel="net",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 5 epochs of 6,000 images",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_loss",
             colour="ordering",
             panel="net",
@@ -118,6 +144,38 @@ EXPERIMENT = Experiment(
         test=500,
         epochs=3,
         seeds=2,
-        arms=tuple(f"convnet, {ordering}" for ordering in ORDERINGS),
+        arms=tuple(arm(net="convnet", ordering=ordering) for ordering in ORDERINGS),
+    ),
+)
+
+STUDY = Study(
+    name="norm_order",
+    experiments=(EXPERIMENT,),
+    reported=(
+        Reported(
+            caption="Top-1 accuracy, BatchNorm before or after ReLU",
+            source="caffenet-benchmark (ducha-aiki), ImageNet, 128-pixel images, one run each",
+            columns=("net", "before", "after"),
+            rows=(("CaffeNet", ".474", ".499"), ("GoogLeNet", ".603", ".596")),
+        ),
+    ),
+    claims=(
+        *(
+            Claim(
+                sentence=f"Batch normalisation belongs {where} the activation ({net}).",
+                group=ORDER,
+                figure="norm_order",
+                rules={
+                    "norm_order": Pairs(
+                        pairs=((arm(net=net, ordering=better), arm(net=net, ordering=worse)),), sign="higher"
+                    )
+                },
+            )
+            for where, better, worse in (
+                ("before", "conv_norm_act", "conv_act_norm"),
+                ("after", "conv_act_norm", "conv_norm_act"),
+            )
+            for net in NETS
+        ),
     ),
 )

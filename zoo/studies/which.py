@@ -1,15 +1,22 @@
 """Which activation function, and does ReLU train six times faster than tanh?"""
 
+import functools
+
+from zoo.experiments.claims.rules import Slower, Within
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
+    Dots,
     Expectation,
     Experiment,
-    Figure,
     Quick,
     Recipe,
+    label_of,
 )
+from zoo.experiments.design.study import FUNCTIONS as WHICH
+from zoo.experiments.design.study import Claim, Reported, Study
 
 FUNCTIONS = (
     "relu",
@@ -41,10 +48,13 @@ def _arm(function: str, norm: str) -> Arm:
     )
 
 
+ARMS = tuple(_arm(function, norm) for norm in NORMALISATIONS for function in FUNCTIONS)
+arm = functools.partial(label_of, ARMS)
+
 EXPERIMENT = Experiment(
     name="which",
     question='Which activation function, and does ReLU train "six times faster" than tanh?',
-    arms=tuple(_arm(function, norm) for norm in NORMALISATIONS for function in FUNCTIONS),
+    arms=ARMS,
     options={"classifier_activation": None, "width": 8},
     data=Dataset(name="fashion_mnist", size=14, train=6000, test=2000),
     # A constant rate, as in the figure of 2012: under a falling one the moment a threshold is reached is the
@@ -60,8 +70,8 @@ EXPERIMENT = Experiment(
     ),
     comparisons=tuple(
         Comparison(
-            first=f"{function}, {norm}",
-            second=f"relu, {norm}",
+            first=arm(activation=function, normalisation=norm),
+            second=arm(activation="relu", normalisation=norm),
             metric=metric,
             claim="ReLU converges several times faster"
             if function in ("tanh", "sigmoid")
@@ -79,41 +89,67 @@ EXPERIMENT = Experiment(
             '"The magnitude of the effect demonstrated here varies with network architecture, but networks with '
             'ReLUs consistently learn several times faster than equivalents with saturating neurons."',
             source="Krizhevsky et al. 2012, figure 1",
+            measured=(
+                "tanh takes {slowdown (activation=tanh, normalisation=no BN) / (activation=relu, "
+                "normalisation=no BN) level=0.8} times the epochs of ReLU to 80 % without BN, {slowdown "
+                "(activation=tanh, normalisation=BN) / (activation=relu, normalisation=BN) level=0.8} times "
+                "with it"
+            ),
+            why=(
+                "Six is of one net and one task, as the first half of the sentence says. Its second half, "
+                "several times faster than any saturating neuron, does not hold here: four layers on small "
+                "images and good initial weights leave tanh level with ReLU, and with normalisation sigmoid, "
+                "too."
+            ),
         ),
         Expectation(
             what="sigmoid without normalisation",
             value="slowest by far: its derivative is at most 1/4",
             source="the formula",
+            measured=(
+                "training accuracy: sigmoid {mean train_accuracy (activation=sigmoid, normalisation=no BN)}; "
+                "ReLU {mean train_accuracy (activation=relu, normalisation=no BN)}"
+            ),
+            why=(
+                "Each layer multiplies the gradient by at most a quarter; a larger learning rate makes up for "
+                "most of it."
+            ),
         ),
         Expectation(
             what="ReLU and its relatives with normalisation",
             value="within the noise of five seeds",
             source="caffenet-benchmark: differences of one or two points on ImageNet, one run each",
+            measured=(
+                "{range test_accuracy (normalisation=BN, activation=relu|leaky_relu|prelu|elu|gelu|silu|mish)}"
+            ),
+            why=(
+                "Five seeds of short runs cannot resolve the half point that separates the better variants "
+                "there."
+            ),
         ),
     ),
     figures=(
-        Figure(
-            kind="curves",
+        Curves(
             metric="train_accuracy",
             colour="activation",
             panel="normalisation",
-            arms=tuple(f"{function}, {norm}" for norm in NORMALISATIONS for function in DRAWN),
+            arms=tuple(
+                arm(activation=function, normalisation=norm) for norm in NORMALISATIONS for function in DRAWN
+            ),
             title="Training accuracy by activation, each at its best learning rate (none: max-pooling only)",
             x_title="epoch",
             y_title="training accuracy (mean over the epoch)",
         ),
-        Figure(
+        Dots(
             name="last",
-            kind="dots",
             metric="test_accuracy",
             colour="activation",
             panel="normalisation",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 10 epochs of 6,000 images",
         ),
-        Figure(
+        Dots(
             name="training",
-            kind="dots",
             metric="train_accuracy",
             colour="activation",
             panel="normalisation",
@@ -128,7 +164,85 @@ EXPERIMENT = Experiment(
         epochs=4,
         seeds=2,
         arms=tuple(
-            f"{function}, {norm}" for norm in NORMALISATIONS for function in ("relu", "tanh", "sigmoid")
+            arm(activation=function, normalisation=norm)
+            for norm in NORMALISATIONS
+            for function in ("relu", "tanh", "sigmoid")
+        ),
+    ),
+)
+
+REACHED = 0.8  # training accuracy
+
+
+def _slower(function: str, norm: str, *, times: float) -> Slower:
+    return Slower(
+        slow=arm(activation=function, normalisation=norm),
+        fast=arm(activation="relu", normalisation=norm),
+        times=times,
+        level=REACHED,
+    )
+
+
+STUDY = Study(
+    name="which",
+    experiments=(EXPERIMENT,),
+    reported=(
+        Reported(
+            caption="Four-layer CNN on CIFAR-10: how many times as many epochs to 25 % training error, learning "
+            "rate chosen for each, no regularisation",
+            source="Krizhevsky, Sutskever, Hinton 2012, figure 1",
+            columns=("activation", "epochs, ReLU = 1"),
+            rows=(("ReLU", "1"), ("tanh", "6")),
+        ),
+    ),
+    claims=(
+        # The paper compares with tanh alone.
+        *(
+            Claim(
+                sentence=f"ReLU converges six times faster than tanh ({norm}).",
+                group=WHICH,
+                figure="which",
+                rules={"which": _slower("tanh", norm, times=6)},
+            )
+            for norm in NORMALISATIONS
+        ),
+        # Its other half, "several times faster than equivalents with saturating neurons", at the least that "several" says.
+        *(
+            Claim(
+                sentence=f"ReLU learns several times faster than a saturating function: {function} ({norm}).",
+                group=WHICH,
+                figure="which",
+                rules={"which": _slower(function, norm, times=2)},
+            )
+            for norm in NORMALISATIONS
+            for function in ("tanh", "sigmoid")
+        ),
+        # Beside them what nobody says: on these images no activation is the fastest of all.
+        *(
+            Claim(
+                sentence=f"Without any activation but max-pooling a net trains slower than with ReLU ({norm}).",
+                group=WHICH,
+                figure="which",
+                rules={"which": _slower("none", norm, times=1)},
+            )
+            for norm in NORMALISATIONS
+        ),
+        Claim(
+            sentence="With batch normalisation the choice among ReLU's relatives hardly matters: less than a point.",
+            group=WHICH,
+            figure="which-last",
+            rules={
+                "which": Within(
+                    pairs=tuple(
+                        (
+                            arm(activation=function, normalisation="BN"),
+                            arm(activation="relu", normalisation="BN"),
+                        )
+                        for function in ("leaky_relu", "prelu", "elu", "gelu", "silu", "mish")
+                    ),
+                    margin=0.01,
+                )
+            },
         ),
     ),
 )

@@ -4,18 +4,25 @@ The convolutions have no padding and a stride of one, so that a net without acti
 map and can be collapsed into one layer.
 """
 
+import functools
+
+from zoo.experiments.claims.rules import Check, Facts, Pairs
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Curves,
     Dataset,
     Expectation,
     Experiment,
-    Figure,
+    Factor,
     Hook,
     Quick,
     Recipe,
+    Table,
+    label_of,
 )
 from zoo.experiments.design.recipes import TUNING_SEEDS
+from zoo.experiments.design.study import NEEDED, Claim, Reported, Study
 
 LAYERS = (1, 2, 3, 4, 5, 6)
 ACTIVATIONS = {
@@ -48,15 +55,18 @@ def _softmax(images: str) -> Arm:
     )
 
 
+ARMS = (
+    _softmax("as given"),
+    *(_conv(layers, activation, "as given") for layers in LAYERS for activation in ACTIVATIONS),
+    _softmax("both signs"),
+    *(_conv(layers, activation, "both signs") for layers in (2, 4) for activation in ACTIVATIONS),
+)
+arm = functools.partial(label_of, ARMS)
+
 EXPERIMENT = Experiment(
     name="why",
     question="Is an activation needed between convolutions, and is one on the last convolution enough?",
-    arms=(
-        _softmax("as given"),
-        *(_conv(layers, activation, "as given") for layers in LAYERS for activation in ACTIVATIONS),
-        _softmax("both signs"),
-        *(_conv(layers, activation, "both signs") for layers in (2, 4) for activation in ACTIVATIONS),
-    ),
+    arms=ARMS,
     # Keeps the scale of values without activation; He's gain for ReLU would double their variance each layer.
     options={"classifier_activation": None, "kernel_initializer": "lecun_normal"},
     data=IMAGES,
@@ -73,34 +83,36 @@ EXPERIMENT = Experiment(
     comparisons=(
         *(
             Comparison(
-                first=f"{layers} conv, none",
-                second="softmax regression",
+                first=arm(convolutions=layers, activation="none", images="as given"),
+                second=arm(convolutions=0, images="as given"),
                 claim="without activation depth is worthless",
             )
             for layers in LAYERS
         ),
         *(
             Comparison(
-                first=f"{layers} conv, all",
-                second=f"{layers} conv, last",
+                first=arm(convolutions=layers, activation="all", images="as given"),
+                second=arm(convolutions=layers, activation="last", images="as given"),
                 claim="an activation on the last layer alone does as well as one on each",
             )
             for layers in LAYERS[1:]
         ),
         *(
             Comparison(
-                first=f"{layers} conv, all", second=f"{layers} conv, none", claim="an activation is needed"
+                first=arm(convolutions=layers, activation="all", images="as given"),
+                second=arm(convolutions=layers, activation="none", images="as given"),
+                claim="an activation is needed",
             )
             for layers in LAYERS
         ),
         Comparison(
-            first="2 conv, all, both signs",
-            second="2 conv, none, both signs",
+            first=arm(convolutions=2, activation="all", images="both signs"),
+            second=arm(convolutions=2, activation="none", images="both signs"),
             claim="an activation is needed",
         ),
         Comparison(
-            first="4 conv, all, both signs",
-            second="4 conv, last, both signs",
+            first=arm(convolutions=4, activation="all", images="both signs"),
+            second=arm(convolutions=4, activation="last", images="both signs"),
             claim="an activation on the last layer alone does as well as one on each",
         ),
     ),
@@ -109,21 +121,45 @@ EXPERIMENT = Experiment(
             what="nets without activation, any number of convolutions",
             value="no better than softmax regression",
             source="a composition of affine maps is an affine map",
+            measured=(
+                "2 convolutions minus softmax regression: {difference test_accuracy (convolutions=2, "
+                "activation=none, images=as given) - (convolutions=0, images=as given)}; 6 convolutions: "
+                "{difference test_accuracy (convolutions=6, activation=none, images=as given) - "
+                "(convolutions=0, images=as given)}"
+            ),
+            why=(
+                "They are the same family of functions, harder to train: no net without activation is better, "
+                "and large rates make some diverge."
+            ),
         ),
         Expectation(
             what="cross-entropy without activation, where every image comes with both signs",
             value="at least ln 10 = 2.303, that of a classifier that ignores its input",
             source="convexity: the loss of (W, b) averaged over x and -x is at least that of (0, b)",
+            measured=(
+                "2 convolutions: "
+                "{mean test_loss (convolutions=2, activation=none, images=both signs) digits=5}; 4 "
+                "convolutions: {mean test_loss (convolutions=4, activation=none, images=both signs) digits=5}"
+            ),
+            why="As the convexity argument says.",
         ),
         Expectation(
             what="CaffeNet without activation on ImageNet, top-1",
             value=".389 with max-pool, .035 with strides instead",
             source="caffenet-benchmark",
+            measured=(
+                "2 convolutions without activation: "
+                "{mean test_accuracy (convolutions=2, activation=none, images=as given)}; with ReLU on all: "
+                "{mean test_accuracy (convolutions=2, activation=all, images=as given)}"
+            ),
+            why=(
+                "Ten garments are nearly separable by a linear map, a thousand kinds of objects are not; that "
+                "is why the runs with both signs stand beside these."
+            ),
         ),
     ),
     figures=(
-        Figure(
-            kind="factor",
+        Factor(
             metric="test_accuracy",
             x="convolutions",
             colour="activation",
@@ -132,9 +168,8 @@ EXPERIMENT = Experiment(
             x_title="convolutions (0 is softmax regression)",
             y_title="test accuracy after 9 epochs",
         ),
-        Figure(
+        Factor(
             name="loss",
-            kind="factor",
             metric="test_loss",
             x="convolutions",
             colour="activation",
@@ -145,20 +180,22 @@ EXPERIMENT = Experiment(
             baseline=2.302585,
             baseline_label="ln 10: a classifier that ignores its input",
         ),
-        Figure(
+        Curves(
             name="training",
-            kind="curves",
             metric="train_accuracy",
             colour="activation",
-            arms=("4 conv, none", "4 conv, last", "4 conv, all"),
+            arms=(
+                arm(convolutions=4, activation="none", images="as given"),
+                arm(convolutions=4, activation="last", images="as given"),
+                arm(convolutions=4, activation="all", images="as given"),
+            ),
             title="Training accuracy with four convolutions",
             x_title="epoch",
             y_title="training accuracy (mean over the epoch)",
         ),
-        Figure(
+        Table(
             name="collapse",
-            kind="table",
-            arms=tuple(f"{layers} conv, none" for layers in LAYERS),
+            arms=tuple(arm(convolutions=layers, activation="none", images="as given") for layers in LAYERS),
             metrics=(
                 "test_accuracy",
                 "collapsed_accuracy",
@@ -175,6 +212,90 @@ EXPERIMENT = Experiment(
         test=1000,
         epochs=9,
         seeds=2,
-        arms=("softmax regression", "3 conv, none", "3 conv, last", "3 conv, all"),
+        arms=(
+            arm(convolutions=0, images="as given"),
+            arm(convolutions=3, activation="none", images="as given"),
+            arm(convolutions=3, activation="last", images="as given"),
+            arm(convolutions=3, activation="all", images="as given"),
+        ),
+    ),
+)
+
+STUDY = Study(
+    name="why",
+    experiments=(EXPERIMENT,),
+    reported=(
+        Reported(
+            caption="Top-1 accuracy of CaffeNet trained without any activation",
+            source="caffenet-benchmark (ducha-aiki), ImageNet, 128-pixel images, one run each",
+            columns=("net", "accuracy"),
+            rows=(
+                ("no activation, max-pooling kept", ".389"),
+                ("no activation, strides instead of pooling", ".035"),
+            ),
+        ),
+    ),
+    claims=(
+        Claim(
+            sentence="Without activation, depth is worthless: the layers are one affine map.",
+            group=NEEDED,
+            figure="why",
+            rules={
+                "why": Facts(
+                    checks=(
+                        *(
+                            Check(
+                                arm=arm(convolutions=layers, activation="none", images="both signs"),
+                                metric="test_loss",
+                                least=2.302585 - 1e-4,
+                                words=f"test cross-entropy of {layers} convolutions on images of both signs",
+                            )
+                            for layers in (2, 4)
+                        ),
+                        Check(
+                            arm=arm(convolutions=6, activation="none", images="as given"),
+                            metric="same_predictions",
+                            least=0.999,
+                            words="predictions kept by collapsing six convolutions into one layer",
+                        ),
+                    )
+                )
+            },
+        ),
+        Claim(
+            sentence="Some activation is needed: without one the net fails where any linear map does.",
+            group=NEEDED,
+            figure="why",
+            rules={
+                "why": Pairs(
+                    pairs=(
+                        (
+                            arm(convolutions=2, activation="all", images="both signs"),
+                            arm(convolutions=2, activation="none", images="both signs"),
+                        ),
+                    ),
+                    sign="higher",
+                )
+            },
+        ),
+        *(
+            Claim(
+                sentence=f"An activation on every layer beats one on the last alone ({layers} convolutions).",
+                group=NEEDED,
+                figure="why",
+                rules={
+                    "why": Pairs(
+                        pairs=(
+                            (
+                                arm(convolutions=layers, activation="all", images="as given"),
+                                arm(convolutions=layers, activation="last", images="as given"),
+                            ),
+                        ),
+                        sign="higher",
+                    )
+                },
+            )
+            for layers in LAYERS[1:]
+        ),
     ),
 )

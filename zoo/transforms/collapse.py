@@ -12,6 +12,7 @@ from keras import layers
 
 from zoo.activations import is_linear
 from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched, set_values
+from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
     DEPTHWISE,
@@ -23,7 +24,6 @@ from zoo.transforms.kernels import (
     is_computed,
     obstacle,
 )
-from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.spatial import Spatial, compose, dense_kernel, pull_back, stencil
 
 POOLING = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)

@@ -10,8 +10,8 @@ from keras import layers
 
 from zoo.activations import is_linear, unseen
 from zoo.graph import Graph, calls, difference, graphs, in_inference, producer, rewritten, seeds_untouched
+from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, is_computed, obstacle
-from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 
 
 class FoldedModel(NamedTuple):

@@ -1,16 +1,15 @@
-"""`docs/claims.md`: every claim with its verdict, and what was expected against what was measured."""
+"""`docs/claims.md`: every claim with its verdict in each world, and what was expected against what was measured."""
 
 from pathlib import Path
 
-from zoo.experiments.claims.expected import held
-from zoo.experiments.claims.readings import READINGS, reading, unread
-from zoo.experiments.claims.rules import MISSING, Claim, judge
-from zoo.experiments.claims.sentences import GROUPS
+from zoo.experiments.claims.rules import FAILS, HOLDS, MISSING, PROVEN, REFUTED, Evidence, judge
 from zoo.experiments.design.experiment import Experiment
 from zoo.experiments.design.registry import Registry
+from zoo.experiments.design.study import GROUPS, WORLDS, Claim, Study, world_of
 from zoo.experiments.publishing import power, publication
 from zoo.experiments.publishing.numbers import Numbers
 from zoo.experiments.publishing.publication import FOLDER
+from zoo.experiments.publishing.quotes import filled
 
 HEAD = """---
 description: The sentences people repeat about activation functions, each with a verdict from published data.
@@ -26,6 +25,10 @@ differences are paired over the same seeds. A difference counts where its p, adj
 its experiment, is below 0.05; so an interval may leave zero out and the verdict still be that none was detected. Runs
 that stay at chance or diverge are counted and left out of the means.
 
+Two worlds are asked: narrow nets that see a few thousand small images of Fashion-MNIST, and nets of full width trained
+to the end on photographs. What holds in one need not hold in the other: where the verdict turns into its contrary, the
+row says **flips**.
+
 | verdict | meaning |
 |---|---|
 | proven | follows from the definition, and the numbers agree for every seed |
@@ -35,7 +38,7 @@ that stay at chance or diverge are counted and left out of the means.
 | holds in part | some of the parts are as claimed, the others not, or they cannot be told |
 | no difference detected | the adjusted p is 0.05 and more: at this scale |
 | not measurable at this scale | the runs do not get far enough, or are too few, to tell |
-| not yet measured here | no published run; the command makes one |
+| not measured yet | no published run, or no experiment in this world so far |
 """
 
 EXPECTED = """What the literature, or algebra, leads one to expect of each experiment; what was measured
@@ -46,95 +49,135 @@ quarter of the width, some hundred steps. There: CIFAR-10 or ImageNet, trained t
 """
 
 LONGEST = 3  # phrases that a cell shows without a click
+YES, NO = {PROVEN, HOLDS}, {REFUTED, FAILS}
+SAME = "the same: it follows from the definition"
 
 
 def claims_page(registry: Registry, data: Path = FOLDER) -> str:
     """The page as Markdown.
 
     Args:
-        registry: The experiments.
+        registry: The studies.
         data: Folder of published data; the figures lie in `figures` beside it.
     """
+    studies = registry.studies()
+    known = {one.name: numbers_of(one, data) for study in studies for one in study.experiments}
     parts = [HEAD]
-    for title, claims in GROUPS.items():
+    for group in GROUPS:
+        rows = [
+            _row(study, claim, known, data)
+            for study in studies
+            for claim in study.claims
+            if claim.group == group
+        ]
         parts += [
-            f"\n## {title}\n",
+            f"\n## {group}\n",
             '<div class="zoo-claims" markdown="1">\n',
-            "| people say | verdict | effect, with 95 % t interval | evidence |",
-            "|---|---|---|---|",
-            *(_row(claim, data) for claim in claims),
+            f"| people say | {' | '.join(WORLDS)} | evidence |",
+            "|---|" + "---|" * len(WORLDS) + "---|",
+            *rows,
             "\n</div>",
         ]
     parts += ["\n## Expected and measured\n", EXPECTED]
-    parts += [_expected(experiment, data) for experiment in registry.experiments()]
+    parts += [
+        _expected(study, experiment, known[experiment.name])
+        for study in studies
+        for experiment in study.experiments
+    ]
     return "\n".join(parts)
 
 
 def write(docs: Path, registry: Registry) -> list[Path]:
-    """Write the page and the readings from what is published.
+    """Write the page and the tables of power.
 
     Args:
         docs: Folder with `data` and `figures` in it.
-        registry: The experiments.
+        registry: The studies.
 
     Returns:
-        The files written: `claims.md`, `snippets/readings/NAME.md` of every experiment, and the tables of power.
+        The files written: `claims.md`, and the tables of power in `snippets`.
     """
-    data, texts = docs / "data", docs / "snippets" / "readings"
-    texts.mkdir(parents=True, exist_ok=True)
-    written = {docs / "claims.md": claims_page(registry, data)}
-    for name in READINGS:
-        there = (data / f"{name}.json").exists()
-        text = reading(Numbers(publication.load(name, data))) if there else unread(name)
-        written[texts / f"{name}.md"] = text
-    written[docs / "snippets" / "power.md"] = power.table()
-    written[docs / "snippets" / "power_resnet110.md"] = power.famous()
+    written = {
+        docs / "claims.md": claims_page(registry, docs / "data"),
+        docs / "snippets" / "power.md": power.table(),
+        docs / "snippets" / "power_resnet110.md": power.famous(),
+    }
     for path, text in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return list(written)
 
 
-def _row(claim: Claim, data: Path) -> str:
-    evidence = judge(claim, data)
+def numbers_of(experiment: Experiment, data: Path = FOLDER) -> Numbers | None:
+    """What is published of an experiment; `None` where nothing is.
+
+    Args:
+        experiment: Of a study.
+        data: Folder of published data.
+    """
+    if not publication.names([experiment.name], data):
+        return None
+    return Numbers(publication.load(experiment.name, data))
+
+
+def verdicts(study: Study, claim: Claim, known: dict[str, Numbers | None]) -> dict[str, Evidence]:
+    """World -> what its experiment says of a claim; a world without an experiment, or without data, has no verdict.
+
+    Args:
+        study: That the claim stands in.
+        claim: What is judged.
+        known: Experiment -> what is published of it.
+    """
+    found = {world: Evidence(MISSING, ()) for world in WORLDS}
+    for name, rule in claim.rules.items():
+        found[world_of(study.experiment(name))] = judge(rule, known[name])
+    return found
+
+
+def flips(found: dict[str, Evidence]) -> bool:
+    """Whether a claim holds in one world and does not in another."""
+    said = {evidence.verdict for evidence in found.values()}
+    return bool(said & YES and said & NO)
+
+
+def _row(study: Study, claim: Claim, known: dict[str, Numbers | None], data: Path) -> str:
+    found = verdicts(study, claim, known)
+    links = [f"[explained]({claim.page or study.explained}.md)"]
+    if claim.figure and (data.parent / "figures" / f"{claim.figure}.svg").exists():
+        links.append(f"[figure](figures/{claim.figure}.svg)")
+    links += [f"`scripts/reproduce.py run {name}`" for name in claim.rules]
+    sentence = _cell(claim.sentence) + (" **flips**" if flips(found) else "")
+    # What follows from a definition follows in every world.
+    elsewhere = SAME if any(one.verdict in (PROVEN, REFUTED) for one in found.values()) else MISSING
+    judged = [elsewhere if one.verdict == MISSING else _judged(one) for one in found.values()]
+    cells = [sentence, *judged, "<br>".join(links)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _judged(evidence: Evidence) -> str:
+    """A verdict with the effect behind it; a long one behind a click."""
     effect = "<br>".join(map(_cell, evidence.effect))
     if len(evidence.effect) > LONGEST:
         summary = evidence.summary or f"{len(evidence.effect)} numbers"
         effect = f'<details class="zoo-more"><summary>{_cell(summary)}</summary>{effect}</details>'
-    page = claim.page or f"questions/{claim.experiment}"
-    links = [f"[explained]({page}.md)"]
-    if claim.figure and (data.parent / "figures" / f"{claim.figure}.svg").exists():
-        links.append(f"[figure](figures/{claim.figure}.svg)")
-    links.append(f"`scripts/reproduce.py run {claim.experiment}`")
-    return f"| {_cell(claim.sentence)} | **{evidence.verdict}** | {effect} | {'<br>'.join(links)} |"
+    return "<br>".join(filter(None, (f"**{evidence.verdict}**", effect)))
 
 
-def _expected(experiment: Experiment, data: Path) -> str:
+def _expected(study: Study, experiment: Experiment, numbers: Numbers | None) -> str:
     """What was expected of one experiment, behind a click: sixty rows at once nobody reads."""
-    there = (data / f"{experiment.name}.json").exists()
-    numbers = Numbers(publication.load(experiment.name, data)) if there else None
-    page = "learn/the-algebra" if experiment.name == "algebra" else f"questions/{experiment.name}"
     rows = []
-    for expectation in experiment.expectations:
-        against = held(experiment.name, expectation)
-        measured, why = MISSING, ""
-        if numbers is not None and against is not None:
-            try:
-                measured, why = against.measured(numbers), against.why
-            except KeyError as error:
-                measured = str(error.args[0])
-        expected = f"{expectation.what}: {expectation.value}"
-        cells = map(_cell, (expected, expectation.source, measured, why))
-        rows.append("| " + " | ".join(cells) + " |")
+    for one in experiment.expectations:
+        measured = filled(experiment, numbers, one.measured) if numbers else MISSING
+        cells = (f"{one.what}: {one.value}", one.source, measured, one.why if numbers else "")
+        rows.append(f"| {' | '.join(map(_cell, cells))} |")
     count = f"{len(rows)} expectation{'s' * (len(rows) != 1)}"
+    where = "" if experiment.name == study.name else f" ({world_of(experiment)})"
     return "\n".join(
         [
             '<details class="zoo-more zoo-claims" markdown="1">',
-            f"<summary>{experiment.question} {count}</summary>",
+            f"<summary>{experiment.question}{where} {count}</summary>",
             "",
-            # An experiment may be asked before its page is written.
-            f"[The measurement, and what follows]({page}.md)"
-            if (data.parent / f"{page}.md").exists()
-            else f"`scripts/reproduce.py run {experiment.name}` measures it.",
+            f"[The measurement, and what follows]({study.explained}.md)",
             "",
             "| expected | source | measured here | explanation |",
             "|---|---|---|---|",

@@ -1,20 +1,16 @@
-"""The sentences people repeat, each with a rule that judges it from published data.
+"""The rules that judge a claim: each turns published rows into a verdict and the effect behind it.
 
-A claim is data: the sentence, the experiment that bears on it, and a rule. A rule turns published rows into
-a verdict and the effect behind it. `docs/claims.md` is written from this by `scripts/make_claims.py`.
+A claim stands in its study, with a rule for each experiment that bears on it; a rule names arms by their labels.
 """
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.differences import EQUAL, HIGHER, LOWER, NEITHER, TOO_FEW, Difference
 from zoo.experiments.publishing.metrics import POINTS
 from zoo.experiments.publishing.numbers import Numbers, difference_text, interval_text, number
-from zoo.experiments.publishing.publication import FOLDER
 from zoo.experiments.publishing.statistics import ALPHA, t_interval
 
 PROVEN = "proven"
@@ -24,7 +20,7 @@ REFUTED = "refuted"
 IN_PART = "holds in part"
 NO_DIFFERENCE = "no difference detected"
 UNMEASURABLE = "not measurable at this scale"
-MISSING = "not yet measured here"
+MISSING = "not measured yet"
 VERDICTS = (PROVEN, REFUTED, HOLDS, IN_PART, FAILS, NO_DIFFERENCE, UNMEASURABLE, MISSING)
 
 
@@ -48,16 +44,16 @@ class Check:
     """One number that has to lie within bounds for every seed.
 
     Attributes:
-        arm: Whose.
         metric: Which.
+        arm: Whose; empty inside `Each`, which says it for all of its checks.
         least: Lower bound; `None` is none.
         most: Upper bound; `None` is none.
         first: The first recorded value instead of the last.
         words: What the number is, for the page; empty is the metric's name.
     """
 
-    arm: str
     metric: str
+    arm: str = ""
     least: float | None = None
     most: float | None = None
     first: bool = False
@@ -106,6 +102,10 @@ class Facts:
     true: str = PROVEN
     false: str = FAILS
 
+    def __post_init__(self):
+        if unnamed := [check.metric for check in self.checks if not check.arm]:
+            raise ValueError(f"each check of Facts needs an arm; those of {', '.join(unnamed)} have none")
+
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge."""
         fine = sum(check.holds(numbers) for check in self.checks)
@@ -121,30 +121,34 @@ class Each:
     """A sentence about several arms, each of which passes all of its checks or does not.
 
     Attributes:
-        checks: What each arm is held against: `{}` in a check's arm stands for the name of one of `names`.
-        names: Of the arms.
+        arms: What each is called -> its label.
+        checks: What each arm is held against; they name no arm of their own.
 
     The claim holds where all pass, holds in part where some do, and else does not.
     """
 
+    arms: Mapping[str, str]
     checks: tuple[Check, ...]
-    names: tuple[str, ...]
+
+    def __post_init__(self):
+        if named := [check.arm for check in self.checks if check.arm]:
+            raise ValueError(f"checks of Each must name no arm, Each has them; received {', '.join(named)}")
 
     def of(self, name: str) -> tuple[Check, ...]:
         """The checks of one arm."""
-        return tuple(replace(check, arm=check.arm.format(name)) for check in self.checks)
+        return tuple(replace(check, arm=self.arms[name]) for check in self.checks)
 
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge."""
-        passed = {name: all(check.holds(numbers) for check in self.of(name)) for name in self.names}
+        passed = {name: all(check.holds(numbers) for check in self.of(name)) for name in self.arms}
         fine = [name for name, passes in passed.items() if passes]
         effect = tuple(
             f"{name} {'passes' if passes else 'does not pass'}: "
             + "; ".join(check.text(numbers) for check in self.of(name))
             for name, passes in passed.items()
         )
-        summary = f"{len(fine)} of {len(self.names)} pass" + (f": {', '.join(fine)}" if fine else "")
-        verdict = HOLDS if len(fine) == len(self.names) else IN_PART if fine else FAILS
+        summary = f"{len(fine)} of {len(self.arms)} pass" + (f": {', '.join(fine)}" if fine else "")
+        verdict = HOLDS if len(fine) == len(self.arms) else IN_PART if fine else FAILS
         return Evidence(verdict, effect, summary)
 
 
@@ -301,33 +305,16 @@ class Bits:
         return Evidence(self.true if all_equal else self.false, tuple(effect))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A sentence and what judges it.
+def judge(rule: Callable[[Numbers], Evidence], numbers: Numbers | None) -> Evidence:
+    """What data say, by a rule.
 
-    Attributes:
-        sentence: As people say it.
-        experiment: Whose data judge it.
-        rule: How.
-        figure: Published figure to look at; empty where the evidence is a table.
-        page: Question page, without `.md`; empty is the experiment's own.
+    Args:
+        rule: Of a claim.
+        numbers: What is published of the rule's experiment; `None` where nothing is.
     """
-
-    sentence: str
-    experiment: str
-    rule: Callable[[Numbers], Evidence]
-    figure: str = ""
-    page: str = ""
-
-
-def judge(claim: Claim, folder: Path = FOLDER) -> Evidence:
-    """The verdict on a claim from what is published; `not yet measured here` where nothing is."""
-    if not (folder / f"{claim.experiment}.json").exists():
-        return Evidence(MISSING, (f"`python -m zoo.experiments run {claim.experiment}` measures it",))
-    try:
-        return claim.rule(Numbers(publication.load(claim.experiment, folder)))
-    except KeyError as error:
-        return Evidence(MISSING, (str(error.args[0]),))
+    if numbers is None:
+        return Evidence(MISSING, ())
+    return rule(numbers)
 
 
 def _effects(pairs: tuple[tuple[str, str], ...], differences: list[Difference]) -> list[str]:

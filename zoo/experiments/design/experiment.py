@@ -6,7 +6,7 @@ stored beside its results, and sent to another machine. Nothing here imports Ker
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,6 @@ LOSSES = (
     "mean_squared_error",
 )
 MOMENTS = ("start", "interval", "end")
-FIGURE_KINDS = ("curves", "dots", "factor", "series", "table")
 SCALES = ("linear", "log", "symlog")
 
 
@@ -186,6 +185,72 @@ class Arm:
             )
 
 
+def select(arms: Iterable[Arm], factors: Mapping[str, Any]) -> list[Arm]:
+    """The arms that have these factors, whatever else they have.
+
+    Args:
+        arms: Of an experiment.
+        factors: Factor -> its value, or a tuple of values any of which will do. A number and the number's text are
+            the same value.
+
+    Raises:
+        ValueError: No arm has such a factor, or none with such a value; names those that there are.
+
+    Example:
+        >>> from zoo.experiments.design.experiment import Arm, select
+        >>> arms = [
+        ...     Arm(label=f"{n} layers", factors={"layers": n}, trains=False)
+        ...     for n in (1, 2, 3)
+        ... ]
+        >>> [arm.label for arm in select(arms, {"layers": ("1", 3)})]
+        ['1 layers', '3 layers']
+    """
+    arms = list(arms)
+    for factor, value in factors.items():
+        known = list(dict.fromkeys(_said(arm.factors[factor]) for arm in arms if factor in arm.factors))
+        if not known:
+            there = sorted({name for arm in arms for name in arm.factors})
+            raise ValueError(f"no arm has the factor {factor!r}; their factors are {there}")
+        if missing := [one for one in _alternatives(value) if one not in known]:
+            raise ValueError(f"no arm has {factor}={', '.join(missing)}; there are {', '.join(known)}")
+    return [
+        arm
+        for arm in arms
+        if all(
+            name in arm.factors and _said(arm.factors[name]) in _alternatives(value)
+            for name, value in factors.items()
+        )
+    ]
+
+
+def label_of(arms: Iterable[Arm], **factors: Any) -> str:
+    """The label of the one arm with these factors: what it is found by, so that no sentence is typed twice.
+
+    Of several, it is the one that has these factors and no other.
+
+    Args:
+        arms: Of an experiment.
+        **factors: As in `select`; a name with a blank by `**{"learning rate": 0.1}`.
+
+    Raises:
+        ValueError: No arm has them, or several have.
+    """
+    found = select(arms, factors)
+    exact = [arm for arm in found if set(arm.factors) == set(factors)]
+    if len(found) != 1 and len(exact) != 1:
+        raise ValueError(f"expected one arm with {factors}; there are {[arm.label for arm in found]}")
+    return (exact or found)[0].label
+
+
+def _alternatives(value: Any) -> tuple[str, ...]:
+    return tuple(map(_said, value)) if isinstance(value, tuple) else (_said(value),)
+
+
+def _said(value: Any) -> str:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return f"{value:g}" if number else str(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Two arms held against each other, seed by seed: `metric` of `first` minus that of `second`."""
@@ -198,58 +263,132 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What the literature leads one to expect, and where it says so."""
+    """What the literature leads one to expect, what was measured here, and why the two differ where they do.
+
+    Attributes:
+        what: Of what.
+        value: As the source has it.
+        source: Where it says so.
+        measured: Words with numbers as holes, `{mean test_accuracy (activation=relu)}`; `zoo.experiments.publishing.quotes`
+            says what a hole may ask.
+        why: The explanation, of agreement or of difference.
+    """
 
     what: str
     value: str
     source: str
+    measured: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A picture of the published rows.
+    """A picture, or a table, of the published rows: what all kinds share. A kind is a class of its own.
 
     Attributes:
         name: Suffix of the file name; empty for an experiment's main figure.
-        kind: `curves` (a metric over training, an arm a colour), `dots` (the last value of a metric, an arm a
-            row), `factor` (the last value over the factor `x`, colour by the factor `colour`), `series` (rows
-            of a measurement over their own `x`) or `table` (the last values of `metrics`).
-        metric: What is drawn.
-        metrics: Columns of a table.
         title: Says what is to be seen, in a sentence without a verdict.
-        x_title: Axis title with unit.
-        y_title: Axis title with unit.
-        x: Name of a factor; only for `factor`.
-        colour: Name of a factor; only for `factor`, and for `series` and `curves` where not every arm has a
-            colour of its own.
+        arms: Labels of the arms shown; empty is all.
+    """
+
+    name: str = ""
+    title: str = ""
+    arms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart(Figure):
+    """A figure that is drawn, of one metric.
+
+    Attributes:
+        metric: What is drawn.
+        y_title: Title of the axis of the metric, with unit.
+        y_scale: `linear`, `log` or `symlog`.
+        colour: Name of a factor; empty is a colour an arm.
         panel: Name of a factor by which the figure is split in panels.
-        arms: Labels of the arms drawn; empty is all.
-        x_scale: `linear`, `log` or `symlog`.
-        y_scale: Likewise.
         baseline: A value drawn as a rule, such as chance.
         baseline_label: What it is.
     """
 
-    name: str = ""
-    kind: str = "curves"
     metric: str = "test_accuracy"
-    metrics: tuple[str, ...] = ()
-    title: str = ""
-    x_title: str = ""
     y_title: str = ""
-    x: str = ""
+    y_scale: str = "linear"
     colour: str = ""
     panel: str = ""
-    arms: tuple[str, ...] = ()
-    x_scale: str = "linear"
-    y_scale: str = "linear"
     baseline: float | None = None
     baseline_label: str = ""
 
     def __post_init__(self):
-        _choice(self, "kind", FIGURE_KINDS)
-        _choice(self, "x_scale", SCALES)
         _choice(self, "y_scale", SCALES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves(Chart):
+    """A metric over training, an arm a curve.
+
+    Attributes:
+        x_title: Axis title with unit; empty is the epoch.
+    """
+
+    kind: str = field(default="curves", init=False)
+    x_title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dots(Chart):
+    """The last value of a metric, an arm a row, a run a dot."""
+
+    kind: str = field(default="dots", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor(Chart):
+    """The last value of a metric over a factor.
+
+    Attributes:
+        x: Name of the factor.
+        x_title: Axis title with unit; empty is the factor's name.
+        x_scale: `linear`, `log` or `symlog`.
+    """
+
+    kind: str = field(default="factor", init=False)
+    x: str
+    x_title: str = ""
+    x_scale: str = "linear"
+
+    def __post_init__(self):
+        super().__post_init__()
+        _choice(self, "x_scale", SCALES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series(Chart):
+    """Rows of a measurement over their own x, such as a layer.
+
+    Attributes:
+        x_title: Axis title with unit.
+        x_scale: `linear`, `log` or `symlog`.
+    """
+
+    kind: str = field(default="series", init=False)
+    x_title: str = ""
+    x_scale: str = "linear"
+
+    def __post_init__(self):
+        super().__post_init__()
+        _choice(self, "x_scale", SCALES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(Figure):
+    """The last values of several metrics, an arm a row.
+
+    Attributes:
+        metrics: The columns.
+    """
+
+    kind: str = field(default="table", init=False)
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,6 +449,8 @@ class Experiment:
             self._must_be_arms((comparison.first, comparison.second), "comparison")
         for figure in self.figures:
             self._must_be_arms(figure.arms, f"figure {figure.name!r}")
+            if isinstance(figure, Chart):
+                self._must_be_factors((figure.colour, figure.panel, getattr(figure, "x", "")), figure.name)
         self._must_be_arms(self.quick.arms, "quick")
         for arm in self.arms:
             recipe = arm.recipe or self.recipe
@@ -334,6 +475,14 @@ class Experiment:
         unknown = [label for label in labels if label not in known]
         if unknown:
             raise ValueError(f"{where} of experiment {self.name!r} names {unknown}; its arms are {known}")
+
+    def _must_be_factors(self, names: tuple[str, ...], figure: str) -> None:
+        known = {factor for arm in self.arms for factor in arm.factors}
+        if unknown := sorted({name for name in names if name} - known):
+            raise ValueError(
+                f"figure {figure!r} of experiment {self.name!r} lays arms out by {unknown}; their factors are "
+                f"{sorted(known)}"
+            )
 
     def arm(self, label: str) -> Arm:
         """The arm with this label."""
@@ -385,9 +534,21 @@ def quick(experiment: Experiment) -> Experiment:
         seeds=experiment.seeds[: small.seeds],
         seeds_reason="quick look",
         comparisons=tuple(pair for pair in experiment.comparisons if {pair.first, pair.second} <= kept),
-        figures=(),
+        figures=tuple(_of_fewer(figure, chosen) for figure in experiment.figures if _shows(figure, chosen)),
         quick=dataclasses.replace(small, arms=()),
     )
+
+
+def _shows(figure: Figure, arms: list[Arm]) -> bool:
+    """Whether a figure still has something to show: an arm of its own, and the factors that it lays arms out by."""
+    names = {getattr(figure, name, "") for name in ("x", "colour", "panel")} - {""}
+    mine = [arm for arm in arms if not figure.arms or arm.label in figure.arms]
+    return any(names <= set(arm.factors) for arm in mine)
+
+
+def _of_fewer(figure: Figure, arms: list[Arm]) -> Figure:
+    kept = {arm.label for arm in arms}
+    return dataclasses.replace(figure, arms=tuple(label for label in figure.arms if label in kept))
 
 
 def plain(value: Any) -> Any:

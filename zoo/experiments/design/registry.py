@@ -7,9 +7,11 @@ The engine imports no study: whoever runs a command hands a registry in, so a fo
 import difflib
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from zoo.experiments.design.experiment import Experiment
+from zoo.experiments.design.study import Study
 
 
 class UnknownExperimentError(ValueError):
@@ -18,7 +20,7 @@ class UnknownExperimentError(ValueError):
 
 @dataclass(frozen=True)
 class Registry:
-    """The experiments of a package: each module `NAME.py` of it defines `EXPERIMENT = Experiment(name="NAME", ...)`.
+    """The studies of a package: each module `NAME.py` of it defines `STUDY = Study(name="NAME", ...)`.
 
     Attributes:
         package: The package's name.
@@ -31,10 +33,34 @@ class Registry:
 
     package: str
 
+    def studies(self) -> list[Study]:
+        """All studies, by name.
+
+        Raises:
+            ValueError: A module defines no study of its own name, or two studies have experiments of one name.
+        """
+        folders = importlib.import_module(self.package).__path__
+        studies = [self._study(name) for name in sorted(m.name for m in pkgutil.iter_modules(folders))]
+        names = [experiment.name for study in studies for experiment in study.experiments]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"experiments of {self.package} share the names {twice}; rename one of each")
+        return studies
+
+    def _study(self, name: str) -> Study:
+        study = getattr(importlib.import_module(f"{self.package}.{name}"), "STUDY", None)
+        if not isinstance(study, Study) or study.name != name:
+            found = f"a study named {study.name!r}" if isinstance(study, Study) else repr(study)
+            raise ValueError(
+                f"{self.package}/{name}.py must define STUDY = Study(name={name!r}, ...); received {found}"
+            )
+        return study
+
+    def _by_name(self) -> Mapping[str, Experiment]:
+        return {one.name: one for study in self.studies() for one in study.experiments}
+
     def names(self) -> list[str]:
         """The names of all experiments, sorted."""
-        folders = importlib.import_module(self.package).__path__
-        return sorted(module.name for module in pkgutil.iter_modules(folders))
+        return sorted(self._by_name())
 
     def lookup(self, name: str) -> Experiment:
         """The experiment with this name.
@@ -42,20 +68,22 @@ class Registry:
         Raises:
             UnknownExperimentError: There is none; names the nearest ones.
         """
+        return self.study_of(name).experiment(name)
+
+    def study_of(self, name: str) -> Study:
+        """The study that an experiment belongs to.
+
+        Raises:
+            UnknownExperimentError: There is no such experiment; names the nearest ones.
+        """
+        for study in self.studies():
+            if any(one.name == name for one in study.experiments):
+                return study
         names = self.names()
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-            hint = (
-                f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(names)}"
-            )
-            raise UnknownExperimentError(f"unknown experiment {name!r}; {hint}")
-        experiment = importlib.import_module(f"{self.package}.{name}").EXPERIMENT
-        if experiment.name != name:
-            raise ValueError(
-                f"{name}.py defines an experiment named {experiment.name!r}; file and name must agree"
-            )
-        return experiment
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(names)}"
+        raise UnknownExperimentError(f"unknown experiment {name!r}; {hint}")
 
     def experiments(self) -> list[Experiment]:
         """All experiments, by name."""
-        return [self.lookup(name) for name in self.names()]
+        return [one for _, one in sorted(self._by_name().items())]

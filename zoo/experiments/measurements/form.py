@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 import zoo
+from zoo.activations import sites
 from zoo.experiments.measurements import Context, Row
 from zoo.experiments.measurements.turns import compiled, time_ratio
 
@@ -19,7 +20,7 @@ def anatomy(context: Context) -> Iterable[Row]:
     which `zoo.transforms` makes of it, both in turns.
     """
     model = context.model
-    activations = sum(_is_activation(layer) for layer in model.layers)
+    activations = sum(not site.built_in for site in sites(model))
     yield Row("layers", len(model.layers))
     yield Row("activation_layers", activations)
     yield Row("parameters", model.count_params())
@@ -31,9 +32,3 @@ def anatomy(context: Context) -> Iterable[Row]:
     if keras.backend.backend() == "tensorflow":
         yield Row("operations", len(predict.get_concrete_function(images).graph.get_operations()))
     yield Row("time_ratio", time_ratio(predict, beside, images, ROUNDS))
-
-
-def _is_activation(layer: keras.Layer) -> bool:
-    return isinstance(layer, keras.layers.Activation) or type(layer).__module__.startswith(
-        "keras.src.layers.activations"
-    )

@@ -159,4 +159,6 @@ def _finding(
 def _reason(elsewhere: list[str]) -> str:
     if elsewhere:
         return "; ".join(elsewhere)
-    return "in the same environment, so the code computes something else; see python -m zoo.experiments status"
+    return (
+        "in the same environment, so the code computes something else; see python -m zoo.experiments status"
+    )

@@ -4,13 +4,15 @@ No Keras here: a changed colour costs a second. Colours are legible on white and
 one and more on both); an arm has a colour *and* a dash.
 """
 
+import functools
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.experiments.design.experiment import Arm, Experiment, Figure
+from zoo.experiments.design.experiment import Arm, Chart, Curves, Dots, Experiment, Factor, Series
 from zoo.experiments.publishing.metrics import PERFORMANCE, range_of
 from zoo.experiments.publishing.outcomes import DIVERGED, TRAINED
 from zoo.experiments.publishing.publication import Observation, Published
@@ -70,7 +72,7 @@ def draw(experiment: Experiment, published: Published, folder: Path = FOLDER) ->
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for figure in experiment.figures:
-        if figure.kind == "table":
+        if not isinstance(figure, Chart):
             continue
         name = f"{experiment.name}-{figure.name}" if figure.name else experiment.name
         specification = chart(experiment, figure, published)
@@ -88,7 +90,7 @@ def svg(specification: dict[str, Any]) -> str:
     return vl_convert.vegalite_to_svg(json.dumps(specification), vl_version="6.4")
 
 
-def chart(experiment: Experiment, figure: Figure, published: Published) -> dict[str, Any]:
+def chart(experiment: Experiment, figure: Chart, published: Published) -> dict[str, Any]:
     """The Vega-Lite specification of a figure, thinned out until it is small enough to send.
 
     Raises:
@@ -101,84 +103,78 @@ def chart(experiment: Experiment, figure: Figure, published: Published) -> dict[
     return specification
 
 
-def _chart(experiment: Experiment, figure: Figure, published: Published, points: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Sheet:
+    """What a drawing of any kind is made of: its figure, its records, the names and colours of its arms.
+
+    Attributes:
+        figure: What is drawn.
+        records: One a seed and place, and one a mean.
+        order: Names in the legend, in its order.
+        panels: Names of the panels.
+        inks: Number of the colour of each name.
+    """
+
+    figure: Chart
+    records: list[dict]
+    order: list[str]
+    panels: list[str]
+    inks: list[int]
+
+    @property
+    def y_title(self) -> str:
+        return self.figure.y_title or self.figure.metric.replace("_", " ")
+
+    def rows(self, words: str = "") -> Any:
+        """The records, or those for which an expression is true."""
+        return self._whole.transform_filter(words) if words else self._whole
+
+    @functools.cached_property
+    def _whole(self) -> Any:
+        # One object: panels are cut from data that all layers share.
+        import altair as alt
+
+        return alt.Chart(alt.Data(values=self.records))
+
+    def any(self, key: str) -> bool:
+        """Whether a record carries a mark: `f` a run that failed, `e` its end."""
+        return any(key in record for record in self.records)
+
+    def colour(self, *, legend: bool) -> Any:
+        import altair as alt
+
+        scale = alt.Scale(domain=self.order, range=[PALETTE[i % len(PALETTE)] for i in self.inks])
+        if not legend:
+            return alt.Color("arm:N", scale=scale, legend=None)
+        return alt.Color("arm:N", scale=scale, sort=self.order, legend=self._legend())
+
+    def dash(self) -> Any:
+        import altair as alt
+
+        scale = alt.Scale(domain=self.order, range=[list(DASHES[i % len(DASHES)]) for i in self.inks])
+        return alt.StrokeDash("arm:N", scale=scale, sort=self.order, legend=self._legend())
+
+    def _legend(self) -> Any:
+        import altair as alt
+
+        return alt.Legend(**LEGEND, columns=_columns(self.order))
+
+
+def _chart(experiment: Experiment, figure: Chart, published: Published, points: int) -> dict[str, Any]:
     import altair as alt
 
     records, shown, panels = _records(experiment, figure, published, points)
-    order = list(shown.values())
-    inks = _inks(experiment, figure, list(shown))
-    colours = [PALETTE[i % len(PALETTE)] for i in inks]
-    dashes = [list(DASHES[i % len(DASHES)]) for i in inks]
-    legend = alt.Legend(**LEGEND, columns=_columns(order))
-    colour = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), sort=order, legend=legend)
-    dash = alt.StrokeDash("arm:N", scale=alt.Scale(domain=order, range=dashes), sort=order, legend=legend)
-    y_scale = alt.Scale(type=figure.y_scale, zero=False, nice=figure.y_scale == "linear")
-    y_title = figure.y_title or figure.metric.replace("_", " ")
-    plain = alt.Chart(alt.Data(values=records))
-    if figure.kind == "dots":
-        y = alt.Y("arm:N", sort=order, title=None, axis=alt.Axis(labelLimit=LEGEND["labelLimit"]))
-        x_scale = alt.Scale(type=figure.y_scale, zero=False)
-        x = alt.X("y:Q", title=y_title, scale=x_scale)
-        own = alt.Color("arm:N", scale=alt.Scale(domain=order, range=colours), legend=None)
-        means, seeds, failed = (plain.transform_filter(words) for words in (MEAN, SEED, FAILED))
-        tooltip = _tooltip(alt, figure, y_title)
-        layers = [
-            means.mark_rule(strokeWidth=2).encode(
-                y=y, x=alt.X("l:Q", title=y_title, scale=x_scale), x2="h:Q", color=own
-            ),
-            seeds.mark_point(filled=True, size=28, opacity=0.45).encode(y=y, x=x, color=own),
-            means.mark_tick(thickness=3, size=16).encode(y=y, x=x, color=own, tooltip=tooltip),
-        ]
-        if any("f" in record for record in records):
-            layers.append(failed.mark_point(**CROSS).encode(y=y, x=x, color=own))
-        size = {"width": 420, "height": alt.Step(22)}
-    else:
-        discrete = figure.kind == "factor"
-        whole_numbers = figure.kind != "series" and figure.x_scale == "linear"
-        axis = alt.Axis(tickMinStep=1, format="~f") if whole_numbers else alt.Axis()
-        places = sorted({record["x"] for record in records})
-        if (figure.kind == "factor" and figure.x_scale == "log") or (whole_numbers and len(places) <= FEW):
-            axis = alt.Axis(values=places, format="~f" if whole_numbers else alt.Undefined)
-        nice = not discrete and figure.x_scale == "linear"
-        x_scale = alt.Scale(type=figure.x_scale, zero=False, nice=nice, padding=8 if discrete else 0)
-        x_title = figure.x_title or figure.x or "epoch"
-        x = alt.X("x:Q", title=x_title, scale=x_scale, axis=axis)
-        y_axis = alt.Axis(labelExpr=POWERS) if figure.y_scale == "log" else alt.Axis()
-        y = alt.Y("y:Q", title=y_title, scale=y_scale, axis=y_axis)
-        means, seeds, failed = (plain.transform_filter(words) for words in (MEAN, SEED, FAILED))
-        layers = [
-            means.mark_area(opacity=0.16).encode(
-                x=x, y=alt.Y("l:Q", title=y_title, scale=y_scale, axis=y_axis), y2="h:Q", color=colour
-            ),
-            seeds.mark_line(strokeWidth=0.7, opacity=0.45).encode(x=x, y=y, color=colour, detail="s:N"),
-            means.mark_line(strokeWidth=2.2, point=alt.OverlayMarkDef(size=30) if discrete else False).encode(
-                x=x, y=y, color=colour, strokeDash=dash, tooltip=_tooltip(alt, figure, y_title)
-            ),
-        ]
-        if any("f" in record for record in records):
-            line = failed.mark_line(strokeWidth=0.9, strokeDash=[2, 3], opacity=0.7)
-            layers.append(line.encode(x=x, y=y, color=colour, detail="s:N"))
-        if any("e" in record for record in records):
-            ends = plain.transform_filter("datum.e == 1")
-            layers.append(ends.mark_point(**CROSS).encode(x=x, y=y, color=colour))
-        size = {"width": 300 if len(panels) > 1 else 460, "height": 260}
-    if figure.baseline is not None:
-        base = {"x": alt.X("base:Q")} if figure.kind == "dots" else {"y": alt.Y("base:Q")}
-        rule = plain.transform_aggregate(n="count()").transform_calculate(base=repr(figure.baseline))
-        layers.append(rule.mark_rule(color=INK, strokeDash=[3, 3]).encode(**base))
-        if figure.baseline_label and figure.kind != "dots":
-            said = rule.mark_text(align="right", baseline="bottom", dx=-3, dy=-2, color=INK, font=FONT)
-            layers.append(said.encode(**base, x=alt.value("width"), text=alt.value(figure.baseline_label)))
-    whole = alt.layer(*layers).properties(**size)
+    sheet = _Sheet(figure, records, list(shown.values()), panels, _inks(experiment, figure, list(shown)))
+    whole = alt.layer(*DRAWN_BY[type(figure)](sheet), *_baseline(sheet)).properties(**_size(sheet))
     if len(panels) > 1:
         header = alt.Header(labelColor=INK, labelFont=FONT, labelFontSize=12)
         whole = whole.facet(column=alt.Column("p:N", title=None, sort=panels, header=header))
     words = f"{figure.title}. {_reading(figure, published)}".strip()
     whole = whole.properties(title=figure.title or experiment.question, description=words)
     specification = themed(whole).to_dict()
-    if figure.kind == "dots":
+    if isinstance(figure, Dots):
         # Names stand left of the drawing, and are wider where its font is missing.
-        room = max(map(len, order)) * WIDER
+        room = max(map(len, sheet.order)) * WIDER
         specification["padding"] = {
             "left": PADDING + room,
             "right": PADDING,
@@ -187,6 +183,117 @@ def _chart(experiment: Experiment, figure: Figure, published: Published, points:
         }
     specification["usermeta"] = {"experiment": experiment.name, "checksum": published.about["checksum"]}
     return specification
+
+
+def _size(sheet: _Sheet) -> dict[str, Any]:
+    import altair as alt
+
+    if isinstance(sheet.figure, Dots):
+        return {"width": 420, "height": alt.Step(22)}
+    return {"width": 300 if len(sheet.panels) > 1 else 460, "height": 260}
+
+
+def _dots(sheet: _Sheet) -> list[Any]:
+    """An arm a row: a dot a run, a tick and a rule for the mean and its interval."""
+    import altair as alt
+
+    y = alt.Y("arm:N", sort=sheet.order, title=None, axis=alt.Axis(labelLimit=LEGEND["labelLimit"]))
+    scale = alt.Scale(type=sheet.figure.y_scale, zero=False)
+    x = alt.X("y:Q", title=sheet.y_title, scale=scale)
+    colour = sheet.colour(legend=False)
+    low = alt.X("l:Q", title=sheet.y_title, scale=scale)
+    tooltip = _tooltip(sheet.figure, sheet.y_title)
+    layers = [
+        sheet.rows(MEAN).mark_rule(strokeWidth=2).encode(y=y, x=low, x2="h:Q", color=colour),
+        sheet.rows(SEED).mark_point(filled=True, size=28, opacity=0.45).encode(y=y, x=x, color=colour),
+        sheet.rows(MEAN).mark_tick(thickness=3, size=16).encode(y=y, x=x, color=colour, tooltip=tooltip),
+    ]
+    if sheet.any("f"):
+        layers.append(sheet.rows(FAILED).mark_point(**CROSS).encode(y=y, x=x, color=colour))
+    return layers
+
+
+def _curves(sheet: _Sheet) -> list[Any]:
+    """A metric over training; few epochs are all named on the axis."""
+    import altair as alt
+
+    places = sorted({record["x"] for record in sheet.records})
+    axis = alt.Axis(tickMinStep=1, format="~f")
+    if len(places) <= FEW:
+        axis = alt.Axis(values=places, format="~f")
+    scale = alt.Scale(type="linear", zero=False, nice=True, padding=0)
+    return _lines(sheet, alt.X("x:Q", title=sheet.figure.x_title or "epoch", scale=scale, axis=axis))
+
+
+def _factor(sheet: _Sheet) -> list[Any]:
+    """The last value over a factor, with a point at each place."""
+    import altair as alt
+
+    figure, places = sheet.figure, sorted({record["x"] for record in sheet.records})
+    linear = figure.x_scale == "linear"
+    axis = alt.Axis(tickMinStep=1, format="~f") if linear else alt.Axis()
+    if figure.x_scale == "log" or (linear and len(places) <= FEW):
+        axis = alt.Axis(values=places, format="~f" if linear else alt.Undefined)
+    scale = alt.Scale(type=figure.x_scale, zero=False, nice=False, padding=8)
+    x = alt.X("x:Q", title=figure.x_title or figure.x, scale=scale, axis=axis)
+    return _lines(sheet, x, point=alt.OverlayMarkDef(size=30))
+
+
+def _series(sheet: _Sheet) -> list[Any]:
+    """Rows of a measurement over their own x."""
+    import altair as alt
+
+    figure = sheet.figure
+    scale = alt.Scale(type=figure.x_scale, zero=False, nice=figure.x_scale == "linear", padding=0)
+    return _lines(sheet, alt.X("x:Q", title=figure.x_title or "x", scale=scale, axis=alt.Axis()))
+
+
+DRAWN_BY = {Curves: _curves, Dots: _dots, Factor: _factor, Series: _series}
+
+
+def _lines(sheet: _Sheet, x: Any, *, point: Any = False) -> list[Any]:
+    """Means with their bands, single runs, runs that failed with a cross where they ended."""
+    import altair as alt
+
+    figure = sheet.figure
+    scale = alt.Scale(type=figure.y_scale, zero=False, nice=figure.y_scale == "linear")
+    axis = alt.Axis(labelExpr=POWERS) if figure.y_scale == "log" else alt.Axis()
+    y = alt.Y("y:Q", title=sheet.y_title, scale=scale, axis=axis)
+    low = alt.Y("l:Q", title=sheet.y_title, scale=scale, axis=axis)
+    colour, tooltip = sheet.colour(legend=True), _tooltip(figure, sheet.y_title)
+    means, seeds, failed = (sheet.rows(words) for words in (MEAN, SEED, FAILED))
+    layers = [
+        means.mark_area(opacity=0.16).encode(x=x, y=low, y2="h:Q", color=colour),
+        seeds.mark_line(strokeWidth=0.7, opacity=0.45).encode(x=x, y=y, color=colour, detail="s:N"),
+        means.mark_line(strokeWidth=2.2, point=point).encode(
+            x=x, y=y, color=colour, strokeDash=sheet.dash(), tooltip=tooltip
+        ),
+    ]
+    if sheet.any("f"):
+        line = failed.mark_line(strokeWidth=0.9, strokeDash=[2, 3], opacity=0.7)
+        layers.append(line.encode(x=x, y=y, color=colour, detail="s:N"))
+    if sheet.any("e"):
+        ends = sheet.rows("datum.e == 1")
+        layers.append(ends.mark_point(**CROSS).encode(x=x, y=y, color=colour))
+    return layers
+
+
+def _baseline(sheet: _Sheet) -> list[Any]:
+    """A rule at a known value, named where the metric runs upwards."""
+    import altair as alt
+
+    figure = sheet.figure
+    if figure.baseline is None:
+        return []
+    rule = sheet.rows().transform_aggregate(n="count()").transform_calculate(base=repr(figure.baseline))
+    if isinstance(figure, Dots):
+        return [rule.mark_rule(color=INK, strokeDash=[3, 3]).encode(x=alt.X("base:Q"))]
+    base = {"y": alt.Y("base:Q")}
+    layers = [rule.mark_rule(color=INK, strokeDash=[3, 3]).encode(**base)]
+    if figure.baseline_label:
+        said = rule.mark_text(align="right", baseline="bottom", dx=-3, dy=-2, color=INK, font=FONT)
+        layers.append(said.encode(**base, x=alt.value("width"), text=alt.value(figure.baseline_label)))
+    return layers
 
 
 def themed(whole: Any) -> Any:
@@ -203,8 +310,11 @@ def themed(whole: Any) -> Any:
     )
 
 
-def _tooltip(alt: Any, figure: Figure, y_title: str) -> list[Any]:
-    place = [] if figure.kind == "dots" else [alt.Tooltip("x:Q", title=figure.x_title or "x", format="~f")]
+def _tooltip(figure: Chart, y_title: str) -> list[Any]:
+    import altair as alt
+
+    x_title = "" if isinstance(figure, Dots) else figure.x_title or "x"
+    place = [alt.Tooltip("x:Q", title=x_title, format="~f")] if x_title else []
     return [
         alt.Tooltip("arm:N", title="arm"),
         *place,
@@ -214,9 +324,9 @@ def _tooltip(alt: Any, figure: Figure, y_title: str) -> list[Any]:
     ]
 
 
-def _reading(figure: Figure, published: Published) -> str:
+def _reading(figure: Chart, published: Published) -> str:
     seeds = len({row.seed for row in published.rows if row.metric == figure.metric})
-    text = "Thin lines: single seeds. " if figure.kind != "dots" else "Dots: single seeds. "
+    text = "Thin lines: single seeds. " if not isinstance(figure, Dots) else "Dots: single seeds. "
     mean = "geometric mean" if figure.y_scale == "log" else "mean"
     text += f"Thick: {mean} of {seeds} seeds, with its 95 % t interval."
     if _fails(figure, published):
@@ -226,7 +336,7 @@ def _reading(figure: Figure, published: Published) -> str:
     return text
 
 
-def _fails(figure: Figure, published: Published) -> bool:
+def _fails(figure: Chart, published: Published) -> bool:
     return any(
         outcome != TRAINED
         for about in published.about["arms"]
@@ -235,7 +345,7 @@ def _fails(figure: Figure, published: Published) -> bool:
     )
 
 
-def _outcomes(figure: Figure, published: Published, label: str) -> dict[int, str]:
+def _outcomes(figure: Chart, published: Published, label: str) -> dict[int, str]:
     """Seed -> outcome; a metric that is not of performance knows no failure but that there was nothing to measure."""
     found = published.outcomes(label)
     if figure.metric in PERFORMANCE:
@@ -253,7 +363,7 @@ Seeds = dict[int, list[tuple[float, float]]]  # seed -> all (x, y)
 
 
 def _records(
-    experiment: Experiment, figure: Figure, published: Published, points: int
+    experiment: Experiment, figure: Chart, published: Published, points: int
 ) -> tuple[list[dict], dict[str, str], list[str]]:
     """Data of a chart: one record a seed and place, and one a mean; name -> words of the legend; the panels."""
     curves: dict[Curve, list[tuple[Seeds, dict[int, str]]]] = {}
@@ -281,19 +391,19 @@ def _records(
     return records, label, list(dict.fromkeys(panel for _, panel in curves))
 
 
-def _seeds_of(figure: Figure, published: Published, arm: Arm) -> Seeds:
+def _seeds_of(figure: Chart, published: Published, arm: Arm) -> Seeds:
     """What a figure draws of an arm; nothing where it has not the figure's factor or metric."""
-    if figure.kind == "factor" and figure.x not in arm.factors:
+    if isinstance(figure, Factor) and figure.x not in arm.factors:
         return {}
     rows = [row for row in published.rows if row.arm == arm.label and row.metric == figure.metric]
     seeds: Seeds = {}
-    for row in _last(rows) if figure.kind in ("factor", "dots") else rows:
-        x = float(arm.factors[figure.x]) if figure.kind == "factor" else row.x
+    for row in _last(rows) if isinstance(figure, (Factor, Dots)) else rows:
+        x = float(arm.factors[figure.x]) if isinstance(figure, Factor) else row.x
         seeds.setdefault(row.seed, []).append((x, row.value))
     return seeds
 
 
-def _curve(figure: Figure, arms: list[tuple[Seeds, dict[int, str]]], where: dict, points: int) -> list[dict]:
+def _curve(figure: Chart, arms: list[tuple[Seeds, dict[int, str]]], where: dict, points: int) -> list[dict]:
     """The records of one curve: means of runs of a kind, runs that trained, runs that failed."""
     single: Seeds = {}
     lost: Seeds = {}
@@ -316,7 +426,7 @@ def _curve(figure: Figure, arms: list[tuple[Seeds, dict[int, str]]], where: dict
     for seed, values in lost.items():
         drawn = [{**record, "f": 1} for record in _drawn(where, seed, values, points)]
         # Over a factor every point is the end of a run.
-        for record in drawn if figure.kind == "factor" else drawn[-1:]:
+        for record in drawn if isinstance(figure, Factor) else drawn[-1:]:
             record["e"] = 1
         records += drawn
     return records
@@ -333,7 +443,7 @@ def _counted(outcomes: list[str]) -> str:
     return ", ".join(f"{outcomes.count(one)} {one}" for one in dict.fromkeys(outcomes))
 
 
-def _centre(figure: Figure, values: list[float]) -> tuple[float, float, float]:
+def _centre(figure: Chart, values: list[float]) -> tuple[float, float, float]:
     """Mean and t interval; on a logarithmic axis those of the logarithms, so that the interval stays above zero."""
     logarithmic = figure.y_scale == "log" and min(values) > 0
     used = [math.log(value) for value in values] if logarithmic else values
@@ -349,14 +459,14 @@ def _centre(figure: Figure, values: list[float]) -> tuple[float, float, float]:
     return mean, max(low, min(least, mean)), min(high, most)
 
 
-def _name(figure: Figure, arm: Arm) -> str:
+def _name(figure: Chart, arm: Arm) -> str:
     """What a line is called; a number alone would say nothing, so its factor stands before it."""
     value = arm.factors.get(figure.colour, arm.label) if figure.colour else arm.label
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return f"{figure.colour} {value:g}" if number else str(value)
 
 
-def _inks(experiment: Experiment, figure: Figure, names: list[str]) -> list[int]:
+def _inks(experiment: Experiment, figure: Chart, names: list[str]) -> list[int]:
     """Which colour each name has: a value of a factor the same in every chart of the experiment."""
     if not figure.colour:
         return list(range(len(names)))

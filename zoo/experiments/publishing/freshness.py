@@ -237,6 +237,7 @@ def acts_otherwise(
         published: Everything published.
         here: Environment now.
     """
+    environment.start_backend()
     from zoo.experiments.running.run import fingerprints
     from zoo.experiments.training.loop import Training, forget_graphs
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.experiments.design.experiment import Dataset, Experiment, plain
+from zoo.experiments.design.experiment import Chart, Dataset, Experiment, Series, Table, plain
 from zoo.experiments.publishing.differences import Difference, Runs, family, paired_difference
 from zoo.experiments.publishing.metrics import PERFORMANCE, range_of
 from zoo.experiments.publishing.outcomes import TRAINED, chance, comparable, outcome
@@ -232,9 +232,9 @@ def metrics_of(experiment: Experiment) -> tuple[str, ...]:
     """The metrics that an experiment is about: those of its comparisons and figures, in that order."""
     named = [pair.metric for pair in experiment.comparisons]
     for figure in experiment.figures:
-        if figure.kind == "table":
+        if isinstance(figure, Table):
             named += figure.metrics
-        elif figure.kind != "series":
+        elif isinstance(figure, Chart) and not isinstance(figure, Series):
             named.append(figure.metric)
     return tuple(dict.fromkeys(metric for metric in named if metric != WEIGHTS)) or ("test_accuracy",)
 
@@ -373,7 +373,7 @@ def _tables(experiment: Experiment, runs: Published) -> dict[str, list[dict]]:
     """The figures that are tables: name -> one row an arm, with means and the beginnings of hashes."""
     tables = {}
     for figure in experiment.figures:
-        if figure.kind != "table":
+        if not isinstance(figure, Table):
             continue
         rows = []
         for label in figure.arms or [arm.label for arm in experiment.arms]:

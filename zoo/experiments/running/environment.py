@@ -1,9 +1,13 @@
 """Where a run was computed: what its bits may depend on."""
 
+import importlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 # One and two threads differ in the fifth digit, and two one-thread workers do more than one with two.
@@ -27,6 +31,33 @@ def pin_threads() -> None:
         os.environ["XLA_FLAGS"] = (
             f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
         )
+
+
+# What TensorFlow writes while it is imported, whatever TF_CPP_MIN_LOG_LEVEL says: its log is not set up yet.
+START_UP = re.compile(rb"WARNING: All log messages before absl::InitializeLog\(\)|[IW]\d{4} \d\d:\d\d:")
+
+
+def start_backend() -> None:
+    """Import Keras and its backend without the lines that TensorFlow writes at start-up; all others stay.
+
+    The lines come from compiled code, so what is turned aside is the process's standard error itself.
+    """
+    if "keras" in sys.modules or sys.stderr is None:
+        return
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        ours = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            importlib.import_module("keras")
+        finally:
+            sys.stderr.flush()
+            os.dup2(ours, 2)
+            os.close(ours)
+            said.seek(0)
+            for line in said:
+                if not START_UP.match(line):
+                    os.write(2, line)
 
 
 def processor() -> str:
@@ -82,6 +113,7 @@ def describe() -> dict[str, str | int]:
 
 def _device(backend: str) -> str:
     """The accelerator in use, or `cpu`."""
+    start_backend()
     if backend == "jax":
         import jax
 

@@ -39,6 +39,7 @@ def perform(run: Run, run_id: str, runs: str | Path) -> dict:
 
 def _train(run: Run, folder: RunFolder) -> dict:
     environment.pin_threads()
+    environment.start_backend()
     from zoo.experiments.training.loop import Training, forget_graphs
 
     forget_graphs()
@@ -147,6 +148,7 @@ def fingerprints(model: str | None, options: str, data: Dataset | None) -> tuple
 
     from zoo.experiments.data.sets import load
 
+    environment.start_backend()
     images = load(data) if data is not None else None
     if model is None:
         return None, images and images.sha256
