@@ -111,10 +111,10 @@ def look(name: str, side: int) -> dict:
         try:
             rolled = transforms.roll(model)
             runs = [layer for layer in rolled.layers if isinstance(layer, zoo_rolled())]
-            row["rolled"] = [[layer.name, layer.units] for layer in runs]
+            row["rolled"] = [[layer.name, len(layer.units)] for layer in runs]
         except ValueError as error:
             row["rolled"], row["roll_refused"] = [], first_sentence(error)
-    row["roll_kept"] = [first_sentence(warning.message) for warning in said]
+    row["roll_kept"] = [first_sentence(w.message) for w in said if str(w.message).startswith("roll leaves")]
     return row
 
 
@@ -199,7 +199,9 @@ def kept_table(rows: dict) -> str:
                 lines.append(f"| {name} | {transform} | {count} | `{first}` | {reason} |")
         for transform in ("collapse", "roll"):
             if reason := row.get(f"{transform}_refused"):
-                lines.append(f"| {name} | {transform} | – | – | {reason} |")
+                # The rest lists layer by layer.
+                short = reason.split("; ")[0].split(": what would")[0]
+                lines.append(f"| {name} | {transform} | – | – | {short} |")
         for reason in row["roll_kept"]:
             lines.append(f"| {name} | roll | 1 | – | {reason} |")
         for layer, reason in row["unseen"].items():
