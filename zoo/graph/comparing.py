@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +62,7 @@ class Comparison:
         batches = list(sample(model)) if probe is None else [probe]
         for position, batch in enumerate(batches, start=1):
             try:
-                outputs = in_inference(lambda batch=batch: self._start(model, batch, part))
+                outputs = in_inference(functools.partial(self._start, model, batch, part))
                 return batch, () if self.guessed else outputs
             except _CannotRun as error:
                 if position == len(batches):
@@ -70,6 +71,7 @@ class Comparison:
                         f"cannot compare the new model with {model.name!r}, which does not take {what}: {error} "
                         f"Pass probe=, a batch of inputs it takes, or probe=False to go without."
                     ) from error.__cause__
+        raise AssertionError("there is a batch to compare on: one that was passed, or one that was drawn")
 
     def _start(self, model: keras.Model, batch: Any, part: Graph | None) -> tuple[Any, ...]:
         try:
@@ -245,7 +247,8 @@ def _same_mask(expected: Any, received: Any) -> bool:
     first, second = mask_of(expected), mask_of(received)
     if first is None or second is None:
         return first is second
-    return np.array_equal(*(np.asarray(keras.ops.convert_to_numpy(mask)) for mask in (first, second)))
+    one, other = (np.asarray(keras.ops.convert_to_numpy(mask)) for mask in (first, second))
+    return np.array_equal(one, other)
 
 
 def _is_number(array: np.ndarray) -> bool:

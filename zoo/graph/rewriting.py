@@ -475,7 +475,7 @@ def _kind(model: keras.Model) -> type:
     if is_stock(model):
         return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
     stock = next(cls for cls in kind.__mro__ if cls.__module__.startswith("keras."))
-    if kind.__init__ is stock.__init__ or _takes_anything(kind):
+    if _constructor(kind) is _constructor(stock) or _takes_anything(kind):
         return kind
     own = [name for name in STEPS if getattr(kind, name) is not getattr(stock, name)]
     if own:
@@ -487,8 +487,12 @@ def _kind(model: keras.Model) -> type:
     return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
 
 
+def _constructor(kind: type) -> Callable[..., None]:
+    return getattr(kind, "__init__")  # noqa: B009 - as an attribute a type checker takes it for an instance's
+
+
 def _takes_anything(kind: type) -> bool:
-    kinds = {p.kind for p in inspect.signature(kind.__init__).parameters.values()}
+    kinds = {p.kind for p in inspect.signature(_constructor(kind)).parameters.values()}
     return {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
 
 
