@@ -46,6 +46,7 @@ LIBRARY = (
     "reference",
     "spec",
     "slimming_traps",
+    "surgery",
     "transforms_affine",
     "transforms_collapse",
     "transforms_fold",

@@ -34,6 +34,7 @@ FLOORS = {
     "settings": 4,
     "freezing": 4,
     "transforms": 3,
+    "surgery": 4,
     "probes": 4,
     "callbacks": 5,
     "planning": 4,
@@ -236,7 +237,7 @@ def test_what_needs_no_backend_starts_none(module):
 
 
 # Rewriting a graph moves activations that are there; it does not decide where one belongs.
-REWRITES = {"transforms", "activations", "graph", "rolled"}
+REWRITES = {"transforms", "surgery", "activations", "graph", "rolled"}
 ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
 
 

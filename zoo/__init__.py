@@ -27,6 +27,7 @@ _LAZY = {
     "freeze": "zoo.freezing",
     "plan_depth": "zoo.planning",
     "transforms": None,
+    "surgery": None,
     "probes": None,
     "callbacks": None,
     "layers": None,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from zoo import callbacks as callbacks
     from zoo import layers as layers
     from zoo import probes as probes
+    from zoo import surgery as surgery
     from zoo import transforms as transforms
     from zoo.cards import describe as describe
     from zoo.feature_maps import features as features

@@ -22,7 +22,7 @@ from zoo.graph.copying import (
 )
 from zoo.graph.internals import flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
-from zoo.graph.reading import Graph, calls, graphs, input_structure, names, read
+from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
 
@@ -47,6 +47,7 @@ __all__ = [
     "is_stock",
     "names",
     "own_axis",
+    "piece",
     "plain_attributes",
     "producer",
     "read",

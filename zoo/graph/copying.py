@@ -170,7 +170,13 @@ def take_attributes(old: Any, new: Any) -> None:
         old: A layer or model that was built.
         new: Its copy, built too: what differs now is what was set, or drawn, for `old` alone.
     """
-    for a, b in zip(flatten_layers(old), flatten_layers(new), strict=False):
+    # The layers of a model are copies of their own, and not in the same places where some were replaced.
+    pairs = (
+        [(old, new)]
+        if isinstance(old, keras.Model)
+        else zip(flatten_layers(old), flatten_layers(new), strict=False)
+    )
+    for a, b in pairs:
         if type(a) is not type(b):
             continue
         if is_stock(a):
@@ -291,9 +297,9 @@ def _mapped(replace: Callable[[Any], Any], value: Any) -> Any:
         items = {key: _mapped(replace, item) for key, item in value.items()}
         return items if any(items[key] is not value[key] for key in items) else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        mapped = [_mapped(replace, item) for item in value]
-        same = all(a is b for a, b in zip(mapped, value, strict=True))
-        return value if same else tuple(mapped) if isinstance(value, tuple) else mapped
+        row = [_mapped(replace, item) for item in value]
+        same = all(a is b for a, b in zip(row, value, strict=True))
+        return value if same else tuple(row) if isinstance(value, tuple) else row
     return replace(value)
 
 

@@ -156,7 +156,8 @@ def _matcher(old: Any) -> Callable[[Site], bool]:
 
 def _is_a(layer: Any, cls: Any) -> bool:
     """Whether `layer` is of the class `cls` and computes by its code, not by that of a subclass."""
-    return isinstance(layer, cls) and type(layer).call is cls.call and type(layer).__call__ is cls.__call__
+    own: Any = type(layer)
+    return isinstance(layer, cls) and own.call is cls.call and own.__call__ is cls.__call__
 
 
 def _settings(layer: Any) -> tuple[type, dict[str, Any]] | None:
