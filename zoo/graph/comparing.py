@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -59,7 +60,7 @@ class Comparison:
         batches = list(sample(model)) if probe is None else [probe]
         for position, batch in enumerate(batches, start=1):
             try:
-                outputs = in_inference(lambda batch=batch: self._start(model, batch))
+                outputs = in_inference(partial(self._start, model, batch))
                 return batch, () if self.guessed else outputs
             except _CannotRun as error:
                 if position == len(batches):
@@ -68,6 +69,7 @@ class Comparison:
                         f"cannot compare the new model with {model.name!r}, which does not take {what}: {error} "
                         f"Pass probe=, a batch of inputs it takes, or probe=False to go without."
                     ) from error.__cause__
+        raise AssertionError("unreachable: the last batch is compared or refused")
 
     def _start(self, model: keras.Model, batch: Any) -> tuple[Any, ...]:
         try:
@@ -219,7 +221,8 @@ def _same_mask(expected: Any, received: Any) -> bool:
     first, second = mask_of(expected), mask_of(received)
     if first is None or second is None:
         return first is second
-    return np.array_equal(*(np.asarray(keras.ops.convert_to_numpy(mask)) for mask in (first, second)))
+    masks = [np.asarray(keras.ops.convert_to_numpy(mask)) for mask in (first, second)]
+    return np.array_equal(masks[0], masks[1])
 
 
 def _is_number(array: np.ndarray) -> bool:

@@ -272,9 +272,9 @@ class _Tokens:
         return self._functions.get(id(value), value)
 
     def _token(self, function: Any) -> Any:
-        for token in self.by_name.values():
-            if self._functions[id(token)] is function:
-                return token
+        for known in self.by_name.values():
+            if self._functions[id(known)] is function:
+                return known
 
         def token(*args: Any, **kwargs: Any) -> Any:
             return function(*args, **kwargs)
@@ -288,8 +288,8 @@ class _Tokens:
 def _mapped(replace: Callable[[Any], Any], value: Any) -> Any:
     """`value` with `replace` done to all in it; `value` itself where that changes nothing."""
     if isinstance(value, dict):
-        items = {key: _mapped(replace, item) for key, item in value.items()}
-        return items if any(items[key] is not value[key] for key in items) else value
+        changed = {key: _mapped(replace, item) for key, item in value.items()}
+        return changed if any(changed[key] is not value[key] for key in changed) else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         items = [_mapped(replace, item) for item in value]
         same = all(a is b for a, b in zip(items, value, strict=True))

@@ -327,9 +327,9 @@ def _shared_activations(found: list[Graph]) -> set[int]:
     return {key for key, count in counts.items() if count > 1}
 
 
-def _kind(model: keras.Model) -> type:
+def _kind(model: keras.Model) -> Any:
     """The class of the copy of `model`."""
-    kind = type(model)
+    kind: Any = type(model)
     if is_stock(model):
         return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
     stock = next(cls for cls in kind.__mro__ if cls.__module__.startswith("keras."))
@@ -345,7 +345,7 @@ def _kind(model: keras.Model) -> type:
     return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
 
 
-def _takes_anything(kind: type) -> bool:
+def _takes_anything(kind: Any) -> bool:
     kinds = {p.kind for p in inspect.signature(kind.__init__).parameters.values()}
     return {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
 

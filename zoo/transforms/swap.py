@@ -157,7 +157,7 @@ def _matcher(old: Any) -> Callable[[Site], bool]:
     raise TypeError(f"old must be a name, a function, a layer class or a layer; received {old!r}.")
 
 
-def _is_a(layer: Any, cls: type) -> bool:
+def _is_a(layer: Any, cls: Any) -> bool:
     """Whether `layer` is of the class `cls` and computes by its code, not by that of a subclass."""
     return isinstance(layer, cls) and type(layer).call is cls.call and type(layer).__call__ is cls.__call__
 
