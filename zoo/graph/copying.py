@@ -294,8 +294,8 @@ class _Tokens:
 def _mapped(replace: Callable[[Any], Any], value: Any) -> Any:
     """`value` with `replace` done to all in it; `value` itself where that changes nothing."""
     if isinstance(value, dict):
-        items = {key: _mapped(replace, item) for key, item in value.items()}
-        return items if any(items[key] is not value[key] for key in items) else value
+        changed = {key: _mapped(replace, item) for key, item in value.items()}
+        return changed if any(changed[key] is not value[key] for key in changed) else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         row = [_mapped(replace, item) for item in value]
         same = all(a is b for a, b in zip(row, value, strict=True))
