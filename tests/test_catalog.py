@@ -317,8 +317,8 @@ def test_what_cannot_be_registered(arguments, kind, text):
 
 
 def test_a_range_that_is_not_known_is_refused():
-    with pytest.raises(ValueError, match="preprocessing='torch' is not known; expected one of 'unit', 'tf'"):
-        register("mine", specify("resnet8"), preprocessing="torch")
+    with pytest.raises(ValueError, match="preprocessing='jax' is not known; expected one of 'unit', 'tf'"):
+        register("mine", specify("resnet8"), preprocessing="jax")
 
 
 def test_units_of_a_registered_net_are_part_of_it():

@@ -85,9 +85,9 @@ def test_rolled_stages_have_functions_of_their_own():
 
 
 def test_a_mapping_with_a_class_name_is_one_activation_as_keras_writes_it():
-    config = keras.activations.serialize(keras.activations.get("elu"))
-    written = {"class_name": "function", "config": config, "registered_name": config}
-    assert set(functions(zoo.build("mlp", activation=written)).values()) == {"elu"}
+    written = keras.saving.serialize_keras_object(keras.layers.ReLU(max_value=6, name="six"))
+    (site, *_) = (x for x in zoo.build("mlp", activation=written).layers if x.name == "dense1_act")
+    assert isinstance(site, keras.layers.Activation) and site.activation.name == "six"
 
 
 def test_the_spec_keeps_a_mapping_of_its_own():

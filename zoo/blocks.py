@@ -57,7 +57,7 @@ class Parts:
         norm: Callable[..., layers.Layer] | None = None,
         stages: ModelSpec | None = None,
     ):
-        self.unit = unit
+        self.unit: Any = unit  # which of the two, no type can say
         self.conventions = unit.conventions
         self.names = names
         self.channel_axis = 1 if keras.config.image_data_format() == "channels_first" else -1
@@ -87,6 +87,7 @@ class Parts:
     def _placed_activation(self) -> Callable | layers.Layer:
         if self._spec is None:
             return self._activation
+        assert self._place is not None, "where activations vary, `at` says where"
         key = self._spec.activation_key(self._place)
         self.used.add(key)
         return _activation(f"activation[{key!r}]", self._spec.activation[key])

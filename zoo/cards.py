@@ -152,13 +152,25 @@ def _layer_flops(layer: keras.layers.Layer) -> int | None:
             return None
         # One output value needs one multiply-add for each kernel weight that leads to its channel.
         return 2 * _product(outputs) * _size(layer.kernel) // layer.kernel.shape[-1]
-    if isinstance(
-        layer, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.layers.Conv2DTranspose)
-    ):
+    if isinstance(layer, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)):
+        return _depthwise_flops(layer)
+    if isinstance(layer, keras.layers.Conv2DTranspose):
         raise ValueError(
             f"layer {layer.name!r}: the operations of a {type(layer).__name__} are not counted here."
         )
     return 0
+
+
+def _depthwise_flops(layer: keras.layers.Layer) -> int | None:
+    outputs = layer.output.shape[1:]
+    if None in outputs:
+        return None
+    separable = isinstance(layer, keras.layers.SeparableConv2D)
+    depthwise = layer.depthwise_kernel if separable else layer.kernel
+    last = layer.pointwise_kernel.shape[-1] if separable else depthwise.shape[-2] * depthwise.shape[-1]
+    pixels = _product(outputs) // last
+    # Every weight is used once at every pixel, of the depthwise kernel as of the pointwise one.
+    return 2 * pixels * (_size(depthwise) + (_size(layer.pointwise_kernel) if separable else 0))
 
 
 def _product(sizes) -> int:

@@ -280,12 +280,12 @@ _add(
 )
 for _depth in (40, 100, *_DENSENET_STAGES):
     _add(f"densenet{_depth}", _densenet(_depth, None))
-for _size, (_stages, _width) in _CONVNEXT.items():
+for _size, (_blocks, _width) in _CONVNEXT.items():
     _add(
         f"convnext{_size}",
         Entry(
             family="convnext",
-            stages=_stages,
+            stages=_blocks,
             reference=LIU,
             preprocessing="torch",
             defaults={

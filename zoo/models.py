@@ -227,6 +227,7 @@ def _names(spec: ModelSpec) -> ZooNames:
 
 
 def _initializer(spec: ModelSpec) -> Callable:
+    default: Callable[[], Any]
     if spec.family == "convnext" and spec.layout != "keras":
         default = functools.partial(keras.initializers.TruncatedNormal, stddev=0.02)
     elif spec.family in ("resnet", "plain", *FAMILIES) and spec.layout != "keras":

@@ -140,8 +140,8 @@ class ModelSpec:
         classifier_activation: Activation of the classifier; None returns logits.
         weights: None (random), `"imagenet"`, the name of shipped weights, or the path of a weights file.
         activation: What `keras.activations.get` takes, or a layer, cloned for each site. A tuple has one for each stage:
-            the stem goes with the first, what follows the last stage with that. A mapping names places: `"stem"`,
-            `"stage1"` and so on, `"head"`, and `"rest"` for those it leaves out.
+            the stem goes with the first, what follows the last stage with that. A mapping has the keys `"stem"`,
+            `"stage1"` and so on, `"head"`, and `"rest"` for the places it leaves out.
         activated: `"all"` sites carry the activation, or only the `"last"` one (plain families).
         form: `"separate"` activation layers or the `"builtin"` argument.
         ordering: One of `RESIDUAL_ORDERINGS`, such as `"original"`, or `PLAIN_ORDERINGS`; the page All models lists them.
@@ -267,8 +267,8 @@ class ModelSpec:
             ValueError: If a mapping says nothing of it.
         """
         if isinstance(self.activation, tuple):
-            ends = {"stem": 0, "head": self.stage_count - 1}
-            return ends[place] if place in ends else int(place.removeprefix("stage")) - 1
+            places = {f"stage{k}": k - 1 for k in range(1, self.stage_count + 1)}
+            return ({"stem": 0, "head": self.stage_count - 1} | places)[place]
         if place not in self.activation and "rest" not in self.activation:
             raise ValueError(
                 f"activation={self.activation!r} says nothing of {place!r}, where {self.name} has an activation; name it, "
@@ -446,7 +446,7 @@ def _check_beyond(spec: ModelSpec) -> None:
         )
     if "alpha" in family.options:
         _number("alpha", spec.alpha)
-        if spec.alpha <= 0:
+        if spec.alpha is None or spec.alpha <= 0:
             raise ValueError(f"alpha must be positive, received {spec.alpha!r}.")
         named = re.fullmatch(r"mobilenetv2_([0-9]+(?:\.[0-9]+)?)", spec.name)
         if named and float(named[1]) != spec.alpha:
@@ -459,7 +459,7 @@ def _check_beyond(spec: ModelSpec) -> None:
         _integer("convolutions", spec.convolutions, 1)
     if "dropout_rate" in family.options:
         _number("dropout_rate", spec.dropout_rate)
-        if not 0 <= spec.dropout_rate < 1:
+        if spec.dropout_rate is None or not 0 <= spec.dropout_rate < 1:
             raise ValueError(f"dropout_rate must be in [0, 1), received {spec.dropout_rate!r}.")
     if "merged" in family.options and not isinstance(spec.merged, bool):
         raise TypeError(f"merged must be True or False, received {spec.merged!r}.")

@@ -273,7 +273,7 @@ def _with_our_names(groups: Groups, layers: list) -> Groups:
     for name, _ in groups:
         if name not in by_name and (automatic := re.fullmatch(r"([a-z0-9_]+?)(?:_(\d+))?", name)):
             unnamed[automatic[1]].append((int(automatic[2] or 0), name))
-    renamed = {}
+    renamed: dict[str, str] = {}
     for kind, found in unnamed.items():
         waiting = [x.name for x in layers if x.name not in held and to_snake_case(type(x).__name__) == kind]
         if len(waiting) == len(found):

@@ -11,6 +11,7 @@ from keras import layers
 
 from zoo.activations import is_linear
 from zoo.graph import Graph, Part, calls, copy_layer, graphs, producer, rewritten, seeds_untouched, set_values
+from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.fold import measured_error
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
@@ -22,7 +23,6 @@ from zoo.transforms.kernels import (
     obstacle,
     precision_obstacle,
 )
-from zoo.transforms.normalization import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 
 _PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
@@ -441,7 +441,7 @@ def _sum_of_arrays(branches, windows, whole, size, dilation) -> dict[str, np.nda
     """Kernel and bias of the sum, in float64."""
     shape = next(Kernel(b.conv).arrays["kernel"].shape[-2:] for b in branches if b.conv)
     depthwise = any(isinstance(b.conv, DEPTHWISE) for b in branches)
-    total, bias = np.zeros((*size, *shape)), 0.0
+    total, bias = np.zeros((*size, *shape)), np.zeros(())
     for branch in branches:
         start = [(low - whole[a][0]) // dilation[a] for a, (low, _) in enumerate(windows[branch])]
         if branch.conv is None:
