@@ -144,7 +144,7 @@ class _Branch:
 
     def scale_and_shift(self) -> tuple[Any, Any]:
         """What a branch without a convolution multiplies by and adds."""
-        scale, shift = 1.0, 0.0
+        scale, shift = np.ones(()), np.zeros(())
         for norm in self.norms:
             s, t = scale_and_shift(norm)
             scale, shift = scale * s, shift * s + t
