@@ -60,7 +60,9 @@ _OPTIONS = {
     "dropout_rate": (0.3,),
     "merged": (False, True),
 }
-_UNIT = re.compile(r"(stage\d+_unit\d+|conv\d+_block\d+|stage\d+|block\d+|stem|head)")
+_UNIT = re.compile(
+    r"(stage\d+_unit\d+|conv\d+_block\d+|convnext_[a-z]+_(?:stage_\d+_block_\d+|stem|head)|stage\d+|block\d+|stem|head)"
+)
 
 
 def options() -> dict[str, Any]:
