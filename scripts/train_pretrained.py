@@ -19,9 +19,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from zoo.experiments import environment  # noqa: E402
+
 from zoo.experiments.design.experiment import Dataset, Recipe, plain  # noqa: E402
 from zoo.experiments.design.plan import Run  # noqa: E402
+from zoo.experiments.running import environment  # noqa: E402
 from zoo.experiments.running.results import RunFolder, write_atomically  # noqa: E402
 
 FOLDER = ROOT / "zoo" / "pretrained"

@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,6 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 benchmark = importlib.import_module("benchmark")
 page = importlib.import_module("benchmarks.page")
 race = importlib.import_module("benchmarks.race").race
+worker = importlib.import_module("benchmarks.worker")
 
 
 def test_every_part_asks_a_question():
@@ -73,3 +76,29 @@ def test_contenders_take_turns_and_failures_are_rows():
     assert rows[0]["peak_gb"] > 0.05
     assert rows[1]["contender"] == "nonsense"
     assert "contender ended" in rows[1]["failed"]
+
+
+def test_onnx_runtime_pools_the_zeros_of_the_padding():
+    """Its Pad_Fusion would give -1: it pads with minus infinity, which no maximum is."""
+    pads = onnx.numpy_helper.from_array(np.array([0, 0, 1, 1, 0, 0, 1, 1]), "pads")
+    nodes = [
+        onnx.helper.make_node("Pad", ["x", "pads"], ["padded"], mode="constant"),
+        onnx.helper.make_node("MaxPool", ["padded"], ["y"], kernel_shape=[3, 3], strides=[3, 3]),
+    ]
+    x, y = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in (("x", [1, 1, 4, 4]), ("y", [1, 1, 2, 2]))
+    )
+    graph = onnx.helper.make_graph(nodes, "padded", [x], [y], [pads])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    session = worker.onnx_session(model.SerializeToString())
+    (result,) = session.run(None, {"x": -np.ones((1, 1, 4, 4), "float32")})
+    np.testing.assert_array_equal(result, np.zeros((1, 1, 2, 2)))
+
+
+def test_what_computes_something_else_is_not_timed():
+    expected = np.array([[0.5, 2.0]])
+    worker.refuse_unequal(expected, expected + 1e-5)
+    for wrong in (expected + 1e-3, expected * np.nan):
+        with pytest.raises(RuntimeError, match="not timed"):
+            worker.refuse_unequal(expected, wrong)

@@ -18,22 +18,26 @@ FLOORS = {
     "naming": 0,
     "normalization": 0,
     "pretrained": 0,
+    "graph": 0,
+    "layers": 0,
+    "activations": 1,
     "catalog": 2,
     "blocks": 2,
-    "graph": 2,
     "rolled": 2,
     "weights": 2,
+    "slimming": 2,
     "units": 3,
-    "activations": 3,
     "preprocessing": 3,
     "models": 4,
     "cards": 5,
     "feature_maps": 5,
     "settings": 4,
     "freezing": 4,
-    "transforms": 4,
+    "transforms": 3,
+    "surgery": 4,
     "probes": 4,
     "callbacks": 5,
+    "planning": 4,
     "__init__": 6,  # the public names
     "experiments": 7,
     "studies": 8,
@@ -59,8 +63,8 @@ ROOMS = {
 DOOR = "zoo.experiments.__main__"
 LIBRARY = {part for part, floor in FLOORS.items() if floor <= FLOORS["__init__"]}
 
-# Besides the standard library. h5py reads the weights files of Keras and comes with it.
-LIBRARY_NEEDS = {"keras", "numpy", "h5py", "zoo"}
+# Besides the standard library. h5py reads the weights files of Keras, rich draws progress: both come with it.
+LIBRARY_NEEDS = {"keras", "numpy", "h5py", "rich", "zoo"}
 # A backend by name: imported inside the function that runs on it, or in a file that is.
 ONE_BACKEND = {"tensorflow", "jax", "torch"}
 # What an extra installs: imported inside the function that needs it.
@@ -233,7 +237,7 @@ def test_what_needs_no_backend_starts_none(module):
 
 
 # Rewriting a graph moves activations that are there; it does not decide where one belongs.
-REWRITES = {"transforms", "activations", "graph", "rolled"}
+REWRITES = {"transforms", "surgery", "activations", "graph", "rolled"}
 ACTIVATION_LAYERS = {"Activation", "ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"}
 
 

@@ -85,9 +85,8 @@ def test_an_adapted_layer_is_right_in_folded_collapsed_and_rolled_models():
 def test_statistics_that_were_set_and_not_yet_made_constants_stay_so():
     layer = adapted(layers.Normalization(), ROWS)
     model = after(layer)
-    layer.set_weights(
-        [np.zeros(4), np.ones(4), 0]
-    )  # until it is saved and loaded, the layer computes as before
+    # Until it is saved and loaded, the layer computes as before.
+    layer.set_weights([np.zeros(4), np.ones(4), np.zeros(())])
     for transform in TRANSFORMS.values():
         assert same(outputs(model, ROWS), outputs(transform(model), ROWS))
 

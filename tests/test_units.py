@@ -349,7 +349,9 @@ def group(name):
     return layers.GroupNormalization(2, name=name)
 
 
-@pytest.mark.parametrize("norm", [group, layers.LayerNormalization, layers.BatchNormalization], ids=str)
+@pytest.mark.parametrize(
+    "norm", [group, layers.LayerNormalization, layers.BatchNormalization], ids=lambda norm: norm.__name__
+)
 @pytest.mark.parametrize("axes", SHAPES)
 def test_any_normalisation(norm, axes):
     model = net(

@@ -25,9 +25,12 @@ _LAZY = {
     "preprocess_input": "zoo.preprocessing",
     "fit_settings": "zoo.settings",
     "freeze": "zoo.freezing",
+    "plan_depth": "zoo.planning",
     "transforms": None,
+    "surgery": None,
     "probes": None,
     "callbacks": None,
+    "layers": None,
 }
 
 __all__ = ["ModelSpec", "__version__", "list_models", "orderings", "register", "specify", *sorted(_LAZY)]
@@ -35,13 +38,16 @@ __all__ = ["ModelSpec", "__version__", "list_models", "orderings", "register", "
 # What a type checker reads in place of `_LAZY`; a test compares the two.
 if TYPE_CHECKING:
     from zoo import callbacks as callbacks
+    from zoo import layers as layers
     from zoo import probes as probes
+    from zoo import surgery as surgery
     from zoo import transforms as transforms
     from zoo.cards import describe as describe
     from zoo.feature_maps import features as features
     from zoo.freezing import freeze as freeze
     from zoo.models import assemble as assemble
     from zoo.models import build as build
+    from zoo.planning import plan_depth as plan_depth
     from zoo.preprocessing import preprocess_input as preprocess_input
     from zoo.settings import fit_settings as fit_settings
     from zoo.units import conv_unit as conv_unit

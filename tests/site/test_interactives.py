@@ -373,7 +373,7 @@ def test_what_the_depth_slider_shows_is_what_the_page_says(visit):
 # --- all three
 
 
-@pytest.mark.parametrize("name", ["placement-lab", "collapse", "depth-slider"])
+@pytest.mark.parametrize("name", ["placement-lab", "collapse", "depth-slider", "train", "spiral"])
 def test_without_scripts_a_table_or_figure_stands_there(visit, name):
     page = visit(f"try/{name}.html", java_script_enabled=False)
     box = page.locator(f"#{name}")
@@ -381,7 +381,7 @@ def test_without_scripts_a_table_or_figure_stands_there(visit, name):
     assert box.locator("table tbody tr, figure svg").count() >= 1
 
 
-@pytest.mark.parametrize("name", ["placement-lab", "collapse", "depth-slider"])
+@pytest.mark.parametrize("name", ["placement-lab", "collapse", "depth-slider", "train", "spiral"])
 def test_with_scripts_it_fits_a_narrow_screen(visit, name):
     page = visit(f"try/{name}.html", viewport=NARROW)
     page.wait_for_selector(f"#{name}.zoo-try-live")

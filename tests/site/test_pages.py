@@ -14,6 +14,8 @@ KINDS = (
     "learn/the-algebra",
     "use/recipes",
     "try/placement-lab",
+    "try/train",
+    "try/spiral",
     "zoo",
     "claims",
     "performance",

@@ -1,5 +1,6 @@
 """Where a Keras model applies an activation, and what of it no graph shows."""
 
+from zoo.activations.classifier import classifier_names
 from zoo.activations.code import adds
 from zoo.activations.inside import (
     InnerSite,
@@ -37,6 +38,7 @@ __all__ = [
     "Site",
     "UnseenWarning",
     "adds",
+    "classifier_names",
     "families",
     "insides",
     "is_linear",

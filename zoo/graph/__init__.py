@@ -8,6 +8,7 @@ is a choice of what stands in the place of what.
 """
 
 from zoo.graph.calling import Stretch, in_inference
+from zoo.graph.channels import ChannelAxes, default_axis, own_axis
 from zoo.graph.comparing import difference
 from zoo.graph.copying import (
     Part,
@@ -21,17 +22,19 @@ from zoo.graph.copying import (
 )
 from zoo.graph.internals import flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
-from zoo.graph.reading import Graph, calls, graphs, input_structure, names, read
+from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
 
 __all__ = [
+    "ChannelAxes",
     "Graph",
     "Part",
     "Stretch",
     "calls",
     "copy_layer",
     "copy_variables",
+    "default_axis",
     "described",
     "difference",
     "flatten_layers",
@@ -43,6 +46,8 @@ __all__ = [
     "is_function",
     "is_stock",
     "names",
+    "own_axis",
+    "piece",
     "plain_attributes",
     "producer",
     "read",

@@ -10,15 +10,18 @@ from typing import Any
 import keras
 
 from zoo.graph.copying import Part
-from zoo.graph.internals import takes_training
+from zoo.graph.internals import producer, takes_training
 
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
     """Neighbouring calls between two points where all the data is one tensor, and what takes their place.
 
+    Without calls, from a tensor to itself, it is an insertion: all that reads the tensor reads what `parts` make
+    of it.
+
     Attributes:
-        nodes: The calls, in order.
+        nodes: The calls, in order; none for an insertion.
         entry: The tensor they start from.
         exit: The tensor they end in, made by the last of them.
         parts: The layers called one after the other in their place.
@@ -33,6 +36,11 @@ class Stretch:
 def nodes_of(step: Any) -> tuple[Any, ...]:
     """The calls of the original in the place of a node or a `Stretch`."""
     return step.nodes if isinstance(step, Stretch) else (step,)
+
+
+def name_of(step: Any) -> str:
+    """The layer that a node calls, or whose output a `Stretch` replaces."""
+    return (producer(step.exit) if isinstance(step, Stretch) else step).operation.name
 
 
 def outputs_of(step: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graph.calling import Stretch, accepted, call_operation, in_inference, nodes_of, outputs_of
+from zoo.graph.calling import Stretch, accepted, call_operation, in_inference, name_of, nodes_of, outputs_of
 from zoo.graph.internals import carry_mask, flatten_layers, mask_of, standardised
-from zoo.graph.reading import read
+from zoo.graph.reading import Graph, input_structure, piece, read
 from zoo.graph.samples import is_numeric, sample
 
 # Largest difference, relative to the largest value, that is rounding in float32; coarser types get 8 of their steps.
@@ -46,9 +47,11 @@ class Comparison:
         self.exact = exact
         self.begin = ("", 0.0)
         self.guessed = False
+        self.starts: list[Any] = []
+        self.outputs: tuple[Any, ...] = ()
 
-    def run(self, model: keras.Model, probe: Any) -> tuple[Any, tuple[Any, ...]]:
-        """Compare on `probe`, or on a batch that is drawn where it is None.
+    def run(self, model: keras.Model, probe: Any, part: Graph | None = None) -> tuple[Any, tuple[Any, ...]]:
+        """Compare on `probe`, or on a batch that is drawn where it is None; of `model`, `part` alone if given.
 
         Returns:
             The batch, and what `model` returned for it, flat; nothing where one of its layers has no weights yet.
@@ -59,7 +62,7 @@ class Comparison:
         batches = list(sample(model)) if probe is None else [probe]
         for position, batch in enumerate(batches, start=1):
             try:
-                outputs = in_inference(lambda batch=batch: self._start(model, batch))
+                outputs = in_inference(functools.partial(self._start, model, batch, part))
                 return batch, () if self.guessed else outputs
             except _CannotRun as error:
                 if position == len(batches):
@@ -68,31 +71,56 @@ class Comparison:
                         f"cannot compare the new model with {model.name!r}, which does not take {what}: {error} "
                         f"Pass probe=, a batch of inputs it takes, or probe=False to go without."
                     ) from error.__cause__
+        raise AssertionError("there is a batch to compare on: one that was passed, or one that was drawn")
 
-    def _start(self, model: keras.Model, batch: Any) -> tuple[Any, ...]:
+    def _start(self, model: keras.Model, batch: Any, part: Graph | None) -> tuple[Any, ...]:
         try:
             values = standardised(model, batch)
         except Exception as error:
             raise _CannotRun(_line(error)) from error
-        inputs = keras.tree.flatten(model.inputs)
+        graph = part or read(model)
+        if part is not None:
+            values = self._lead(model, values, part)
         pairs = [
             _Pair(value, self._as_input(value, tensor), True)
-            for value, tensor in zip(values, inputs, strict=True)
+            for value, tensor in zip(values, graph.starts, strict=True)
         ]
-        results = self._walk(model, pairs, "")
+        results = self._walk(graph, pairs, "")
         if self.exact and not all(pair.same for pair in results):
             raise ValueError(self._differs(model))
-        return tuple(pair.old for pair in results)
+        self.starts, self.outputs = [pair.new for pair in pairs], tuple(pair.old for pair in results)
+        return self.outputs
+
+    def check_whole(self, new: keras.Model) -> None:
+        """Compare the outputs of the new model, called as one, with those found before.
+
+        Raises:
+            ValueError: they differ, though each layer alone agrees.
+        """
+        if self.guessed:
+            return
+        inputs = keras.tree.pack_sequence_as(input_structure(new), self.starts)
+        results = in_inference(lambda: keras.tree.flatten(new(inputs, training=False)))
+        for value, result in zip(self.outputs, results, strict=True):
+            if (gap := difference(value, result)) > _tolerance(value):
+                raise ValueError(
+                    f"every layer of the new model computes what it did in {new.name!r}, but together they differ by "
+                    f"{gap:.2g} of the largest value. Nothing is returned."
+                )
+
+    def _lead(self, model: keras.Model, values: list[Any], part: Graph) -> list[Any]:
+        """What the original computes at the starts of `part`."""
+        found = {id(tensor): value for tensor, value in zip(read(model).starts, values, strict=True)}
+        for node in piece(model, keras.tree.flatten(model.inputs), list(part.starts)).nodes:
+            found.update(self._original(node, found, ""))
+        return [found[id(tensor)] for tensor in part.starts]
 
     def _as_input(self, value: Any, tensor: Any) -> Any:
         dtype = self.writer.settings.get("dtype")
         return keras.ops.cast(value, dtype) if dtype is not None and is_numeric(tensor.dtype) else value
 
-    def _walk(self, model: keras.Model, pairs: list[_Pair], path: str) -> list[_Pair]:
-        graph = read(model)
-        found = {
-            id(tensor): pair for tensor, pair in zip(keras.tree.flatten(model.inputs), pairs, strict=True)
-        }
+    def _walk(self, graph: Graph, pairs: list[_Pair], path: str) -> list[_Pair]:
+        found = {id(tensor): pair for tensor, pair in zip(graph.starts, pairs, strict=True)}
         left = {key: len(nodes) for key, nodes in graph.consumers.items()}
         for step in self.writer.steps(graph):
             self._step(step, found, path)
@@ -101,13 +129,13 @@ class Comparison:
                     left[id(tensor)] -= 1
                     if not left[id(tensor)] and not graph.is_output(tensor):
                         found.pop(id(tensor), None)
-        return [found[id(tensor)] for tensor in keras.tree.flatten(model.outputs)]
+        return [found[id(tensor)] for tensor in keras.tree.flatten(graph.ends)]
 
     def _step(self, step: Any, found: dict[int, _Pair], path: str) -> None:
         replaced = self.writer.is_replaced(step)
         reads = [step.entry] if isinstance(step, Stretch) else step.input_tensors
         agree = all(found[id(tensor)].same for tensor in reads)
-        name = path + nodes_of(step)[-1].operation.name
+        name = path + name_of(step)
         if self.exact and not agree and not replaced:
             raise ValueError(self._differs(None, name))
         if not replaced and isinstance(step.operation, keras.Model):
@@ -141,7 +169,7 @@ class Comparison:
             given.append(standardised(model, args[0] if args else kwargs["inputs"]))
         agree = all(found[id(tensor)].same for tensor in node.input_tensors)
         inputs = zip(*given, strict=True)
-        results = self._walk(model, [_Pair(a, b, agree) for a, b in inputs], f"{name}/")
+        results = self._walk(read(model), [_Pair(a, b, agree) for a, b in inputs], f"{name}/")
         found.update((id(tensor), pair) for tensor, pair in zip(node.outputs, results, strict=True))
 
     def _original(self, node: Any, old: dict[int, Any], path: str) -> dict[int, Any]:
@@ -219,7 +247,8 @@ def _same_mask(expected: Any, received: Any) -> bool:
     first, second = mask_of(expected), mask_of(received)
     if first is None or second is None:
         return first is second
-    return np.array_equal(*(np.asarray(keras.ops.convert_to_numpy(mask)) for mask in (first, second)))
+    one, other = (np.asarray(keras.ops.convert_to_numpy(mask)) for mask in (first, second))
+    return np.array_equal(one, other)
 
 
 def _is_number(array: np.ndarray) -> bool:

@@ -170,7 +170,13 @@ def take_attributes(old: Any, new: Any) -> None:
         old: A layer or model that was built.
         new: Its copy, built too: what differs now is what was set, or drawn, for `old` alone.
     """
-    for a, b in zip(flatten_layers(old), flatten_layers(new), strict=False):
+    # The layers of a model are copies of their own, and not in the same places where some were replaced.
+    pairs = (
+        [(old, new)]
+        if isinstance(old, keras.Model)
+        else zip(flatten_layers(old), flatten_layers(new), strict=False)
+    )
+    for a, b in pairs:
         if type(a) is not type(b):
             continue
         if is_stock(a):
@@ -272,9 +278,9 @@ class _Tokens:
         return self._functions.get(id(value), value)
 
     def _token(self, function: Any) -> Any:
-        for token in self.by_name.values():
-            if self._functions[id(token)] is function:
-                return token
+        for known in self.by_name.values():
+            if self._functions[id(known)] is function:
+                return known
 
         def token(*args: Any, **kwargs: Any) -> Any:
             return function(*args, **kwargs)
@@ -288,12 +294,12 @@ class _Tokens:
 def _mapped(replace: Callable[[Any], Any], value: Any) -> Any:
     """`value` with `replace` done to all in it; `value` itself where that changes nothing."""
     if isinstance(value, dict):
-        items = {key: _mapped(replace, item) for key, item in value.items()}
-        return items if any(items[key] is not value[key] for key in items) else value
+        changed = {key: _mapped(replace, item) for key, item in value.items()}
+        return changed if any(changed[key] is not value[key] for key in changed) else value
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        items = [_mapped(replace, item) for item in value]
-        same = all(a is b for a, b in zip(items, value, strict=True))
-        return value if same else tuple(items) if isinstance(value, tuple) else items
+        row = [_mapped(replace, item) for item in value]
+        same = all(a is b for a, b in zip(row, value, strict=True))
+        return value if same else tuple(row) if isinstance(value, tuple) else row
     return replace(value)
 
 

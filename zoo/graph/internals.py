@@ -71,6 +71,20 @@ def standardised(model: keras.Model, inputs: Any) -> list[Any]:
     return function._standardize_inputs(inputs)
 
 
+def passed_on(model: keras.Model, inputs: Any) -> list[Any]:
+    """`standardised` for tensors of a graph, without the calls that it records for those that fit as they are."""
+    return [_unconverted(tensor) for tensor in standardised(model, inputs)]
+
+
+def _unconverted(tensor: Any) -> Any:
+    node = producer(tensor)
+    if type(node.operation).__name__ == "ConvertToTensor" and len(node.input_tensors) == 1:
+        (source,) = node.input_tensors
+        if source.dtype == tensor.dtype and source.shape == tensor.shape:
+            return source
+    return tensor
+
+
 def mask_of(value: Any) -> Any:
     """The mask that Keras carries along with a tensor, or None."""
     return getattr(value, "_keras_mask", None)

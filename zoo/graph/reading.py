@@ -20,6 +20,8 @@ class Graph:
         consumers: `id` of a tensor -> the nodes that read it, once for each time they do.
         outputs: `id`s of the tensors that the model returns.
         path: `""` for the model itself, `"inner/"` for a model nested in it under that name.
+        starts: The tensors it starts from, flat: the inputs of the model, unless it is a piece of one.
+        ends: The tensors it ends in, nested as the model returns them.
     """
 
     model: keras.Model
@@ -27,6 +29,8 @@ class Graph:
     consumers: dict[int, list[Any]] = field(repr=False)
     outputs: frozenset[int] = field(repr=False)
     path: str = ""
+    starts: tuple[Any, ...] = field(default=(), repr=False)
+    ends: Any = field(default=None, repr=False)
 
     def readers(self, tensor: Any) -> list[Any]:
         """The nodes that read `tensor`."""
@@ -58,28 +62,57 @@ def read(model: keras.Model, path: str = "") -> Graph:
         graph. ValueError: a Sequential model that was never built.
     """
     _refuse_unreadable(model)
-    inputs = keras.tree.flatten(model.inputs)
-    finished = {id(producer(tensor)) for tensor in inputs}
+    # A Sequential model has no `output` before it was called as a layer.
+    ends = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    return piece(model, keras.tree.flatten(model.inputs), ends, path)
+
+
+def piece(model: keras.Model, starts: list[Any], ends: Any, path: str = "") -> Graph:
+    """The calls of `model` that lead from the tensors `starts` to the tensors `ends`.
+
+    Args:
+        model: The model that the tensors belong to.
+        starts: Taken as given: what makes them is left out.
+        ends: A tensor, or a list, tuple or dict of them.
+        path: Where `model` is nested; see `Graph.path`.
+
+    Raises:
+        ValueError: `ends` need an input of the model that is not among `starts`.
+    """
+    given = {id(tensor) for tensor in starts}
+    finished: set[int] = set()
     order = []
-    for output in keras.tree.flatten(model.outputs):
+    for end in keras.tree.flatten(ends):
+        if id(end) in given:
+            continue
         # Depth first with a stack of our own: Python's would end near a thousand layers.
-        stack = [(producer(output), False)]
+        stack = [(producer(end), False, None)]
         while stack:
-            node, parents_done = stack.pop()
+            node, parents_done, reader = stack.pop()
             if id(node) in finished:
                 continue
             if parents_done:
                 finished.add(id(node))
                 order.append(node)
                 continue
-            stack.append((node, True))
-            stack.extend((producer(tensor), False) for tensor in reversed(node.input_tensors))
+            if not node.input_tensors:
+                needed = f"layer {reader.operation.name!r} reads" if reader else "the outputs hold"
+                raise ValueError(
+                    f"{needed} the input {node.operation.name!r}, by a way that does not pass the given inputs. "
+                    f"Add {node.operation.name!r} to the inputs, or cut where all ways meet."
+                )
+            stack.append((node, True, reader))
+            stack.extend(
+                (producer(tensor), False, node)
+                for tensor in reversed(node.input_tensors)
+                if id(tensor) not in given
+            )
     consumers: dict[int, list[Any]] = {}
     for node in order:
         for tensor in node.input_tensors:
             consumers.setdefault(id(tensor), []).append(node)
-    outputs = frozenset(id(tensor) for tensor in keras.tree.flatten(model.outputs))
-    return Graph(model, tuple(order), consumers, outputs, path)
+    outputs = frozenset(id(tensor) for tensor in keras.tree.flatten(ends))
+    return Graph(model, tuple(order), consumers, outputs, path, tuple(starts), ends)
 
 
 def graphs(model: keras.Model) -> list[Graph]:

@@ -6,17 +6,17 @@ import contextlib
 import inspect
 import random
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-from zoo.graph.calling import Stretch, accepted, call_operation, nodes_of, outputs_of
+from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of
 from zoo.graph.comparing import Comparison
 from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, reason, take_attributes
-from zoo.graph.internals import flatten_layers, keep_remat, producer
-from zoo.graph.reading import Graph, graphs, read
+from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
+from zoo.graph.reading import Graph, graphs, input_structure, read
 from zoo.graph.samples import is_numeric
 
 # What a user of a model calls besides the model itself. A class that has its own keeps it, or is refused.
@@ -88,11 +88,14 @@ class Rewritten:
         model: The new model.
         batch: What both were compared on, as the model takes it; None where nothing was compared.
         outputs: What the original returned for it, flat; empty where it could not be run as it is.
+        tensors: `id` of a tensor of the original -> those of the new model in its place, one for each time that
+            the model it belongs to is called.
     """
 
     model: keras.Model
     batch: Any = None
     outputs: tuple[Any, ...] = ()
+    tensors: Mapping[int, list[Any]] = field(default_factory=dict, repr=False)
 
 
 def rewritten(
@@ -103,19 +106,41 @@ def rewritten(
     settings: Mapping[str, Any] | None = None,
     exact: bool = False,
     undone: Mapping[Any, Callable[..., Any]] | None = None,
+    opened: Collection[keras.Model] = (),
+    renamed: Mapping[Any, str] | None = None,
+    part: Graph | None = None,
     probe: Any = None,
 ) -> Rewritten:
-    """`rewrite`, with the batch that both models were compared on and what the original made of it."""
+    """`rewrite`, with the batch that both models were compared on and what the original made of it.
+
+    It can change the outline of a model as well: the layers of the nested models `opened` become layers of the
+    model that calls them; the copy of a layer in `renamed`, or the input in the place of a tensor in it, gets
+    that name; of the model, `part` alone is written, as `zoo.graph.piece` gives it, with its starts as inputs.
+    Then the new model as a whole is compared too.
+    """
     found = graphs(model)
-    writer = _Writer(found, replace or {}, stretches, settings or {})
-    depth = sum(len(graph.nodes) for graph in found) + 3 * len(replace or {})
+    outline = _Outline(
+        frozenset(map(id, opened)), {id(key): name for key, name in (renamed or {}).items()}, part
+    )
+    writer = _Writer(found, replace or {}, stretches, settings or {}, outline)
+    depth = sum(len(graph.nodes) for graph in found) + 3 * len(replace or {}) + len(stretches)
     with seeds_untouched(), room_for(depth):
-        new = writer.model(model)
+        new = writer.model(model, part)
         writer.finish()
         if probe is False:
-            return Rewritten(new)
+            return Rewritten(new, tensors=writer.tensors)
         comparison = Comparison(writer, {id(key): call for key, call in (undone or {}).items()}, exact)
-        return Rewritten(new, *comparison.run(model, probe))
+        batch, outputs = comparison.run(model, probe, part)
+        if opened or part is not None:
+            comparison.check_whole(new)
+        return Rewritten(new, batch, outputs, writer.tensors)
+
+
+@dataclass(frozen=True)
+class _Outline:
+    opened: frozenset[int] = frozenset()
+    renamed: Mapping[int, str] = field(default_factory=dict)
+    part: Graph | None = None
 
 
 class _Writer:
@@ -125,12 +150,19 @@ class _Writer:
         replace: Mapping[Any, list[Part]],
         stretches: Sequence[Stretch],
         settings: Mapping[str, Any],
+        outline: _Outline,
     ):
         self.replace = {id(key): parts for key, parts in replace.items()}
         self.replace.update((id(stretch), stretch.parts) for stretch in stretches)
-        self.ends = {id(stretch.nodes[-1]): stretch for stretch in stretches}
+        self.ends = {id(stretch.nodes[-1]): stretch for stretch in stretches if stretch.nodes}
+        self.inserted: dict[int, list[Stretch]] = {}
+        for stretch in stretches:
+            if not stretch.nodes:
+                self.inserted.setdefault(id(stretch.exit), []).append(stretch)
         self.covered = {id(node) for stretch in stretches for node in stretch.nodes}
         self.settings = settings
+        self.outline = outline
+        self.tensors: dict[int, list[Any]] = {}
         self.written: dict[int, list[Any]] = {}
         self.initializers: list[tuple[Any, str, Any]] = []
         self.fills: list[tuple[Any, Any]] = []
@@ -138,45 +170,109 @@ class _Writer:
         self.flags: list[tuple[Any, bool]] = []
         self.shared = _shared_activations(found)
 
-    def model(self, model: keras.Model) -> keras.Model:
-        graph = read(model)
-        kind = _kind(model)
+    def model(self, model: keras.Model, part: Graph | None = None) -> keras.Model:
+        graph = part or read(model)
+        kind = self._kind(model, graph)
         slot = len(self.copies)
         self.copies.append((model, model))
-        old_inputs = keras.tree.flatten(model.inputs)
-        new_inputs = [self._input(tensor) for tensor in old_inputs]
-        if isinstance(model, keras.Sequential):
-            layers = [layer for step in self.steps(graph) for layer in self.parts(step)]
-            if len(set(map(id, layers))) == len(layers):
-                new = kind([producer(new_inputs[0]).operation, *layers], name=model.name)
-            else:  # a Sequential model holds no layer twice
-                outputs = new_inputs[0]
-                for layer in layers:
-                    outputs = layer(outputs)
-                new = keras.Model(new_inputs[0], outputs, name=model.name)
+        new_inputs = [self._input(tensor) for tensor in graph.starts]
+        if issubclass(kind, keras.Sequential):
+            new = self._sequential(graph, kind, new_inputs[0])
         else:
-            tensors = {id(old): new for old, new in zip(old_inputs, new_inputs, strict=True)}
-            for step in self.steps(graph):
-                results = self.call(step, tensors)
-                tensors.update((id(old), new) for old, new in zip(outputs_of(step), results, strict=True))
+            tensors = {id(old): new for old, new in zip(graph.starts, new_inputs, strict=True)}
+            self._walk(graph, tensors)
 
             def translate(tensor: Any) -> Any:
                 return tensors[id(tensor)]
 
-            inputs = keras.tree.map_structure(translate, model.input)
-            outputs = keras.tree.map_structure(translate, model.output)
-            new = kind(inputs, outputs, name=model.name)
+            if part is None:
+                inputs = keras.tree.pack_sequence_as(input_structure(model), new_inputs)
+            else:
+                inputs = new_inputs if len(new_inputs) > 1 else new_inputs[0]
+            new = kind(inputs, keras.tree.map_structure(translate, graph.ends), name=model.name)
         keep_remat(model, new)
         self.copies[slot] = (model, new)
         return new
 
+    def _walk(self, graph: Graph, tensors: dict[int, Any], training: bool | None = None) -> None:
+        """Call what is written for the steps of `graph`; `tensors`: `id` of the original's -> the new model's."""
+        for step in self.steps(graph):
+            if not isinstance(step, Stretch) and id(step.operation) in self.outline.opened:
+                results = self._open(step, tensors, training)
+            else:
+                results = self.call(step, tensors, training)
+            tensors.update((id(old), new) for old, new in zip(outputs_of(step), results, strict=True))
+        for key, new in tensors.items():
+            self.tensors.setdefault(key, []).append(new)
+
+    def _open(self, node: Any, tensors: dict[int, Any], training: bool | None) -> list[Any]:
+        """Call the layers of a nested model, where it is called."""
+        args, kwargs = node.arguments.fill_in(tensors)
+        inputs = args[0] if args else kwargs["inputs"]
+        graph = read(node.operation)
+        given = passed_on(node.operation, inputs)
+        inner = {id(old): new for old, new in zip(graph.starts, given, strict=True)}
+        # What a call of a model says of training reaches every layer in it.
+        self._walk(graph, inner, kwargs.get("training") if training is None else training)
+        return [inner[id(tensor)] for tensor in keras.tree.flatten(graph.ends)]
+
+    def _sequential(self, graph: Graph, kind: type, start: Any) -> keras.Model:
+        layers = [layer for step in self.steps(graph) for layer in self.parts(step)]
+        if len(set(map(id, layers))) != len(layers):  # a Sequential model holds no layer twice
+            outputs = start
+            for layer in layers:
+                outputs = layer(outputs)
+            return keras.Model(start, outputs, name=graph.model.name)
+        copies = [(step, layer) for step in self.steps(graph) for layer in self.parts(step)]
+        try:
+            new = kind([producer(start).operation, *layers], name=graph.model.name)
+        except Exception as error:
+            step, layer = next((pair for pair in copies if not inbound_nodes(pair[1])), copies[-1])
+            if not self.changes_shapes():
+                raise
+            why = f"{name_of(step)!r}: {reason(error)}"
+            if self.is_replaced(step):
+                raise ValueError(f"{_takes_place(step, layer)} {why}") from error
+            raise ValueError(f"layer {layer.name!r} no longer fits after the change, {why}") from error
+        made = start
+        for step in self.steps(graph):
+            parts = self.parts(step)
+            if not self.is_replaced(step):
+                self._refuse_unfit(step, parts[0])
+            made = parts[-1].output if parts else made
+            self.tensors[id(outputs_of(step)[0])] = [made]
+        return new
+
+    def changes_shapes(self) -> bool:
+        """Whether anything is replaced, so that a layer may be called on another shape than its original."""
+        return bool(self.replace)
+
+    def _kind(self, model: keras.Model, graph: Graph) -> type:
+        if graph is self.outline.part:
+            return keras.Model
+        kind = _kind(model)
+        inlines = any(id(node.operation) in self.outline.opened for node in graph.nodes)
+        if not inlines or not issubclass(kind, keras.Sequential):
+            return kind
+        if kind is not keras.Sequential:
+            raise TypeError(
+                f"model {model.name!r} is of the class {kind.__name__}, a Sequential model with code of its own, and "
+                f"without nested models it is no Sequential model any more. Pass "
+                f"keras.Model(model.inputs, model.outputs) for its graph alone."
+            )
+        return keras.Model
+
     def steps(self, graph: Graph) -> Iterator[Any]:
-        """The nodes of a graph, with a `Stretch` in the place of those it replaces."""
+        """The nodes of a graph, with a `Stretch` in the place of those it replaces, insertions between them."""
+        for tensor in graph.starts:
+            yield from self.inserted.get(id(tensor), ())
         for node in graph.nodes:
             if id(node) in self.ends:
                 yield self.ends[id(node)]
             elif id(node) not in self.covered:
                 yield node
+            for tensor in node.outputs:
+                yield from self.inserted.get(id(tensor), ())
 
     def key(self, step: Any) -> int:
         """What `replace` and `written` know the step under."""
@@ -206,7 +302,8 @@ class _Writer:
         elif isinstance(step.operation, keras.layers.Layer):
             layers = [self._copy(step.operation)]
         else:
-            layers = [copy_layer(step.operation)]
+            name = self.outline.renamed.get(id(step.operation), step.operation.name)
+            layers = [copy_layer(step.operation, name=name)]
         self.written[key] = layers
         return layers
 
@@ -223,23 +320,52 @@ class _Writer:
             if type(parts[0]) is not type(step.operation):
                 kwargs = accepted(parts[0], step, kwargs)
             result = self._made(step, parts[0], args, kwargs, training)
+            if not self.is_replaced(step):
+                self._refuse_unfit(step, parts[0])
             parts = parts[1:]
         for part in parts:
             result = self._made(step, part, (result,), {}, training)
-        return keras.tree.flatten(result)
+        results = keras.tree.flatten(result)
+        if len(results) != len(outputs_of(step)):
+            (*_, last) = self.parts(step)
+            raise ValueError(
+                f"{_takes_place(step, last)} {name_of(step)!r}: it returns {len(results)} tensors, not "
+                f"{len(outputs_of(step))}."
+            )
+        return results
 
     def _made(self, step: Any, part: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
         try:
             return call_operation(part, args, kwargs, training)
         except Exception as error:
-            if not self.is_replaced(step):
+            shape = _shapes(keras.tree.flatten(args))
+            if self.is_replaced(step):
+                raise ValueError(
+                    f"{_takes_place(step, part)} {name_of(step)!r}: called on shape {shape} it says: {reason(error)}"
+                ) from error
+            before = _shapes(keras.tree.flatten(step.arguments.args))
+            symbolic = any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten(args))
+            if not symbolic or shape == before or not self.changes_shapes():
                 raise
-            shape = keras.tree.map_structure(lambda t: getattr(t, "shape", t), args)
             raise ValueError(
-                f"{type(part).__name__} {getattr(part, 'name', '')!r} cannot stand in the place of "
-                f"{nodes_of(step)[-1].operation.name!r}: called on shape {', '.join(map(str, shape))} it says: "
-                f"{reason(error)}"
+                f"layer {name_of(step)!r} no longer fits: it would be called on shape {shape}, in the model as given "
+                f"it is called on {before}. {reason(error)}"
             ) from error
+
+    def _refuse_unfit(self, step: Any, layer: Any) -> None:
+        """Refuse a copy whose weights had to have other shapes, because something in front of it changed."""
+        # What is in a nested model was looked at when it was written.
+        if not self.changes_shapes() or isinstance(layer, keras.Model):
+            return
+        if not isinstance(layer, keras.layers.Layer):
+            return
+        old, new = ([tuple(v.shape) for v in x.variables] for x in (step.operation, layer))
+        if layer.built and step.operation.built and len(old) == len(new) and old != new:
+            wrong = next(pair for pair in zip(old, new, strict=True) if pair[0] != pair[1])
+            raise ValueError(
+                f"layer {name_of(step)!r} no longer fits: what it reads has another shape after the change, and "
+                f"weights of shape {wrong[0]} would have to be of shape {wrong[1]}."
+            )
 
     def finish(self) -> None:
         for layer, name, initializer in self.initializers:
@@ -271,6 +397,8 @@ class _Writer:
             if id(activation) not in self.written:
                 self.written[id(activation)] = [self._copy(activation)]
             (overrides["activation"],) = self.written[id(activation)]
+        if id(layer) in self.outline.renamed:
+            overrides["name"] = self.outline.renamed[id(layer)]
         new = copy_layer(layer, **overrides)
         self._draw_nothing(new)
         self.copies.append((layer, new))
@@ -296,7 +424,11 @@ class _Writer:
 
     def _input(self, tensor: Any) -> Any:
         layer = producer(tensor).operation
-        config = layer.get_config()
+        name = self.outline.renamed.get(id(tensor))
+        if not isinstance(layer, keras.layers.InputLayer):
+            sparse = bool(getattr(tensor, "sparse", False))
+            return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, sparse=sparse, name=name)
+        config = layer.get_config() | ({"name": name} if name else {})
         if "dtype" in self.settings and is_numeric(config["dtype"]):
             config["dtype"] = self.settings["dtype"]
         return type(layer).from_config(config).output
@@ -313,6 +445,16 @@ class _Writer:
 
 
 _ZEROS = keras.initializers.Zeros()
+
+
+def _takes_place(step: Any, part: Any) -> str:
+    """The beginning of the sentence that it cannot."""
+    where = "be inserted after" if isinstance(step, Stretch) and not step.nodes else "stand in the place of"
+    return f"{type(part).__name__} {getattr(part, 'name', '')!r} cannot {where}"
+
+
+def _shapes(tensors: list[Any]) -> str:
+    return ", ".join(str(tensor.shape) for tensor in tensors if hasattr(tensor, "shape"))
 
 
 def _shared_activations(found: list[Graph]) -> set[int]:
@@ -333,7 +475,7 @@ def _kind(model: keras.Model) -> type:
     if is_stock(model):
         return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
     stock = next(cls for cls in kind.__mro__ if cls.__module__.startswith("keras."))
-    if kind.__init__ is stock.__init__ or _takes_anything(kind):
+    if _constructor(kind) is _constructor(stock) or _takes_anything(kind):
         return kind
     own = [name for name in STEPS if getattr(kind, name) is not getattr(stock, name)]
     if own:
@@ -345,8 +487,12 @@ def _kind(model: keras.Model) -> type:
     return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
 
 
+def _constructor(kind: type) -> Callable[..., None]:
+    return getattr(kind, "__init__")  # noqa: B009 - as an attribute a type checker takes it for an instance's
+
+
 def _takes_anything(kind: type) -> bool:
-    kinds = {p.kind for p in inspect.signature(kind.__init__).parameters.values()}
+    kinds = {p.kind for p in inspect.signature(_constructor(kind)).parameters.values()}
     return {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
 
 

@@ -7,7 +7,8 @@ warning and in `rows.unseen`.
 
 from zoo.probes.activation import activation_stats
 from zoo.probes.gradient import gradient_stats
+from zoo.probes.importance import activation_importance
 from zoo.probes.rows import Rows
 from zoo.probes.signal import signal_propagation
 
-__all__ = ["Rows", "activation_stats", "gradient_stats", "signal_propagation"]
+__all__ = ["Rows", "activation_importance", "activation_stats", "gradient_stats", "signal_propagation"]

@@ -16,8 +16,7 @@ import keras
 from keras import layers, ops
 
 from zoo.activations import InnerSite, Inside, Site, insides, sites, unnamed
-from zoo.graph import copy_layer, graphs
-from zoo.probes.channels import ChannelAxes, default_axis, own_axis
+from zoo.graph import ChannelAxes, copy_layer, default_axis, graphs, own_axis
 
 # What is called with a place, the call of it, the values before and after; what it returns, unless None, takes
 # the place of the values after.

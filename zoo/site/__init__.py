@@ -32,7 +32,11 @@ Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 - `form-separate`, `form-builtin`; `pool-act_pool`, `pool-pool_act`;
 - `shortcut-SHORTCUT` for every shortcut;
 - `layout-LAYOUT` for stem and first unit of a pre-activation net, `stride-LAYOUT` for its unit that halves
-  the resolution.
+  the resolution; marked where they differ from `he2016`.
+
+Pictures (`scripts/make_pictures.py` draws them from tensors, `zoo.site.shapes` has the pieces): `functions`,
+`convolution`, `convolution-stride`, `convolution-padding`, `convolution-channels`, `maps`; and by `scripts/make_try.py`
+`train-PLACEMENT` and `spiral`.
 
 Other habits
 ------------

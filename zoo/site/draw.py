@@ -16,6 +16,11 @@ _STYLE = (
     ".zoo-d-act .zoo-d-box{fill:#ffe8d6;stroke:#9a3412}"
     ".zoo-d-act .zoo-d-text{fill:#9a3412;font-weight:600}</style>"
 )
+# Only in a drawing that has something marked.
+_STYLE_OF_MARKS = (
+    "<style>.zoo-d-other .zoo-d-box{stroke:#0b5cad;stroke-width:2.5;stroke-dasharray:5 2}"
+    ".zoo-d-other:not(.zoo-d-act) .zoo-d-box{fill:#dcebfa}</style>"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +34,7 @@ class Block:
             `"port"` (where the drawing begins and ends).
         inside: An activation built into the layer, drawn as a highlighted part of the same box.
         after: Names of the blocks it reads.
+        marked: Whether it is marked as different from another drawing.
     """
 
     name: str
@@ -36,6 +42,7 @@ class Block:
     kind: str = "layer"
     inside: str = ""
     after: tuple[str, ...] = ()
+    marked: bool = False
 
 
 def svg(blocks: Sequence[Block], title: str, description: str) -> str:
@@ -57,12 +64,13 @@ def svg(blocks: Sequence[Block], title: str, description: str) -> str:
             lines.append(_edge(by_name[source], b, columns, lanes, x, top))
     width = max([x[c] + _WIDTH / 2 for c in set(columns.values())] + [x[c] + 8 for c in lanes.values()]) + 4
     height = y - _GAP + 4
+    style = _STYLE + (_STYLE_OF_MARKS if any(b.marked for b in blocks) else "")
     boxes = [_box(b, x[columns[b.name]], top[b.name]) for b in blocks]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" font-size="12">'
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc>"
-        f"{_STYLE}\n" + "\n".join(lines + boxes) + "\n</svg>\n"
+        f"{style}\n" + "\n".join(lines + boxes) + "\n</svg>\n"
     )
 
 
@@ -185,6 +193,8 @@ def _arrow(path: list[tuple[float, float]]) -> str:
 
 def _box(block: Block, x: float, y: float) -> str:
     label = escape(block.label)
+    classes = [css for css, has in (("zoo-d-act", block.kind == "act"), ("zoo-d-other", block.marked)) if has]
+    group = f'<g class="{" ".join(classes)}">' if classes else "<g>"
 
     def text(center: float, of: str, css: str = "zoo-d-text", size: str = "") -> str:
         return f'<text class="{css}" x="{x:g}" y="{center + 4:g}" text-anchor="middle"{size}>{of}</text>'
@@ -195,8 +205,7 @@ def _box(block: Block, x: float, y: float) -> str:
         radius = _HEIGHT / 2
         circle = f'<circle class="zoo-d-box" cx="{x:g}" cy="{y + radius:g}" r="{radius:g}"/>'
         large = ' font-size="15"'
-        return f"<g>{circle}{text(y + radius, label, size=large)}</g>"
-    group = '<g class="zoo-d-act">' if block.kind == "act" else "<g>"
+        return f"{group}{circle}{text(y + radius, label, size=large)}</g>"
     drawn = f"{group}{_rect(x, y)}{text(y + _HEIGHT / 2, label)}</g>"
     if block.inside:
         low = y + _HEIGHT

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from difflib import SequenceMatcher
+
 import keras
 
 import zoo
@@ -186,9 +191,54 @@ def diagrams() -> dict[str, tuple]:
     return made
 
 
+# The layouts are drawn to be told apart: each is compared with this one, box by box.
+REFERENCE = "he2016"
+
+
+def compare(
+    drawn: Sequence[draw.Block], reference: Sequence[draw.Block]
+) -> tuple[list[draw.Block], list[str]]:
+    """The blocks, those marked that the reference has not or has otherwise, and what the reference has besides.
+
+    Blocks correspond by kind and order, for each layout names its layers in its own way. One that reads another
+    block than its counterpart differs, unless that other block has no counterpart and is marked itself.
+    """
+
+    def kinds(blocks: Sequence[draw.Block]) -> list[str]:
+        return [re.match(r"[^,+]*[^,+ ]|.*", b.label)[0] for b in blocks]  # without filters, stride and bias
+
+    pieces = SequenceMatcher(None, kinds(drawn), kinds(reference), autojunk=False).get_matching_blocks()
+    other = {drawn[p.a + i].name: reference[p.b + i] for p in pieces for i in range(p.size)}
+    here = {b.name for b in other.values()}
+
+    def differs(block: draw.Block) -> bool:
+        twin = other.get(block.name)
+        if twin is None or (twin.label, twin.inside) != (block.label, block.inside):
+            return True
+        if not set(block.after) <= set(other) or not set(twin.after) <= here:
+            return False
+        return {other[name].name for name in block.after} != set(twin.after)
+
+    marked = [replace(b, marked=b.kind != "port" and differs(b)) for b in drawn]
+    return marked, [b.label for b in reference if b.name not in here and b.kind != "port"]
+
+
+def _drawn(name: str) -> list[draw.Block]:
+    model_name, options, choose, _ = diagrams()[name]
+    model = zoo.build(model_name, **options)
+    return blocks(model, choose(model), borders=name.startswith(("layout-", "stride-")))
+
+
 def draw_diagram(name: str) -> str:
     """One diagram as SVG text."""
-    model_name, options, choose, title = diagrams()[name]
-    model = zoo.build(model_name, **options)
-    drawn = blocks(model, choose(model), borders=name.startswith(("layout-", "stride-")))
-    return draw.svg(drawn, title, describe(drawn))
+    title = diagrams()[name][-1]
+    drawn, said = _drawn(name), ""
+    kind, _, layout = name.partition("-")
+    if kind in ("layout", "stride") and layout != REFERENCE:
+        drawn, missing = compare(drawn, _drawn(f"{kind}-{REFERENCE}"))
+        others = [b.label for b in drawn if b.marked]
+        title += f". Dashed blue: not as in {REFERENCE}" if others else f". Here as {REFERENCE}"
+        if missing:
+            title += f"; not here: {', '.join(missing)}"
+        said = f" Not as in {REFERENCE}: {', '.join(others) or 'nothing'}."
+    return draw.svg(drawn, title, describe(drawn) + said)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ from keras import layers
 
 from zoo.activations import is_linear
 from zoo.graph import Graph, Part, calls, graphs, rewrite, seeds_untouched, set_values
+from zoo.slimming.neighbours import PADDING, POOLING, passes
+from zoo.slimming.selection import refuse_blended
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import (
     CONVOLUTIONS,
@@ -26,7 +29,6 @@ from zoo.transforms.kernels import (
 )
 from zoo.transforms.spatial import Spatial, compose, dense_kernel, pull_back, stencil
 
-POOLING = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
 GLOBAL_POOLING = (
     layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
@@ -40,9 +42,8 @@ MAX_POOLING = (
     layers.GlobalMaxPooling2D,
     layers.GlobalMaxPooling3D,
 )
-PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
-# A dense layer over all pixels has inputs x outputs numbers; beyond this the result helps nobody.
+# Numbers in the kernel of the one layer; beyond this it helps nobody and takes long to compute.
 LARGEST_KERNEL = 2**27
 
 
@@ -51,17 +52,20 @@ class CollapsedModel(NamedTuple):
 
     Attributes:
         model: The model with one layer for each run, for inference.
-        collapsed: Names of the layers that took the place of a run, in the order of the computation.
+        collapsed: Name of each layer that took the place of a run, in the order of the computation -> names of the
+            layers that it stands for.
         kept: Name of each layer that could not be joined with the linear layer before it -> the reason.
     """
 
     model: keras.Model
-    collapsed: tuple[str, ...]
+    collapsed: dict[str, tuple[str, ...]]
     kept: dict[str, str]
 
 
 @seeds_untouched()
-def collapse_linear(model: keras.Model, *, probe: Any = None) -> CollapsedModel:
+def collapse_linear(
+    model: keras.Model, stretches: Iterable[Iterable[str]] | None = None, *, probe: Any = None
+) -> CollapsedModel:
     r"""Make one layer of every run of linear layers with no activation between them.
 
     A run is a chain of Dense, Conv1D to Conv3D, DepthwiseConv, SeparableConv, average pooling and
@@ -93,8 +97,14 @@ def collapse_linear(model: keras.Model, *, probe: Any = None) -> CollapsedModel:
     - average pooling with 'same' padding divides by fewer pixels at the border;
     - the sizes of the image are not known where they matter.
 
+    Fewer layers are not always faster: a convolution of 64 to 64 channels of size 3 and one of 64 to 256 of size
+    1 have a third of the weights of the one that does both. `stretches` says what to collapse; `zoo.plan_depth`
+    measures what is worth it.
+
     Args:
         model: A Functional or built Sequential model. It is left untouched.
+        stretches: Each the names of the layers of a run, or of a part of one, that are to become one layer, in
+            order: all or an error. By default every run.
         probe: Inputs, as `model` takes them, on which each run and each copied layer are compared with the
             original; None draws a small batch, False compares nothing.
 
@@ -104,8 +114,9 @@ def collapse_linear(model: keras.Model, *, probe: Any = None) -> CollapsedModel:
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet; no two linear layers meet; none that meet are one layer; or a copy
-            computes something else.
+        ValueError: it has no graph yet; no two linear layers meet; none that meet are one layer; `stretches`
+            names layers that do not follow one another in a run or are not one layer; a `BlendedActivation` is
+            left; or a copy computes something else.
 
     Example:
         >>> import keras
@@ -116,20 +127,31 @@ def collapse_linear(model: keras.Model, *, probe: Any = None) -> CollapsedModel:
         >>> short = collapse_linear(model)
         >>> [(layer.name, layer.kernel_size) for layer in short.model.layers]
         [('conv3', (7, 7))]
+        >>> short.collapsed
+        {'conv3': ('conv1', 'conv2', 'conv3')}
     """
+    refuse_blended(model)
     found = graphs(model)
     finder = _Finder(found)
     collapsing = _Collapsing(finder.refused)
-    for graph in found:
-        for run in finder.runs(graph):
-            collapsing.visit(run, graph.path)
-    if not collapsing.names:
+    runs = [(run, graph.path) for graph in found for run in finder.runs(graph)]
+    if stretches is not None:
+        for names in stretches:
+            collapsing.exactly(runs, tuple(names), finder.ends)
+    else:
+        for run, path in runs:
+            collapsing.visit(run, path)
+    if not collapsing.collapsed:
         if collapsing.kept:
             raise ValueError(f"cannot collapse {next(iter(collapsing.kept.values()))}")
-        listed = "; ".join(finder.ends[:6]) or "it has no convolution, dense layer or average pooling"
+        listed = (
+            "; ".join([*finder.ends, *finder.obstacles.values()][:6])
+            or "it has no convolution, dense layer or average pooling"
+        )
         raise ValueError(f"nothing to collapse in {model.name!r}: no two linear layers meet: {listed}.")
     new = rewrite(model, collapsing.replace, exact=True, probe=probe)
-    return CollapsedModel(new, tuple(collapsing.names), collapsing.kept)
+    apart = {name: reason for name, reason in finder.obstacles.items() if name in finder.apart}
+    return CollapsedModel(new, collapsing.collapsed, apart | collapsing.kept if stretches is None else {})
 
 
 @dataclass(frozen=True)
@@ -154,6 +176,19 @@ class _Run:
                 pieces.append(_Run(self.nodes[start : stop + 1], members))
         return pieces
 
+    def between(self, names: tuple[str, ...], path: str) -> _Run | None:
+        """From the first to the last of the layers `names`, if they are here and leave out none between them."""
+        known = [path + node.operation.name for node in self.members]
+        here = {path + node.operation.name for node in self.nodes}
+        wanted = [name for name in names if name in known]  # Dropout and the like may be named or not
+        if len(wanted) < 2 or not set(names) <= here:
+            return None
+        first, last = known.index(wanted[0]), known.index(wanted[-1])
+        if known[first : last + 1] != wanted:
+            return None
+        members = self.members[first : last + 1]
+        return _Run(self.nodes[self.nodes.index(members[0]) : self.nodes.index(members[-1]) + 1], members)
+
     @property
     def crosses_to_features(self) -> bool:
         return any(_gathers(node.operation) for node in self.nodes)
@@ -164,7 +199,7 @@ class _Collapsing:
 
     def __init__(self, refused: dict[str, str]):
         self.kept = refused
-        self.names: list[str] = []
+        self.collapsed: dict[str, tuple[str, ...]] = {}
         self.replace: dict[Any, list[Part]] = {}
 
     def visit(self, run: _Run, path: str) -> None:
@@ -176,9 +211,31 @@ class _Collapsing:
                 self.visit(piece, path)
             self.kept.setdefault(path + obstacle.node.operation.name, str(obstacle))
             return
+        self._put(run, path, parts)
+
+    def exactly(self, runs: list[tuple[_Run, str]], names: tuple[str, ...], ends: list[str]) -> None:
+        """Replace the layers `names` by one, or raise ValueError that says why not."""
+        listed = ", ".join(map(repr, names))
+        for run, path in runs:
+            part = run.between(names, path)
+            if part is None:
+                continue
+            if any(node.operation in self.replace for node in part.nodes):
+                raise ValueError(f"stretches names a layer of {listed} twice.")
+            try:
+                self._put(part, path, _collapse(part))
+            except _NotOneLayer as obstacle:
+                raise ValueError(f"the stretch {listed} is not one layer: {obstacle}") from obstacle
+            return
+        raise ValueError(
+            f"stretches names {listed}, which do not follow one another in one run of linear layers, each called once "
+            f"and the only reader of the one before it. Runs end here: {'; '.join(ends[:6]) or 'there is none'}."
+        )
+
+    def _put(self, run: _Run, path: str, parts: list[Part]) -> None:
         self.replace.update((node.operation, []) for node in run.nodes[:-1])
         self.replace[run.nodes[-1].operation] = parts
-        self.names.append(path + parts[-1].layer.name)
+        self.collapsed[path + parts[-1].layer.name] = tuple(path + n.operation.name for n in run.members)
 
 
 class _NotOneLayer(ValueError):
@@ -199,11 +256,15 @@ class _Finder:
         self.in_training = called_in_training(found)
         self.ends: list[str] = []
         self.refused: dict[str, str] = {}
+        self.obstacles: dict[str, str] = {}
+        self.apart: set[str] = set()
 
     def runs(self, graph: Graph) -> list[_Run]:
         runs: list[_Run] = []
         used: set[int] = set()
         for node in graph.nodes:
+            if self._is_linear(node) and (reason := self._obstacle(node)) is not None:
+                self.obstacles[graph.path + node.operation.name] = reason
             if id(node) in used or not self._is_member(node):
                 continue
             nodes = [node]
@@ -244,6 +305,8 @@ class _Finder:
             if self._same_layout(nodes, reader):
                 return reader
             return self._end(f"{name!r} and {other.name!r} have their channels on different axes")
+        if self._is_linear(reader):
+            self.apart.add(graph.path + other.name)
         self._refuse_between(graph, name, reader)
         return self._end(f"{other.name!r} ({type(other).__name__}) follows {name!r}")
 
@@ -282,18 +345,33 @@ class _Finder:
             )
 
     def _is_member(self, node: Any) -> bool:
+        return self._is_linear(node) and self._obstacle(node) is None
+
+    def _is_linear(self, node: Any) -> bool:
+        """Whether the stock layer called here is linear in inference, whatever else keeps it from a run."""
         operation = node.operation
-        if len(node.input_tensors) != 1 or len(self.calls[id(operation)]) != 1:
+        if isinstance(operation, TRANSPOSED):
             return False
+        norm = isinstance(operation, layers.BatchNormalization)
+        return norm or type(operation) in POOLING or has_kernel(operation)
+
+    def _obstacle(self, node: Any) -> str | None:
+        """Why what is linear belongs to no run, or None."""
+        operation, sited = node.operation, self.calls[id(node.operation)]
+        if len(sited) != 1:
+            return f"{operation.name!r} is shared: called {len(sited)} times"
         if isinstance(operation, layers.BatchNormalization):
-            if not is_batchnorm(operation) or call_obstacle(self.calls[id(operation)], self.in_training):
-                return False
-            return operation.axis % len(node.outputs[0].shape) in (1, len(node.outputs[0].shape) - 1)
+            if not is_batchnorm(operation):
+                return f"{operation.name!r} ({type(operation).__name__}) has a call of its own"
+            if operation.axis % len(node.outputs[0].shape) not in (1, len(node.outputs[0].shape) - 1):
+                return f"{operation.name!r} normalises axis {operation.axis}, which is no channel axis"
+            reason = call_obstacle(sited, self.in_training)
+            return reason and f"{operation.name!r}: {reason}"
+        if len(node.input_tensors) != 1:
+            return f"{operation.name!r} is called with {len(node.input_tensors)} tensors"
         if getattr(operation, "activity_regularizer", None) is not None:
-            return False
-        if type(operation) in POOLING:
-            return True
-        return has_kernel(operation) and not isinstance(operation, TRANSPOSED) and obstacle(operation) is None
+            return f"the activity_regularizer of {operation.name!r} acts on its output"
+        return None if type(operation) in POOLING else obstacle(operation)
 
     def _joins(self, node: Any) -> bool:
         operation = node.operation
@@ -305,10 +383,10 @@ class _Finder:
             sizes = node.input_tensors[0].shape[1:]
             last = getattr(operation, "data_format", "channels_last") == "channels_last"
             return last and None not in sizes and not getattr(operation, "keepdims", False)
-        return _passes(node)
+        return passes(node)
 
     def _same_layout(self, nodes: list[Any], node: Any) -> bool:
-        axes = {_channels(n) for n in [*nodes, node] if not _passes(n)} - {None}
+        axes = {_channels(n) for n in [*nodes, node] if not passes(n)} - {None}
         return len(axes) <= 1
 
 
@@ -321,16 +399,6 @@ def _pads_channels(reader: Any, node: Any) -> bool:
 def _gathers(operation: Any) -> bool:
     """Whether an image becomes features."""
     return type(operation) is layers.Flatten or type(operation) in GLOBAL_POOLING
-
-
-def _passes(node: Any) -> bool:
-    """Whether inference leaves the values as they are."""
-    operation = node.operation
-    if type(operation) is layers.Activation:
-        return is_linear(operation)
-    if type(operation) is layers.Dropout:
-        return not node.arguments.kwargs.get("training")
-    return type(operation) is layers.Identity
 
 
 def _channels(node: Any) -> str | None:
@@ -358,10 +426,22 @@ def _collapse(run: _Run) -> list[Part]:
     try:
         whole = _spatial(first)
         for before, node in zip(run.members, run.members[1:], strict=False):
-            whole = compose(whole, _spatial(node), before.operation, node.operation)
+            spatial = _spatial(node)
+            _refuse_huge(whole, spatial)
+            whole = compose(whole, spatial, before.operation, node.operation)
         return _as_layer(run, whole, last)
     except ValueError as error:
         raise _NotOneLayer(str(error), node) from error
+
+
+def _refuse_huge(whole: Spatial, after: Spatial) -> None:
+    sizes = [k + s * (m - 1) for k, s, m in zip(whole.sizes, whole.strides, after.sizes, strict=True)]
+    shape = [*sizes, whole.kernel.shape[-2], after.kernel.shape[-1]]
+    if math.prod(shape) > LARGEST_KERNEL:
+        listed = " x ".join(map(str, shape))
+        raise ValueError(
+            f"its kernel would have {listed} = {math.prod(shape)} numbers, more than {LARGEST_KERNEL}."
+        )
 
 
 def _only_normalised(run: _Run) -> list[Part] | None:
@@ -460,7 +540,7 @@ def _as_dense(run: _Run) -> list[Part]:
     matrix, offset = np.eye(outputs), np.zeros(outputs)
     for node in reversed(run.nodes):
         operation, sizes = node.operation, tuple(node.input_tensors[0].shape[1:])
-        if _passes(node):
+        if passes(node):
             continue
         if type(operation) is layers.Flatten:
             matrix = matrix.reshape(*sizes, outputs)

@@ -9,7 +9,17 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import is_linear, unseen
-from zoo.graph import Graph, calls, difference, graphs, in_inference, producer, rewritten, seeds_untouched
+from zoo.graph import (
+    Graph,
+    Part,
+    calls,
+    difference,
+    graphs,
+    in_inference,
+    producer,
+    rewritten,
+    seeds_untouched,
+)
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, is_computed, obstacle
 
@@ -94,9 +104,7 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
     """
     folding = plan(graphs(model))
     folding.kept.update(unseen(model, activations=False, norms=True))
-    replace: dict[Any, list[Any]] = {kernel.layer: [kernel.part()] for kernel in folding.kernels.values()}
-    replace.update((layer, []) for layer in folding.removed.values())
-    result = rewritten(model, replace, exact=True, probe=probe)
+    result = rewritten(model, folding.replacements(), exact=True, probe=probe)
     if not folding.folded:
         error = 0.0
     elif result.outputs:
@@ -134,6 +142,11 @@ class Folding:
         self.removed: dict[int, Any] = {}
         self.folded: list[str] = []
         self.kept: dict[str, str] = {}
+
+    def replacements(self) -> dict[Any, list[Part]]:
+        """What takes the place of what, as `zoo.graph.rewrite` takes it."""
+        folded: dict[Any, list[Part]] = {kernel.layer: [kernel.part()] for kernel in self.kernels.values()}
+        return folded | {layer: [] for layer in self.removed.values()}
 
     def visit(self, graph: Graph, node: Any) -> None:
         """Decide for the BatchNormalization called at `node`."""

@@ -72,7 +72,12 @@ class Kernel:
 
     Args:
         layer: A built layer for which `has_kernel` holds.
+
+    Attributes:
+        linear: Whether the new layer goes without the activation of the old one.
     """
+
+    linear = False
 
     def __init__(self, layer: Any):
         self.layer = layer
@@ -133,13 +138,16 @@ class Kernel:
     def copy(self) -> Kernel:
         """An independent copy."""
         new = object.__new__(Kernel)
-        new.layer, new.bias = self.layer, self.bias.copy()
+        new.layer, new.bias, new.linear = self.layer, self.bias.copy(), self.linear
         new.arrays = {name: array.copy() for name, array in self.arrays.items()}
         return new
 
     def part(self) -> Part:
         """A layer with these arrays, and otherwise configured like the one they came from."""
-        return Part(copy_layer(self.layer, use_bias=True), set_values(bias=self.bias, **self.arrays))
+        overrides: dict[str, Any] = {"activation": None} if self.linear else {}
+        return Part(
+            copy_layer(self.layer, use_bias=True, **overrides), set_values(bias=self.bias, **self.arrays)
+        )
 
     def _output_channels(self) -> int:
         kernel = next(reversed(self.arrays.values()))

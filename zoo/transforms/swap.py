@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from zoo.activations import Site, families, label, passes_values, sites, split_parts, tell_unseen
+from zoo.activations import Site, classifier_names, families, label, sites, split_parts, tell_unseen
 from zoo.graph import (
     Graph,
     Part,
@@ -32,9 +32,6 @@ NOT_ACTIVATIONS = {"get", "serialize", "deserialize"}
 NAMES = {
     name for name, value in vars(keras.activations).items() if inspect.isfunction(value)
 } - NOT_ACTIVATIONS
-
-# What turns scores into probabilities; on the output of a model that is its classifier.
-CLASSIFIERS = {"softmax", "log_softmax", "sigmoid"}
 
 
 class SwappedModel(NamedTuple):
@@ -98,8 +95,8 @@ def swap_activation(
     matching = _matching(old, all_sites)
     found = graphs(model)
     index = calls(found)
-    root = found[0]
-    chosen = [s for s in matching if include_classifier or not _is_classifier(s, root, index)]
+    spared = set() if include_classifier else classifier_names(model, matching)
+    chosen = [site for site in matching if site.name not in spared]
     if not chosen:
         raise ValueError(_nothing_found(model, old, all_sites, matching))
     taken = {id(graph): names([graph]) for graph in found}
@@ -157,9 +154,10 @@ def _matcher(old: Any) -> Callable[[Site], bool]:
     raise TypeError(f"old must be a name, a function, a layer class or a layer; received {old!r}.")
 
 
-def _is_a(layer: Any, cls: type) -> bool:
+def _is_a(layer: Any, cls: Any) -> bool:
     """Whether `layer` is of the class `cls` and computes by its code, not by that of a subclass."""
-    return isinstance(layer, cls) and type(layer).call is cls.call and type(layer).__call__ is cls.__call__
+    own: Any = type(layer)
+    return isinstance(layer, cls) and own.call is cls.call and own.__call__ is cls.__call__
 
 
 def _settings(layer: Any) -> tuple[type, dict[str, Any]] | None:
@@ -275,35 +273,6 @@ def _take(name: str, taken: list[set[str]], operation: Any, *, new: bool) -> Non
         )
     for known in taken:
         known.add(name)
-
-
-def _is_classifier(site: Site, root: Graph, index: dict[int, list[tuple[Graph, Any]]]) -> bool:
-    if not families(site.function) & CLASSIFIERS:
-        return False
-    return any(
-        _reaches_output(graph, tensor, root, index)
-        for graph, node in index[id(site.operation)]
-        for tensor in node.outputs
-    )
-
-
-def _reaches_output(
-    graph: Graph, tensor: Any, root: Graph, index: dict[int, list[tuple[Graph, Any]]]
-) -> bool:
-    """Whether the values of `tensor` are an output of the outermost model, whatever their shape there."""
-    if graph.is_output(tensor):
-        if graph is root or graph.model is root.model:
-            return True
-        position = [id(t) for t in keras.tree.flatten(graph.model.outputs)].index(id(tensor))
-        for outer, node in index.get(id(graph.model), []):
-            if _reaches_output(outer, node.outputs[position], root, index):
-                return True
-    return any(
-        _reaches_output(graph, output, root, index)
-        for node in graph.readers(tensor)
-        if passes_values(node.operation)
-        for output in node.outputs
-    )
 
 
 def _nothing_found(model: keras.Model, old: Any, all_sites: list[Site], matching: list[Site]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph import Graph, read
+from zoo.graph.reading import Graph, read
 
 # Their output has its features last, whatever the setting.
 _LAST = (

@@ -1,0 +1,216 @@
+/* Train in the page: a small dense net learns points of the plane, and the reader places its activations.
+   Needs dense-net.js (the net). */
+(() => {
+  "use strict";
+  const root = document.getElementById("train"), dense = globalThis.zooDense;
+  if (!root || !dense) return;
+
+  const SETS = { spiral: "two spirals", circles: "a ring around a disc", moons: "two half-moons" };
+  const PLACEMENTS = { none: "none", first: "after layer 1", both: "after layers 1 and 2" };
+  const FUNCTIONS = { relu: "ReLU", leaky_relu: "leaky ReLU (0.2)", tanh: "tanh", sigmoid: "sigmoid", linear: "linear" };
+  const RATES = [0.01, 0.03, 0.1, 0.3, 1, 3];
+  const EPOCHS = 300; // where "Train" stops by itself
+  const SEEDS = 10;
+  const CELLS = 64, EXTENT = 1.65; // the plane is drawn from -EXTENT to EXTENT, in CELLS x CELLS cells
+  const FRAME = 0.03; // seconds of training between two pictures, so that the page stays alive
+  const state = { set: "spiral", placement: "none", activation: "relu", rate: 0.3, seed: 1 };
+  let net, data, losses, found, running = null, recorded = true;
+  let epochs = 0, steps = 0; // steps within the present epoch
+
+  function h(tag, attributes, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  }
+  function svg(tag, attributes, ...children) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+  const percent = (p) => `${(100 * p).toFixed(1)} %`;
+  const calm = () => globalThis.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  /* --- controls ----------------------------------------------------------------------------------- */
+  function select(label, name, options, read = String) {
+    const box = h("select", { id: `train-${name}`, onchange: () => { state[name] = read(box.value); restart(); } });
+    for (const [value, text] of options) box.append(h("option", { value }, text));
+    box.value = state[name];
+    return h("p", { class: "zoo-try-control" }, h("label", { for: `train-${name}` }, label), box);
+  }
+  const controls = h("div", { class: "zoo-try-controls" },
+    select("Points", "set", Object.entries(SETS)),
+    select("Activations", "placement", Object.entries(PLACEMENTS)),
+    select("Function", "activation", Object.entries(FUNCTIONS)),
+    select("Learning rate", "rate", RATES.map((rate) => [rate, String(rate)]), Number),
+    select("Seed", "seed", Array.from({ length: SEEDS }, (_, i) => [i + 1, String(i + 1)]), Number));
+  const button = (id, text, onclick) => h("button", { type: "button", class: "zoo-try-button", id: `train-${id}`, onclick }, text);
+  const go = button("go", "Train", () => { if (running === null) begin(); else pause(); });
+  const buttons = h("p", { class: "zoo-train-buttons" }, go,
+    button("step", "One step", () => { pause(); one(); }), button("epoch", "One epoch", () => { pause(); learn(1); show(); say(); }),
+    button("reset", "Reset", () => restart()));
+  const now = h("p", { id: "train-now", class: "zoo-train-now" });
+  // Read out when something has come to an end, not sixty times a second.
+  const verdict = h("p", { class: "zoo-try-status", role: "status", id: "train-verdict" });
+  const plane = h("canvas", { id: "train-plane", width: 512, height: 512, role: "img", class: "zoo-train-plane" });
+  const rows = h("tbody", {});
+  const runs = h("table", { id: "train-runs", hidden: true }, h("caption", {}, "Your runs, the latest first"),
+    h("thead", {}, h("tr", {}, ...["points", "activations", "rate", "seed", "epochs", "loss", "accuracy", "dead"].map((t) => h("th", { scope: "col" }, t)))), rows);
+
+  /* --- the loss, epoch by epoch -------------------------------------------------------------------- */
+  const WIDTH = 300, HEIGHT = 150, TOP = 0.8;
+  const sx = (epoch) => epoch / EPOCHS * WIDTH, sy = (loss) => HEIGHT * (1 - Math.min(loss, TOP) / TOP);
+  const curve = svg("path", { class: "net" });
+  const title = svg("title", { id: "train-loss-title" }, "Loss by epoch");
+  const plot = svg("svg", { class: "zoo-try-plot zoo-train-loss", viewBox: `-30 -16 ${WIDTH + 44} ${HEIGHT + 38}`, role: "img", "aria-labelledby": "train-loss-title" }, title);
+  for (const t of [0, 100, 200, 300]) plot.append(svg("path", { class: "axis", d: `M${sx(t)} 0V${HEIGHT}` }), svg("text", { x: sx(t), y: HEIGHT + 15, "text-anchor": "middle" }, t === EPOCHS ? "300 epochs" : String(t)));
+  plot.lastChild.setAttribute("text-anchor", "end");
+  plot.lastChild.setAttribute("x", WIDTH + 12);
+  for (const t of [0, 0.2, 0.4, 0.6, 0.8]) plot.append(svg("path", { class: "axis", d: `M0 ${sy(t)}H${WIDTH}` }), svg("text", { x: -5, y: sy(t) + 4, "text-anchor": "end" }, String(t)));
+  plot.append(svg("path", { class: "one", d: `M0 ${sy(Math.LN2)}H${WIDTH}` }), svg("text", { x: WIDTH, y: sy(Math.LN2) - 4, "text-anchor": "end" }, "guessing: ln 2 = 0.69"), svg("text", { x: -28, y: -6 }, "loss"), curve);
+
+  /* --- learning ------------------------------------------------------------------------------------ */
+  function restart() {
+    pause();
+    data = dense.dataSet(state.set, state.seed);
+    net = dense.start(state.seed);
+    epochs = 0;
+    steps = 0;
+    losses = [];
+    recorded = true;
+    root.querySelector("#train-activation").disabled = state.placement === "none";
+    look();
+    show();
+    say();
+  }
+  function look() {
+    found = dense.judge(net, state, data);
+    losses.push([epochs + steps * dense.BATCH / dense.POINTS, found.loss]);
+  }
+  const diverged = () => !Number.isFinite(found.loss);
+  function one() {
+    if (diverged()) return;
+    dense.epoch(net, state, data, state.rate, state.seed, epochs, steps, steps + 1);
+    steps += 1;
+    if (steps * dense.BATCH === dense.POINTS) { steps = 0; epochs += 1; }
+    recorded = false;
+    look();
+    show();
+    say();
+  }
+  function learn(count) {
+    for (let i = 0; i < count && !diverged(); i += 1) {
+      dense.epoch(net, state, data, state.rate, state.seed, epochs, steps); // what single steps have left of it
+      steps = 0;
+      epochs += 1;
+      recorded = false;
+      look();
+    }
+  }
+  const finished = () => epochs >= EPOCHS || diverged();
+  function begin() {
+    if (finished()) restart();
+    verdict.textContent = "Training …";
+    go.textContent = "Pause";
+    view();
+    running = 0;
+    const turn = () => {
+      if (running === null) return;
+      const until = performance.now() + 1000 * (calm() ? 4 * FRAME : FRAME);
+      do learn(1); while (performance.now() < until && !finished());
+      if (finished()) { pause(); return; }
+      // Who asked for little motion sees the beginning and the end.
+      if (calm()) numbers(); else show();
+      running = setTimeout(turn, calm() ? 0 : 16);
+    };
+    running = setTimeout(turn, 0);
+  }
+  function pause() {
+    if (running === null) return;
+    clearTimeout(running);
+    running = null;
+    go.textContent = "Train";
+    record();
+    show();
+    say();
+  }
+  function record() {
+    if (recorded) return;
+    recorded = true;
+    const activations = state.placement === "none" ? "none" : `${FUNCTIONS[state.activation]} ${PLACEMENTS[state.placement]}`;
+    rows.prepend(h("tr", {}, ...[SETS[state.set], activations, state.rate, state.seed, epochs,
+      diverged() ? "diverged" : found.loss.toFixed(3), diverged() ? "-" : percent(found.accuracy), diverged() ? "-" : found.dead.join(" + ")].map((t) => h("td", {}, String(t)))));
+    while (rows.children.length > 6) rows.lastChild.remove();
+    runs.hidden = false;
+  }
+
+  /* --- drawing ------------------------------------------------------------------------------------- */
+  const COLOURS = [[94, 80, 200], [230, 97, 1]];
+  function paint() {
+    const context = plane.getContext("2d"), cell = plane.width / CELLS;
+    const small = new OffscreenCanvas(CELLS, CELLS), paper = small.getContext("2d"), pixels = paper.createImageData(CELLS, CELLS);
+    for (let r = 0; r < CELLS; r += 1) for (let c = 0; c < CELLS; c += 1) {
+      const p = dense.probability(net, state, [EXTENT * (2 * (c + 0.5) / CELLS - 1), EXTENT * (1 - 2 * (r + 0.5) / CELLS)]);
+      const sure = Number.isNaN(p) ? 0 : Math.abs(2 * p - 1);
+      pixels.data.set([...COLOURS[p > 0.5 ? 1 : 0], 20 + 120 * sure], 4 * (r * CELLS + c));
+    }
+    paper.putImageData(pixels, 0, 0);
+    context.clearRect(0, 0, plane.width, plane.height);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(small, 0, 0, cell * CELLS, cell * CELLS);
+    const ink = getComputedStyle(root).color;
+    data.points.forEach(([x, y], i) => { // discs and hollow squares: the class shows without colour
+      const px = (x / EXTENT + 1) / 2 * plane.width, py = (1 - y / EXTENT) / 2 * plane.height;
+      context.beginPath();
+      context.lineWidth = 2;
+      context.strokeStyle = context.fillStyle = ink;
+      if (data.labels[i]) { context.arc(px, py, 5.5, 0, 2 * Math.PI); context.fillStyle = `rgb(${COLOURS[1]})`; context.fill(); } else {
+        context.rect(px - 5, py - 5, 10, 10);
+        context.fillStyle = `rgb(${COLOURS[0]})`;
+        context.fill();
+      }
+      context.stroke();
+    });
+  }
+  function words() {
+    const units = dense.SIZES.slice(1, -1);
+    if (diverged()) return "The loss is no longer a number: the learning rate is too large.";
+    return `loss ${found.loss.toFixed(3)}, ${percent(found.accuracy)} right, dead units ${found.dead.map((n, l) => `${n} of ${units[l]}`).join(" and ")}`;
+  }
+  function numbers() {
+    now.replaceChildren(h("b", {}, `Epoch ${epochs}${steps ? `, step ${steps}` : ""}: `), words());
+    Object.assign(now.dataset, { epoch: epochs, loss: found.loss, accuracy: found.accuracy, dead: found.dead.join(" ") });
+  }
+  function show() {
+    numbers();
+    curve.setAttribute("d", "M" + losses.filter(([, z]) => Number.isFinite(z)).map(([e, z]) => `${sx(e).toFixed(1)} ${sy(z).toFixed(1)}`).join("L"));
+    title.textContent = `Loss by epoch: ${losses[0][1].toFixed(2)} at the start, ${diverged() ? "not a number" : found.loss.toFixed(2)} now`;
+    plane.setAttribute("aria-label", `The plane with ${dense.POINTS} points, ${SETS[state.set]}, coloured by the class that the net gives. ${words()}.`);
+    paint();
+  }
+  function say() {
+    const linear = state.placement === "none" || state.activation === "linear";
+    verdict.replaceChildren(
+      h("b", {}, linear ? "Three layers, one straight line. " : `${FUNCTIONS[state.activation]} ${PLACEMENTS[state.placement]}. `),
+      epochs + steps === 0 ? "Not trained yet: press Train."
+        : diverged() ? "It diverged: take a smaller learning rate."
+          : linear ? `Without an activation between them the layers are one, however long they train: ${percent(found.accuracy)} right after ${epochs} epochs.`
+            : `${percent(found.accuracy)} right after ${epochs} epochs. ${found.dead.some((n) => n) ? `${found.dead[0] + found.dead[1]} units are zero at every point: no gradient reaches them.` : "No unit is dead."}`);
+  }
+  /* The picture that answers is on the screen when the button is pressed. */
+  function view() {
+    const box = answer.getBoundingClientRect();
+    if (box.top < 60 || box.bottom > globalThis.innerHeight) buttons.scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
+  }
+
+  const answer = h("div", { class: "zoo-train-answer" }, plane, h("div", {}, now, verdict, plot));
+  root.replaceChildren(controls, buttons, answer,
+    h("p", { class: "zoo-try-note" }, "Squares (violet) are class 0, discs (orange) are class 1; the background is what the net says, stronger where it is surer."), runs);
+  root.classList.add("zoo-try-live");
+  restart();
+  new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["data-md-color-scheme"] });
+})();

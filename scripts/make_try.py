@@ -1,0 +1,169 @@
+#!/usr/bin/env python
+"""Run the scripts of the pages "train" and "spiral", and write what a reader without JavaScript sees there.
+
+    scripts/make_try.py
+
+The pages' own scripts run in a browser (Chromium, by Playwright): the pictures and tables are what the page
+shows, not a second implementation. Writes docs/snippets/train_table.md, docs/snippets/spiral_table.md,
+docs/diagrams/train-*.svg and docs/diagrams/spiral.svg.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from zoo.site import shapes  # noqa: E402
+from zoo.site.place import DOCS  # noqa: E402
+
+SCRIPTS = ("dense-net.js", "spiral.js")
+CHROMIUM = "/usr/bin/chromium"
+TABLE = DOCS / "snippets" / "train_table.md"
+SPIRAL_TABLE = DOCS / "snippets" / "spiral_table.md"
+SET, RATE, SEED, EPOCHS = "spiral", 0.3, 1, 300
+CELLS, EXTENT = 48, 1.65
+PLACEMENTS = {"none": "no activation", "first": "after layer 1", "both": "after layers 1 and 2"}
+FUNCTIONS = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "tanh": "tanh", "sigmoid": "sigmoid"}
+RUN = """([choice, set, rate, seed, epochs, cells, extent]) => {
+    const data = zooDense.dataSet(set, seed), net = zooDense.start(seed);
+    for (let e = 0; e < epochs; e += 1) zooDense.epoch(net, choice, data, rate, seed, e);
+    const at = (k) => extent * (2 * (k + 0.5) / cells - 1), every = Array.from({length: cells}, (_, k) => k);
+    return {
+        ...data, ...zooDense.judge(net, choice, data),
+        regions: every.map((r) => every.map((c) => zooDense.probability(net, choice, [at(c), -at(r)]))),
+    };
+}"""
+
+WIDTHS, MATRIX_SEED = (2, 3, 5, 15, 30), 3  # those of the paper; the seed with which the page opens
+PUSH = """([widths, seed]) => {
+    const curve = zooSpiral.curve();
+    return { curve, widths: Object.fromEntries(widths.map((n) => {
+        const there = zooSpiral.there(curve, zooSpiral.matrix(n, seed), "relu");
+        return [n, { ...there, lost: zooSpiral.lost(there.alive), expected: zooSpiral.expected(n) }];
+    })) };
+}"""
+
+
+def open_page(playwright):
+    """A page with the scripts of the interactives, and nothing else."""
+    page = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]).new_page()
+    for name in SCRIPTS:
+        page.add_script_tag(path=DOCS / "javascripts" / name)
+    return page
+
+
+def train(page, placement: str, activation: str) -> dict:
+    """Points, regions and result of one run of the page's own net."""
+    choice = {"placement": placement, "activation": activation}
+    return page.evaluate(RUN, [choice, SET, RATE, SEED, EPOCHS, CELLS, EXTENT])
+
+
+def regions(placement: str, run: dict) -> str:
+    """The plane after training: the class at each place, and the points."""
+    size = 216
+    cell = size / CELLS
+    sure = np.array(run["regions"]) * 2 - 1
+    # Half strength, so that the points stand out.
+    parts = [
+        shapes.heat(0, 0, sure, cell, largest=1, strongest=0.5),
+        shapes.box(0.5, 0.5, size - 1, size - 1, "zoo-d-frame"),
+    ]
+    for (x, y), label in zip(run["points"], run["labels"], strict=True):
+        px, py = (x / EXTENT + 1) / 2 * size, (1 - y / EXTENT) / 2 * size
+        if label:
+            parts.append(f'<circle class="zoo-d-plus zoo-d-edge" cx="{px:.1f}" cy="{py:.1f}" r="2.8"/>')
+        else:
+            parts.append(
+                f'<rect class="zoo-d-minus zoo-d-edge" x="{px - 2.4:.1f}" y="{py - 2.4:.1f}" width="4.8" height="4.8"/>'
+            )
+    where = "No activation" if placement == "none" else f"ReLU {PLACEMENTS[placement]}"
+    border = "straight" if placement == "none" else "bent"
+    title = f"{where}: {100 * run['accuracy']:.0f} % right"
+    return shapes.picture(
+        size, size, title, f"Two spirals. The border between the classes is {border}.", parts
+    )
+
+
+def table(runs: dict) -> str:
+    """Loss, accuracy and dead units of every run."""
+    lines = ["| activations | loss | accuracy | dead units, layers 1 and 2 |", "|---|---|---|---|"]
+    for (placement, activation), run in runs.items():
+        name = (
+            PLACEMENTS["none"] if placement == "none" else f"{FUNCTIONS[activation]} {PLACEMENTS[placement]}"
+        )
+        lines.append(
+            f"| {name} | {run['loss']:.2f} | {100 * run['accuracy']:.0f} % | {run['dead'][0]} and {run['dead'][1]} of 16 |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def push(page) -> dict:
+    """The curve, and for each width where it comes back and how many channels are above zero at each point."""
+    return page.evaluate(PUSH, [WIDTHS, MATRIX_SEED])
+
+
+def spiral(pushed: dict) -> str:
+    """The curve and what comes back of it, a panel a width."""
+    side, half = 138, 69  # the box around it leaves less room than the page does
+    panels = [("the curve", pushed["curve"])]
+    panels += [(f"n = {n}: {100 * p['lost']:.0f} % lost", p["images"]) for n, p in pushed["widths"].items()]
+    parts = []
+    for i, (words, points) in enumerate(panels):
+        left, top = (side + 6) * (i % 3), (side + 30) * (i // 3)
+        scale = 0.88 * half / np.abs(points).max()
+        parts.append(shapes.text(left + half, top + 14, words))
+        parts.append(shapes.box(left + 0.5, top + 20.5, side - 1, side - 1, "zoo-d-frame"))
+        parts.append(
+            shapes.line(
+                ((left + half + x * scale, top + 20 + half - y * scale) for x, y in points[::2]),
+                "zoo-d-curve",
+            )
+        )
+    lost = "; ".join(words for words, _ in panels[1:])
+    return shapes.picture(
+        3 * side + 12,
+        2 * (side + 30),
+        "A spiral after a random matrix to n channels, ReLU, and the way back",
+        f"{lost}. Lost: fewer than two channels are above zero.",
+        parts,
+    )
+
+
+def _percent(share: float) -> str:
+    return "below 0.1 %" if share < 0.001 else f"{100 * share:.0f} %"
+
+
+def spiral_table(pushed: dict) -> str:
+    """What is lost for each width: with this matrix, and on average."""
+    lines = ["| channels n | lost with this matrix | over all matrices, (n + 1) / 2ⁿ |", "|---|---|---|"]
+    for n, p in pushed["widths"].items():
+        lines.append(f"| {n} | {100 * p['lost']:.0f} % | {_percent(p['expected'])} |")
+    return "\n".join(lines) + "\n"
+
+
+def made(page) -> dict[Path, str]:
+    """Each file and its text."""
+    choices = [("none", "relu"), *((p, f) for f in FUNCTIONS for p in ("first", "both"))]
+    runs = {choice: train(page, *choice) for choice in choices}
+    files = {DOCS / "diagrams" / f"train-{p}.svg": regions(p, runs[p, "relu"]) for p in PLACEMENTS}
+    pushed = push(page)
+    return files | {
+        TABLE: table(runs),
+        DOCS / "diagrams" / "spiral.svg": spiral(pushed),
+        SPIRAL_TABLE: spiral_table(pushed),
+    }
+
+
+def main() -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        for path, content in made(open_page(playwright)).items():
+            path.write_text(content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Take away the activations that a trained net does not need, and merge what is left.
+
+    scripts/slim.py NET.keras --data DATA.npz --share 0.75 [--border move] [--epochs 3] [--out FOLDER]
+
+NET is a classifier; DATA holds `x`, `y` to train and fit on and `x_test`, `y_test` to judge by. The whole way:
+importance of every activation on a part of the training images; a plan that meets a share of the latency of the
+folded net, measured here; the activations annealed away while the net trains on; stretches padded once, where
+the border may move, and trained on; merged; compared. Writes the table of importance, a chart of it and the net,
+which loads without zoo.
+"""
+
+import argparse
+import csv
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import altair as alt
+import keras
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import zoo
+from zoo.callbacks import ActivationAnnealing
+from zoo.planning import BORDERS, measured_latency
+
+console = Console()
+
+
+def arguments(words=None):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("net", type=Path, help="a .keras file of a classifier")
+    parser.add_argument("--data", type=Path, required=True, help="an .npz file with x, y, x_test, y_test")
+    parser.add_argument(
+        "--share", type=float, default=0.75, help="latency to meet, as a share of the folded net's"
+    )
+    parser.add_argument("--border", choices=BORDERS, default="keep", help="move: pad stretches once")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="to anneal in; as many again where the border moves"
+    )
+    parser.add_argument("--rate", type=float, default=0.01, help="learning rate of the training")
+    parser.add_argument("--samples", type=int, default=512, help="images for the importance and the fits")
+    parser.add_argument("--batch", type=int, default=32, help="images in a batch")
+    parser.add_argument("--out", type=Path, default=Path("slim"), help="folder to write to")
+    given = parser.parse_args(words)
+    if not 0 < given.share:
+        parser.error(f"--share must be positive, received {given.share}")
+    if given.epochs < 1:
+        parser.error(f"--epochs must be 1 or more, received {given.epochs}")
+    return parser, given
+
+
+def images(parser, path):
+    data = np.load(path)
+    missing = {"x", "y", "x_test", "y_test"} - set(data)
+    if missing:
+        parser.error(f"{path} lacks {', '.join(sorted(missing))}; it holds {', '.join(data)}")
+    return data["x"], data["y"], data["x_test"], data["y_test"]
+
+
+def compiled(net, y, rate, steps):
+    kind = "sparse_categorical_crossentropy" if y.ndim == 1 or y.shape[1] == 1 else "categorical_crossentropy"
+    schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
+    net.compile(keras.optimizers.SGD(schedule, momentum=0.9), kind, metrics=["accuracy"], jit_compile=False)
+    return net
+
+
+def accuracy(net, x, y):
+    return compiled(net, y, 1.0, 1).evaluate(x, y, verbose=0)[1]
+
+
+def importance_table(rows):
+    table = Table("site", "activation", "accuracy change", "unexplained", "would merge", title="Importance")
+    for row in sorted(rows, key=lambda row: row["loss_change"]):
+        merges = ", ".join(row["merges"])
+        table.add_row(
+            row["site"],
+            row["activation"],
+            f"{100 * row['accuracy_change']:+.1f} points",
+            f"{row['unexplained']:.2f}",
+            merges,
+        )
+    return table
+
+
+def chart(rows, dropped):
+    values = [
+        {
+            "site": r["site"],
+            "place": i,
+            "points": -100 * r["accuracy_change"],
+            "dropped": r["site"] in dropped,
+        }
+        for i, r in enumerate(rows)
+    ]
+    return (
+        alt.Chart(alt.Data(values=values), title="What the net loses without each activation, untrained")
+        .mark_bar()
+        .encode(
+            x=alt.X("points:Q", title="accuracy lost, in points"),
+            y=alt.Y("site:N", sort=alt.SortField("place"), title=None),
+            color=alt.Color("dropped:N", title="taken away"),
+        )
+    )
+
+
+def main(words=None):
+    parser, given = arguments(words)
+    x, y, x_test, y_test = images(parser, given.data)
+    net = keras.models.load_model(given.net)
+    given.out.mkdir(parents=True, exist_ok=True)
+    few = slice(0, given.samples)
+
+    rows = zoo.probes.activation_importance(net, x[few], y[few], batch_size=given.batch)
+    console.print(importance_table(rows))
+    with (given.out / "importance.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows({**row, "merges": " ".join(row["merges"])} for row in rows)
+
+    folded = zoo.transforms.fold_batchnorm(net).model
+    before = measured_latency(folded, given.batch)
+    plan = zoo.plan_depth(net, rows, budget=given.share * before, border=given.border, batch_size=given.batch)
+    console.print(
+        f"Without {', '.join(plan.drop) or 'anything'}: {plan.expected:.2f} ms expected, {before:.2f} ms folded."
+    )
+    chart(rows, set(plan.drop)).save(given.out / "importance.svg")
+
+    trained = net
+    steps = -(-len(x) // given.batch) * given.epochs
+    if plan.drop:
+        soft, _ = zoo.transforms.soften(net, plan.drop)
+        compiled(soft, y, given.rate, steps)
+        anneal = ActivationAnnealing(steps=max(1, steps // 2))
+        soft.fit(x, y, batch_size=given.batch, epochs=given.epochs, verbose=0, callbacks=[anneal])
+        trained = zoo.transforms.harden(soft).model
+    if given.border == "move" and plan.stretches:
+        trained = zoo.transforms.pad_once(trained, plan.named(trained)).model
+        compiled(trained, y, given.rate, steps)
+        trained.fit(x, y, batch_size=given.batch, epochs=given.epochs, verbose=0)
+    slim, measured = plan.merge(trained)
+    slim.save(given.out / "slim.keras")
+
+    table = Table("net", "layers", "ms a batch", "accuracy", title=f"On {len(x_test)} test images")
+    for name, model, time in (("folded", folded, before), ("slim", slim, measured)):
+        table.add_row(
+            name, str(len(model.layers)), f"{time:.2f}", f"{100 * accuracy(model, x_test, y_test):.2f} %"
+        )
+    console.print(table)
+    gap = np.abs(trained.predict(x_test[few], verbose=0) - slim.predict(x_test[few], verbose=0)).max()
+    console.print(
+        f"Merged against unmerged: {gap:.1e} at most. Expected {plan.expected:.2f} ms, measured {measured:.2f} ms."
+    )
+
+
+if __name__ == "__main__":
+    main()

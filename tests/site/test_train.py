@@ -1,0 +1,239 @@
+"""The net that trains in the page: its numbers against Keras, and what the reader can do with it."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.site.place import DOCS
+
+sys.path.insert(0, str(DOCS.parent / "scripts"))
+import make_try
+
+NARROW = {"width": 390, "height": 844}
+FUNCTIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "linear")
+CHOICES = [
+    ("none", "relu"),
+    *((place, function) for place in ("first", "both") for function in FUNCTIONS),
+]
+# A net of the page as plain lists; its first biases are moved off zero, or their part would go untested.
+START = """(seed) => {
+    const net = zooDense.start(seed);
+    net.forEach((layer) => layer.bias.forEach((_, u) => { layer.bias[u] = 0.1 * Math.sin(u + 1); }));
+    globalThis.testNet = net;
+    return net.map((l) => ({ shape: [l.inputs, l.units], kernel: Array.from(l.kernel), bias: Array.from(l.bias) }));
+}"""
+GRADIENT = """([placement, activation, points, labels]) => {
+    const choice = { placement, activation };
+    const { loss, slopes } = zooDense.gradient(testNet, choice, points, labels);
+    const functions = zooDense.activations(choice);
+    return {
+        loss, logits: points.map((p) => Array.from(zooDense.forward(testNet, functions, p).logits)),
+        slopes: slopes.flatMap((l) => [Array.from(l.kernel), Array.from(l.bias)]),
+    };
+}"""
+STEPS = """([placement, activation, points, labels, rate, steps]) => {
+    for (let s = 0; s < steps; s += 1) zooDense.step(testNet, { placement, activation }, points, labels, rate);
+    return testNet.flatMap((l) => [Array.from(l.kernel), Array.from(l.bias)]);
+}"""
+
+
+@pytest.fixture
+def train(visit):
+    page = visit("try/train.html")
+    page.wait_for_selector("#train.zoo-try-live")
+    return page
+
+
+def keras_net(start, placement, activation, rate):
+    """The same net in Keras, in double precision, with the weights of the page."""
+    used = {"none": (False, False), "first": (True, False), "both": (True, True)}[placement]
+    names = [activation if on else "linear" for on in used] + ["linear"]
+    layers = [
+        keras.layers.Dense(layer["shape"][1], activation=name, dtype="float64")
+        for layer, name in zip(start, names, strict=True)
+    ]
+    model = keras.Sequential([keras.Input((2,), dtype="float64"), *layers])
+    model.set_weights(
+        [
+            value
+            for layer in start
+            for value in (np.reshape(layer["kernel"], layer["shape"]), np.array(layer["bias"]))
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, dtype="float64")
+    model.compile(keras.optimizers.SGD(rate), loss, jit_compile=False, run_eagerly=True)
+    return model
+
+
+def points_of(page, name, count):
+    data = page.evaluate("([name, seed]) => zooDense.dataSet(name, seed)", [name, 3])
+    return data["points"][:count], data["labels"][:count]
+
+
+@pytest.mark.parametrize(("placement", "activation"), CHOICES)
+def test_loss_gradients_and_steps_equal_keras(train, placement, activation):
+    start = train.evaluate(START, 5)
+    points, labels = points_of(train, "spiral", 20)
+    x, y = np.array(points), np.array(labels)
+    # A step at rate 1 is the gradient.
+    model = keras_net(start, placement, activation, 1.0)
+    before = model.get_weights()
+    logits = keras.ops.convert_to_numpy(model(x))
+    loss = float(model.train_on_batch(x, y))
+    gradients = [(old - new).ravel() for old, new in zip(before, model.get_weights(), strict=True)]
+    seen = train.evaluate(GRADIENT, [placement, activation, points, labels])
+    np.testing.assert_allclose(seen["logits"], logits, atol=1e-9, rtol=0)
+    assert seen["loss"] == pytest.approx(loss, abs=1e-5)
+    assert max(np.abs(g).max() for g in gradients) > 0.01
+    for received, expected in zip(seen["slopes"], gradients, strict=True):
+        np.testing.assert_allclose(received, expected, atol=1e-6, rtol=0)
+    model = keras_net(start, placement, activation, 0.3)
+    for _ in range(20):
+        model.train_on_batch(x, y)
+    received = train.evaluate(STEPS, [placement, activation, points, labels, 0.3, 20])
+    for one, other in zip(received, model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other.ravel(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["spiral", "circles", "moons"])
+def test_the_points_depend_on_the_seed_alone(train, name):
+    draw = "([name, seed]) => zooDense.dataSet(name, seed)"
+    first, again, other = (train.evaluate(draw, [name, seed]) for seed in (1, 1, 2))
+    assert first == again != other
+    assert len(first["points"]) == 200 and sum(first["labels"]) == 100
+    every = [train.evaluate(draw, [name, seed])["points"] for seed in range(1, 11)]
+    assert np.abs(every).max() < 1.65  # what the plane shows
+
+
+def test_each_epoch_reads_every_point_once_in_an_order_of_its_own(train):
+    orders = [train.evaluate("(epoch) => zooDense.order(1, epoch)", epoch) for epoch in (0, 1)]
+    assert orders[0] != orders[1]
+    assert [sorted(order) for order in orders] == [list(range(200))] * 2
+
+
+def test_dead_units_are_those_without_a_slope_at_any_point(train):
+    """Biases of -100 kill: three units of layer 1, and leaky ReLU saves them."""
+    count = """(activation) => {
+        const net = zooDense.start(1);
+        [2, 5, 11].forEach((u) => { net[0].bias[u] = -100; });
+        return zooDense.judge(net, { placement: "first", activation }, zooDense.dataSet("moons", 1)).dead;
+    }"""
+    alive = train.evaluate(
+        "zooDense.judge(zooDense.start(1), {placement: 'first', activation: 'relu'}, zooDense.dataSet('moons', 1)).dead"
+    )
+    assert train.evaluate(count, "relu") == [alive[0] + 3, 0]
+    assert train.evaluate(count, "leaky_relu") == [0, 0]
+
+
+def finished(page):
+    page.wait_for_function("document.querySelector('#train-go').textContent === 'Train'", timeout=60_000)
+    return {
+        key: float(page.get_attribute("#train-now", f"data-{key}")) for key in ("epoch", "loss", "accuracy")
+    }
+
+
+def test_without_an_activation_the_spiral_stays_and_with_one_it_is_learned(train):
+    train.click("#train-go")
+    line = finished(train)
+    assert line["epoch"] == 300 and line["accuracy"] < 0.7 and line["loss"] > 0.6
+    assert "one straight line" in train.inner_text("#train-verdict")
+    train.select_option("#train-placement", "first")
+    train.click("#train-go")
+    assert finished(train)["accuracy"] > 0.99
+    assert train.locator("#train-runs tbody tr").count() == 2
+    assert "ReLU after layer 1" in train.locator("#train-runs tbody tr").first.inner_text()
+
+
+def test_what_the_page_tells_to_try_happens(train):
+    """Sigmoid on the ring at two rates; a rate that kills."""
+    accuracies = {}
+    train.select_option("#train-set", "circles")
+    train.select_option("#train-placement", "both")
+    train.select_option("#train-activation", "sigmoid")
+    for rate in ("0.1", "1"):
+        train.select_option("#train-rate", rate)
+        train.click("#train-go")
+        accuracies[rate] = finished(train)["accuracy"]
+    assert accuracies["0.1"] < 0.6 and accuracies["1"] > 0.99
+    train.select_option("#train-rate", "3")
+    train.select_option("#train-set", "spiral")
+    train.select_option("#train-activation", "relu")
+    train.click("#train-go")
+    assert finished(train)["accuracy"] == 0.5
+    assert train.get_attribute("#train-now", "data-dead").endswith(" 16")
+    train.select_option("#train-activation", "leaky_relu")
+    train.click("#train-go")
+    assert not finished(train)["accuracy"] > 0.9
+    assert train.get_attribute("#train-now", "data-dead") == "0 0"
+
+
+def test_too_large_a_rate_is_called_diverged(train):
+    train.select_option("#train-rate", "3")
+    train.click("#train-go")
+    train.wait_for_function("document.querySelector('#train-verdict').textContent.includes('diverged')")
+    assert "no longer a number" in train.inner_text("#train-now")
+    assert "diverged" in train.inner_text("#train-runs")
+
+
+def test_it_is_operated_by_keyboard(train):
+    train.focus("#train-placement")
+    train.keyboard.press("ArrowDown")
+    assert train.input_value("#train-placement") == "first"
+    train.focus("#train-step")
+    plane = "document.querySelector('#train-plane').toDataURL()"
+    before = train.evaluate(plane)
+    train.keyboard.press("Enter")
+    assert "step 1" in train.inner_text("#train-now")
+    assert train.evaluate(plane) != before
+    train.focus("#train-epoch")
+    train.keyboard.press("Space")
+    assert train.get_attribute("#train-now", "data-epoch") == "1"
+    train.focus("#train-go")
+    train.keyboard.press("Enter")
+    assert train.inner_text("#train-go") == "Pause"
+    train.keyboard.press("Enter")
+    assert train.inner_text("#train-go") == "Train"
+    assert 1 <= int(train.get_attribute("#train-now", "data-epoch")) < 300
+    train.focus("#train-reset")
+    train.keyboard.press("Enter")
+    assert train.get_attribute("#train-now", "data-epoch") == "0"
+
+
+def test_single_steps_and_an_epoch_are_the_same_training(train):
+    train.select_option("#train-placement", "both")
+    for _ in range(10):
+        train.click("#train-step")
+    by_steps = train.get_attribute("#train-now", "data-loss")
+    train.click("#train-reset")
+    train.click("#train-epoch")
+    assert train.get_attribute("#train-now", "data-loss") == by_steps
+
+
+def in_view(page, selector):
+    box, height = page.locator(selector).bounding_box(), page.viewport_size["height"]
+    return box["y"] >= 0 and box["y"] + box["height"] <= height
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_answer_is_on_the_screen_of_a_phone_when_train_is_tapped(browser, address, motion):
+    context = browser.new_context(viewport=NARROW, has_touch=True, is_mobile=True, reduced_motion=motion)
+    page = context.new_page()
+    page.goto(f"{address}/try/train.html")
+    page.select_option("#train-placement", "first")
+    page.locator("#train-go").scroll_into_view_if_needed()
+    page.tap("#train-go")
+    assert finished(page)["accuracy"] > 0.99
+    for part in ("#train-go", "#train-plane", "#train-now"):
+        assert in_view(page, part), part
+    context.close()
+
+
+def test_what_stands_there_without_scripts_is_a_run_of_the_page(browser):
+    page = browser.new_page()
+    for name in make_try.SCRIPTS:
+        page.add_script_tag(path=DOCS / "javascripts" / name)
+    for path, content in make_try.made(page).items():
+        assert path.read_text() == content, f"run scripts/make_try.py; {path.name} differs"
+    page.close()

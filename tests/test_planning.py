@@ -1,0 +1,167 @@
+"""The plan against an exhaustive search over a table of latencies; budgets nobody can meet; carried out and measured."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from transform_nets import batch, error, outputs, randomised
+
+import zoo
+from zoo.transforms import drop_activations, harden, soften
+
+
+def plain(count=5):
+    parts = [layers.Dense(6, activation="relu", name=f"fc{i}") for i in range(count)]
+    return randomised(keras.Sequential([keras.Input((6,)), *parts, layers.Dense(3, name="top")]))
+
+
+def rows_of(count=5, seed=0):
+    cost = np.random.default_rng(seed).uniform(0.1, 1.0, count)
+    return [{"site": f"fc{i}", "loss_change": float(c)} for i, c in enumerate(cost)]
+
+
+def table_of(count=5, seed=1):
+    rng = np.random.default_rng(seed)
+    names = [*(f"fc{i}" for i in range(count)), "top"]
+    table = {(): 1.5}
+    for first, last in itertools.combinations_with_replacement(range(count + 1), 2):
+        table[tuple(names[first : last + 1])] = float(rng.uniform(1, 2) * (1 + 0.6 * (last - first)))
+    return names, table
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("budget", [5.0, 6.5, 8.0, 30.0])
+def test_no_choice_is_better(seed, budget):
+    rows, (names, table) = rows_of(seed=seed), table_of(seed=seed + 10)
+    best = {}
+    for kept in itertools.product((True, False), repeat=5):
+        ends = [i for i, stays in enumerate(kept) if stays] + [5]
+        starts = [0, *(e + 1 for e in ends[:-1])]
+        time = table[()] + sum(table[tuple(names[a : b + 1])] for a, b in zip(starts, ends, strict=True))
+        cost = sum(row["loss_change"] for row, stays in zip(rows, kept, strict=True) if not stays)
+        best[cost] = min(time, best.get(cost, np.inf))
+    possible = [cost for cost, time in best.items() if time <= budget]
+    if not possible:
+        fastest = min(best.values())
+        with pytest.raises(
+            ValueError, match=f"no plan meets budget={budget:g}: .* the best there is {fastest:.4g}"
+        ):
+            zoo.plan_depth(plain(), rows, budget=budget, latency=table)
+        return
+    plan = zoo.plan_depth(plain(), rows, budget=budget, latency=table)
+    assert plan.cost == pytest.approx(min(possible))
+    assert plan.expected <= budget
+    assert plan.cost == pytest.approx(sum(r["loss_change"] for r in rows if r["site"] in plan.drop))
+    assert plan.before == pytest.approx(table[()] + sum(table[(name,)] for name in names))
+    inner = {name for stretch in plan.stretches for name in stretch[:-1]}
+    assert inner == set(plan.drop)
+
+
+def test_the_plan_is_carried_out():
+    rows, (_, table) = rows_of(), table_of()
+    model = plain()
+    x = batch(model, 20)
+    plan = zoo.plan_depth(model, rows, budget=8.0, latency=table)
+    assert plan.drop
+    short, measured = plan.apply(model, fit=x)
+    assert np.isnan(measured)
+    assert len(short.layers) == 6 - len(plan.drop)
+    assert error(outputs(drop_activations(model, plan.drop, fit=x).model, x), outputs(short, x)) < 1e-5
+    soft, _ = soften(model, plan.drop, amount=1.0)
+    annealed = harden(soft).model
+    assert error(outputs(annealed, x), outputs(plan.merge(annealed).model, x)) < 1e-5
+    with pytest.raises(
+        ValueError, match=r"has no stretch without activation from .*drop the sites of the plan first"
+    ):
+        plan.merge(model)
+
+
+def image_net():
+    parts = []
+    for i in range(3):
+        parts += [
+            layers.Conv2D(4, 3, padding="same", use_bias=False, name=f"conv{i}"),
+            layers.BatchNormalization(name=f"norm{i}"),
+            layers.ReLU(name=f"act{i}"),
+        ]
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, name="top")]
+    return randomised(keras.Sequential([keras.Input((12, 12, 4)), *parts, *head]))
+
+
+def by_layers(model):
+    """A latency in which every layer takes one."""
+    return float(len(model.layers))
+
+
+IMAGE_ROWS = [{"site": f"act{i}", "accuracy_change": -float(i)} for i in range(3)]
+
+
+def test_padded_stretches_are_merged_only_where_the_border_may_move():
+    model, x = image_net(), batch(image_net(), 4)
+    rows = [{"site": row["site"], "cost": -row["accuracy_change"]} for row in IMAGE_ROWS]
+    arguments = {"latency": by_layers, "cost": "cost"}
+    # Folding is free: three normalisations of eleven layers.
+    plan = zoo.plan_depth(model, rows, budget=8, **arguments)
+    assert (plan.drop, plan.before, plan.expected) == ((), 11.0, 8.0)
+    assert plan.stretches == (("conv0", "norm0"), ("conv1", "norm1"), ("conv2", "norm2"))
+    assert "pads its input" in plan.kept["conv0 to norm1"]
+    assert plan.apply(model).measured == 8.0
+    with pytest.raises(ValueError, match=r"the best there is 8, without dropping anything.*border='move'"):
+        zoo.plan_depth(model, rows, budget=7, **arguments)
+    moved = zoo.plan_depth(model, rows, budget=9, border="move", **arguments)
+    assert moved.cost == 0
+    moved = zoo.plan_depth(model, rows, budget=7.5, border="move", **arguments)
+    short, measured = moved.apply(model, fit=x)
+    assert moved.drop and measured <= moved.before
+    assert all(type(layer).__module__.startswith("keras.") for layer in short.layers)
+
+
+def test_latencies_are_measured_here():
+    model = image_net()
+    rows = [{"site": row["site"], "cost": 1.0} for row in IMAGE_ROWS]
+    plan = zoo.plan_depth(model, rows, budget=1e6, cost="cost", batch_size=4)
+    assert plan.drop == () and 0 < plan.expected < 1e6 and plan.before > 0
+    measured = plan.apply(model).measured
+    assert 0 < measured < 1e6
+    unknown = keras.Sequential([keras.Input((None, None, 4)), *image_net().layers[:6], layers.Conv2D(2, 1)])
+    with pytest.raises(ValueError, match=r"latency cannot be measured.*Fix its size"):
+        zoo.plan_depth(unknown, rows[:2], budget=1.0, cost="cost")
+
+
+def test_the_time_of_a_call_is_not_saved_with_every_merge(monkeypatch):
+    def fake(self, model):
+        return 5.0 + sum(bool(layer.weights) for layer in model.layers)
+
+    monkeypatch.setattr("zoo.planning._Stopwatch.__call__", fake)
+    rows = [{"site": row["site"], "cost": 1.0} for row in IMAGE_ROWS]
+    plan = zoo.plan_depth(image_net(), rows, budget=9, cost="cost")
+    assert (plan.before, plan.expected, plan.apply(image_net()).measured) == (12.0, 9.0, 9.0)
+    moved = zoo.plan_depth(image_net(), rows, budget=8, cost="cost", border="move")
+    assert len(moved.drop) == 1
+    assert (moved.expected, moved.apply(image_net()).measured) == (8.0, 8.0)
+
+
+BAD = {
+    "budget must be a positive number, received 0": {"budget": 0},
+    "budget must be a positive number, received nan": {"budget": float("nan")},
+    "border must be one of 'keep', 'move'; received 'same'": {"border": "same"},
+    "batch_size must be a positive integer": {"batch_size": 1.5},
+    "rows with the keys 'site' and 'price'; received one with 'site', 'loss_change'": {"cost": "price"},
+    "importance has two rows of 'fc0'": {"importance": [*rows_of(), *rows_of()]},
+    "importance has no rows": {"importance": []},
+    "importance names 'fc5', which is no activation site": {"importance": rows_of(8)},
+    "importance has loss_change=nan for 'fc0'": {
+        "importance": [{"site": "fc0", "loss_change": float("nan")}]
+    },
+    "latency must be a function of a model, a table or None": {"latency": 3},
+    r"the table of latencies lacks \('fc0',\), a block of": {"latency": {(): 1.0}},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_wrong_arguments_are_named(message):
+    given = {"importance": rows_of(), "budget": 5.0, "latency": table_of()[1]} | BAD[message]
+    with pytest.raises(ValueError, match=message):
+        zoo.plan_depth(plain(), given.pop("importance"), **given)

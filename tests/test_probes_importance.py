@@ -1,0 +1,160 @@
+"""Importance against hand-made nets and Keras' own evaluation; labels, sites and models that do not fit."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from transform_nets import batch, configuration, randomised, same
+
+import zoo
+from zoo.activations import UnseenWarning
+from zoo.probes import activation_importance
+from zoo.transforms import drop_activations, soften, split_activations
+
+X = np.random.default_rng(0).normal(size=(21, 8, 8, 3)).astype("float32")
+Y = np.arange(21) % 4
+
+
+def net(**options):
+    return randomised(zoo.build("resnet8v2", input_shape=(8, 8, 3), width=3, classes=4, **options))
+
+
+def test_by_hand():
+    # z = x; relu of -1, 0, 1, 2 has slope 0.6 and offset 0.45, and a residual of 0.75 of a total of 2.75 - 0.
+    model = keras.Sequential(
+        [keras.Input((1,)), layers.Activation("relu", name="act"), layers.Dense(1, use_bias=False)]
+    )
+    model.set_weights([np.array([[2.0]])])
+    x = np.array([[-1.0], [0.0], [1.0], [2.0]])
+    scale, shift = np.polyfit(x[:, 0], np.maximum(x[:, 0], 0), 1)
+    (row,) = activation_importance(model, x, np.maximum(x, 0) * 2, loss="mse", metric="mae")
+    off = 2 * (scale * x + shift - np.maximum(x, 0))
+    assert row["loss"] == pytest.approx(np.square(off).mean(), rel=1e-5)
+    assert row["mean_absolute_error"] == pytest.approx(np.abs(off).mean(), rel=1e-5)
+    assert row["loss_change"] == row["loss"]
+    assert row["unexplained"] == pytest.approx(np.square(off / 2).mean() / np.maximum(x, 0).var(), rel=1e-5)
+    assert row["merges"] == ()
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_loss_and_accuracy_are_those_that_keras_evaluates(activation, one_hot):
+    model = net(classifier_activation=activation)
+    y = np.eye(4)[Y] if one_hot else Y
+    rows = {row["site"]: row for row in activation_importance(model, X, y, batch_size=8)}
+    kind = keras.losses.CategoricalCrossentropy if one_hot else keras.losses.SparseCategoricalCrossentropy
+    for site in list(rows)[::3]:
+        plain = drop_activations(model, site, fit=X).model
+        plain.compile(loss=kind(from_logits=activation is None), metrics=["accuracy"], jit_compile=False)
+        loss, accuracy = plain.evaluate(X, y, verbose=0)
+        assert rows[site]["loss"] == pytest.approx(loss, rel=1e-5)
+        assert rows[site]["accuracy"] == pytest.approx(accuracy)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", None])
+def test_one_output_is_two_classes(activation):
+    parts = [layers.Dense(4, activation="tanh", name="a"), layers.Dense(1, activation=activation, name="top")]
+    model = randomised(keras.Sequential([keras.Input((3,)), *parts]))
+    x, y = batch(model, 9), np.arange(9) % 2
+    (row,) = activation_importance(model, x, y)
+    plain = drop_activations(model, "a", fit=x).model
+    scores = np.asarray(plain(x))[:, 0].astype("float64")
+    p = scores if activation else 1 / (1 + np.exp(-scores))
+    assert row["accuracy"] == np.mean((p > 0.5) == y)
+    assert row["loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean(), rel=1e-4)
+
+
+def test_batches_forms_and_bars_change_nothing_and_the_model_stays(capsys):
+    model = net()
+    before, weights = configuration(model), model.get_weights()
+    rows = activation_importance(model, X, Y, batch_size=5)
+    split = activation_importance(split_activations(model), X, Y, batch_size=21, progress=True)
+    assert "importance of" in capsys.readouterr().err
+    for a, b in zip(rows, split, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+        assert a["unexplained"] == pytest.approx(b["unexplained"], rel=1e-4)
+    assert configuration(model) == before and same(weights, model.get_weights())
+    chosen = activation_importance(model, X, Y, sites=[rows[2]["site"], rows[0]["site"]])
+    assert [row["site"] for row in chosen] == [rows[0]["site"], rows[2]["site"]]
+    assert activation_importance(model, X, Y, include_classifier=True)[-1]["site"] == "predictions_act"
+
+
+def test_what_would_merge():
+    rows = activation_importance(randomised(zoo.build("resnet8", input_shape=(8, 8, 3), width=3)), X, Y)
+    merges = {row["site"]: row["merges"] for row in rows}
+    assert merges["stage1_unit1_conv1_act"] == ("stage1_unit1_conv1", "stage1_unit1_conv2")
+    assert merges["stage1_unit1_add_act"] == ()
+
+
+def test_no_more_is_computed_than_comes_after_a_site(monkeypatch):
+    """Calls of layers: one pass to fit, one for the model, and for each site what comes after it."""
+    from zoo.slimming import execution
+
+    counted = []
+    perform = execution._perform
+    monkeypatch.setattr(execution, "_perform", lambda call, known: counted.append(1) or perform(call, known))
+    monkeypatch.setattr(execution, "_compiled", lambda function: function)
+    parts = [
+        layer for i in range(10) for layer in (layers.Dense(3, name=f"fc{i}"), layers.ReLU(name=f"act{i}"))
+    ]
+    model = keras.Sequential([keras.Input((3,)), *parts, layers.Dense(2, name="top")])
+    activation_importance(model, np.ones((4, 3)), np.zeros(4, int))
+    suffixes = sum(10 - i for i in range(10))
+    assert len(counted) == 10 + 11 + suffixes  # the fit stops at the last site
+
+
+BAD = {
+    "fit must be one of 'affine', 'identity'; received 'linear'": {"fit": "linear"},
+    "batch_size must be a positive integer, received 0": {"batch_size": 0},
+    "which is no activation site of .*did you mean '.*conv1_act'": {"sites": "stage1_unit1_conv1"},
+    "sites names 'predictions_act', the classifier": {"sites": ["predictions_act"]},
+    "sites names 'stem' more than once": {"sites": ["stem", "stem"]},
+    "sites names no site": {"sites": []},
+    "y must have one target for each of the 21 samples": {"y": Y[:20]},
+    r"y does not fit the output, which has 4 classes: .* values from 0 to 4": {"y": np.arange(21) % 5},
+    r"y does not fit .* values from -1 to": {"y": Y - 1},
+    r"y does not fit .* received shape \(21, 3\)": {"y": np.ones((21, 3))},
+    r"y does not fit .* values from 0.5 to": {"y": Y + 0.5},
+    "x must hold one array for each input": {"x": X[..., :2]},
+    "x must hold .* received": {"x": [X, X]},
+    "at least one": {"x": X[:0], "y": Y[:0]},
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_wrong_arguments_are_named(message):
+    given = {"x": X, "y": Y} | BAD[message]
+    with pytest.raises(ValueError, match=message):
+        activation_importance(net(), given.pop("x"), given.pop("y"), **given)
+
+
+def test_what_is_not_seen_is_named():
+    parts = [layers.Dense(4, activation="relu", name="fc"), layers.Reshape((2, 2)), layers.GRU(3, name="gru")]
+    model = randomised(keras.Sequential([keras.Input((3,)), *parts, layers.Dense(2, name="top")]))
+    x, y = batch(model, 6), np.arange(6) % 2
+    with pytest.warns(UnseenWarning, match=r"activation_importance does not see all .*'gru"):
+        rows = activation_importance(model, x, y)
+    assert [row["site"] for row in rows] == ["fc"] and any(name.startswith("gru") for name in rows.unseen)
+    assert not activation_importance(model, x, y, sites="fc").unseen
+    hidden = keras.Sequential([keras.Input((2, 2)), layers.GRU(3, name="gru"), layers.Dense(2)])
+    with pytest.raises(ValueError, match="sees no activation"):
+        activation_importance(hidden, np.ones((2, 2, 2)), np.zeros(2, int))
+
+
+def test_models_that_cannot_be_looked_at():
+    class Mine(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(TypeError, match="subclassed type Mine"):
+        activation_importance(Mine(), X, Y)
+    with pytest.raises(TypeError, match="must hold names of activation sites, received 3"):
+        activation_importance(net(), X, Y, sites=[3])
+    soft = soften(net(), "stage1_unit1_conv2_act").model
+    with pytest.raises(ValueError, match=r"has blended activations: 'stage1_unit1_conv2_act'.*harden"):
+        activation_importance(soft, X, Y)
+    maps = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(4, 3, activation="relu")])
+    with pytest.raises(
+        ValueError, match=r"the output has the shape \(None, 6, 6, 4\): pass loss= and metric="
+    ):
+        activation_importance(maps, X, Y)

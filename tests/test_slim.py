@@ -1,0 +1,89 @@
+"""scripts/slim.py on a small net and one epoch: its files say what its table says, and the net loads without zoo."""
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+SCRIPT = Path(__file__).resolve().parent.parent / "scripts" / "slim.py"
+
+
+@pytest.fixture
+def slim():
+    spec = importlib.util.spec_from_file_location("slim", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(48) % 3
+    x = (rng.normal(size=(48, 8, 8, 2)) + y[:, None, None, None]).astype("float32")
+    parts = [layers.Conv2D(6, 3, padding="same", name=n, activation="relu") for n in "abc"]
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax", name="top")]
+    net = keras.Sequential([keras.Input((8, 8, 2)), *parts, *head])
+    net.save(tmp_path / "net.keras")
+    np.savez(tmp_path / "data.npz", x=x[:40], y=y[:40], x_test=x[40:], y_test=y[40:])
+    return tmp_path
+
+
+def fake_latency(self, model):
+    """A layer with weights takes 1: on no machine does the budget hang on its mood."""
+    return 1.0 + sum(bool(layer.weights) for layer in model.layers)
+
+
+@pytest.mark.parametrize("border", ["keep", "move"])
+def test_the_whole_way(slim, files, monkeypatch, capsys, caplog, border):
+    monkeypatch.setattr("zoo.planning._Stopwatch.__call__", fake_latency)
+    out, net = files / "out", keras.models.load_model(files / "net.keras")
+    share = "1.0" if border == "keep" else "0.8"
+    options = ["--share", share, "--border", border, "--epochs", "1", "--samples", "16", "--out", str(out)]
+    slim.main([str(files / "net.keras"), "--data", str(files / "data.npz"), *options])
+    assert "Execution.advance" not in caplog.text  # TensorFlow would warn of traces
+    said = capsys.readouterr().out
+    assert "Importance" in said and "On 8 test images" in said and "Merged against unmerged" in said
+    rows = list(csv.DictReader((out / "importance.csv").read_text().splitlines()))
+    assert [row["site"] for row in rows] == ["a", "b", "c"]
+    assert (out / "importance.svg").read_text().startswith("<svg")
+    found = keras.models.load_model(out / "slim.keras")
+    kernels = sum(bool(layer.weights) for layer in net.layers)
+    assert sum(bool(layer.weights) for layer in found.layers) == kernels - (border == "move")
+    x_test = np.load(files / "data.npz")["x_test"]
+    code = (
+        "import json, sys, keras, numpy as np; net = keras.models.load_model(sys.argv[1]); x = np.load(sys.argv[2]);"
+        "assert 'zoo' not in sys.modules; print(json.dumps(net.predict(x['x_test'], verbose=0).tolist()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, out / "slim.keras", files / "data.npz"],
+        capture_output=True,
+        text=True,
+        cwd=files,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = found.predict(x_test, verbose=0)
+    assert np.allclose(json.loads(done.stdout.splitlines()[-1]), expected, atol=1e-6)
+
+
+def test_what_is_wrong_is_said(slim, files, capsys):
+    np.savez(files / "half.npz", x=np.zeros(1), y=np.zeros(1))
+    wrong = {
+        "lacks x_test, y_test": ["--data", str(files / "half.npz")],
+        "--share must be positive": ["--data", str(files / "data.npz"), "--share", "0"],
+        "--epochs must be 1 or more": ["--data", str(files / "data.npz"), "--epochs", "0"],
+    }
+    for message, options in wrong.items():
+        with pytest.raises(SystemExit):
+            slim.main([str(files / "net.keras"), *options])
+        assert message in capsys.readouterr().err

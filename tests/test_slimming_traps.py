@@ -1,0 +1,239 @@
+"""Graphs in which a naive surgeon is wrong in silence: ours is right, measured without its own code, or refuses."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from transform_nets import batch, configuration, error, outputs, randomised, same
+from trap_graphs import REFUSED, TRAPS, chain, conv
+
+from zoo.activations import sites
+from zoo.probes import activation_importance
+from zoo.transforms import collapse_linear, drop_activations, harden, soften
+
+
+def replaced(model, x, maps):
+    """Outputs of a copy in which Python functions stand at the sites; with `maps` None, what goes in and comes out."""
+    copy = keras.models.clone_model(model)
+    outputs(copy, x)  # the weights of a built-in activation layer are made by the first call
+    copy.set_weights(model.get_weights())
+    recorded = {}
+
+    def layer_at(name):
+        place = copy
+        for part in name.split("/"):
+            place = place.get_layer(part)
+        return place
+
+    def function_at(name, original):
+        def act(z, **_):
+            if maps is None:
+                a = original(z)
+                recorded.setdefault(name, []).append((np.array(z, "float64"), np.array(a, "float64")))
+                return a
+            scale, shift = maps[name]
+            return z * keras.ops.cast(scale, z.dtype) + keras.ops.cast(shift, z.dtype)
+
+        return act
+
+    for site in sites(model):
+        layer = layer_at(site.name)
+        if site.built_in:
+            inner = layer.activation
+            if isinstance(inner, layers.Layer):
+                (weights,) = [v for v in site.operation.activation.variables]
+                inner = slopes(np.array(weights))
+            object.__setattr__(layer, "activation", function_at(site.name, inner))
+        elif site.function is not site.operation:
+            object.__setattr__(layer, "activation", function_at(site.name, layer.activation))
+        else:
+            object.__setattr__(layer, "call", function_at(site.name, layer.call))
+    found = outputs(copy, x)
+    return recorded if maps is None else found
+
+
+def slopes(s):
+    return lambda z: keras.ops.where(z > 0, z, s * z)
+
+
+def collapsed(model):
+    """One layer for each run; the model itself where no two layers are one, which is an error with a reason."""
+    try:
+        return collapse_linear(model).model
+    except ValueError as found:
+        assert str(found).startswith(("nothing to collapse", "cannot collapse"))
+        return model
+
+
+def made(name):
+    model = TRAPS[name]()
+    outputs(model, batch(model))
+    return randomised(model)
+
+
+def least_squares(pairs):
+    """The best map of each channel, the channels last, by the normal equations of numpy."""
+    z = np.concatenate([z.reshape(-1, z.shape[-1]) for z, _ in pairs])
+    a = np.concatenate([a.reshape(-1, a.shape[-1]) for _, a in pairs])
+    fits = [np.polyfit(z[:, c], a[:, c], 1) for c in range(z.shape[1])]
+    return np.array([f[0] for f in fits]), np.array([f[1] for f in fits])
+
+
+def is_patchable(model):
+    return all(isinstance(site.operation, layers.Layer) for site in sites(model))
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_right_or_nothing(name, tmp_path):
+    model = made(name)
+    x = batch(model, size=5)
+    before, weights = configuration(model), model.get_weights()
+    tolerance = 5e-2 if name == "half precision" else 1e-5
+    names = [site.name for site in sites(model)]
+
+    plain, dropped = drop_activations(model, names, fit=x, batch_size=2)
+    assert list(dropped) == names
+    if is_patchable(model):
+        maps = {site: least_squares(pairs) for site, pairs in replaced(model, x, None).items()}
+        expected = replaced(model, x, maps)
+    else:
+        expected = outputs(plain, x)
+    assert error(expected, outputs(plain, x)) < tolerance
+
+    short = collapsed(plain)
+    assert error(expected, outputs(short, x)) < tolerance
+    assert len(short.layers) <= len(plain.layers)
+
+    identity = drop_activations(model, names).model
+    if is_patchable(model):
+        ones = {site: (1.0, 0.0) for site in names}
+        assert error(replaced(model, x, ones), outputs(identity, x)) < tolerance
+
+    short.save(tmp_path / "short.keras")
+    loaded = keras.models.load_model(tmp_path / "short.keras")
+    assert same(outputs(short, x), outputs(loaded, x))
+    assert not any(type(layer).__module__.startswith("zoo") for layer in short._flatten_layers())
+    assert configuration(model) == before and same(weights, model.get_weights())
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_importance_is_that_of_the_dropped_model(name):
+    model = made(name)
+    if len(keras.tree.flatten(model.outputs)) > 1:
+        with pytest.raises(ValueError, match="takes a model with one output"):
+            activation_importance(model, batch(model), np.zeros(2))
+        return
+    x = batch(model, size=5)
+    y = np.random.default_rng(4).normal(size=(5, *model.output_shape[1:])).astype("float32")
+    tolerance = 5e-2 if name == "half precision" else 1e-5
+    for fit in ("affine", "identity"):
+        rows = activation_importance(
+            model, x, y, fit=fit, loss="mse", metric="mae", batch_size=2, include_classifier=True
+        )
+        assert [row["site"] for row in rows] == [site.name for site in sites(model)]
+        base = float(np.square(outputs(model, x)[0] - y).mean())
+        for row in rows:
+            plain = drop_activations(
+                model, row["site"], fit=x if fit == "affine" else None, include_classifier=True
+            )
+            off = outputs(plain.model, x)[0] - y
+            assert row["loss"] == pytest.approx(np.square(off).mean(), rel=tolerance)
+            assert row["mean_absolute_error"] == pytest.approx(np.abs(off).mean(), rel=tolerance)
+            assert row["loss_change"] == pytest.approx(
+                row["loss"] - base, abs=tolerance * (row["loss"] + base)
+            )
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_softened_and_hardened_at_both_ends(name, tmp_path):
+    model = made(name)
+    x = batch(model)
+    names = [site.name for site in sites(model)]
+    if name == "regulariser on the output":
+        with pytest.raises(ValueError, match="cannot soften 'a': its activity_regularizer"):
+            soften(model, names)
+        return
+    soft, softened = soften(model, names)
+    assert list(softened) == names
+    expected = outputs(model, x)
+    assert error(expected, outputs(soft, x)) < 1e-6
+    again, _, restored = harden(soft)
+    assert len(restored) == len(names) and same(outputs(again, x), expected)
+
+    at_one = soften(model, names, amount=1.0).model
+    stock, gone, _ = harden(at_one)
+    assert len(gone) == len(names)
+    assert error(outputs(drop_activations(model, names).model, x), outputs(stock, x)) < 1e-6
+    stock.save(tmp_path / "stock.keras")
+    assert b"zoo" not in (tmp_path / "stock.keras").read_bytes()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_by_name(name):
+    build, message = REFUSED[name]
+    model = build()
+    with pytest.raises(ValueError, match=message):
+        drop_activations(model, "act", fit=batch(model))
+
+
+@pytest.mark.parametrize("after", [True, False])
+def test_channels_first_is_seen_through_layers_that_have_no_format(after):
+    """An axis as long as the channels: taken for them, nothing would fail."""
+    first = {"data_format": "channels_first"}
+    act, quiet = layers.ReLU(name="act"), layers.Dropout(0.1)
+    pool = layers.AveragePooling2D(1, **first)
+    model = chain(*([act, quiet, pool] if after else [pool, quiet, act]), shape=(4, 4, 4))
+    x = batch(model, size=6) + np.arange(4)[:, None, None]
+    z = x.astype("float64")
+    (row,) = activation_importance(model, x, x, loss="mse", metric="mae")
+    plain = drop_activations(model, "act", fit=x).model
+    scale, shift = least_squares([(np.moveaxis(z, 1, -1), np.moveaxis(np.maximum(z, 0), 1, -1))])
+    expected = z * scale[:, None, None] + shift[:, None, None]
+    assert error([expected], outputs(plain, x)) < 1e-5
+    assert row["loss"] == pytest.approx(np.square(expected - x).mean(), rel=1e-5)
+    (norm,) = [layer for layer in plain.layers if isinstance(layer, layers.BatchNormalization)]
+    assert norm.axis == 1 and not norm.trainable
+
+
+def test_a_channel_that_never_varies_becomes_a_constant():
+    model = chain(layers.Dense(2, activation="sigmoid", name="a"), shape=(1,))
+    model.set_weights([np.array([[0.0, 1.0]]), np.array([3.0, 0.0])])
+    plain = drop_activations(model, "a", fit=np.array([[-1.0], [0.0], [1.0]]), include_classifier=True).model
+    kernel, bias = plain.get_weights()
+    assert kernel[0, 0] == 0 and bias[0] == pytest.approx(1 / (1 + np.exp(-3)))
+    assert bias[1] == pytest.approx(0.5)
+
+
+def test_a_map_that_is_the_identity_keeps_what_was_folded_into_its_layer_before():
+    parts = [layers.ReLU(name="act"), layers.Dense(3, activation="relu", name="a")]
+    model = randomised(chain(*parts, shape=(4,)))
+    model.get_layer("a").bias.assign([50.0, 50.0, 50.0])  # never below zero: the best map changes nothing
+    x = batch(model, 9)
+    plain, dropped = drop_activations(model, ["act", "a"], fit=x)
+    assert dropped == {"act": "into 'a'", "a": "identity"}
+    maps = {site: least_squares(pairs) for site, pairs in replaced(model, x, None).items()}
+    assert error(replaced(model, x, maps), outputs(plain, x)) < 1e-5
+
+
+class Halved(layers.Conv2D):
+    """Its kernel is computed: it can be read, not set."""
+
+    @property
+    def kernel(self):
+        return super().kernel / 2
+
+
+@pytest.mark.parametrize("parts", ["before", "built in", "after"])
+def test_a_kernel_that_its_class_computes_is_left_alone(parts):
+    act = layers.ReLU(name="act")
+    stack = {
+        "before": [Halved(4, 3, name="a"), act, conv(padding="same")],
+        "built in": [Halved(4, 3, activation="relu", name="a"), conv(padding="same")],
+        "after": [layers.MaxPooling2D(2), act, Halved(4, 3, name="a")],
+    }[parts]
+    model = randomised(chain(*stack))
+    x, site = batch(model, 9), "a" if parts == "built in" else "act"
+    plain, dropped = drop_activations(model, site, fit=x)
+    assert dropped[site].startswith("layer")
+    maps = {name: least_squares(pairs) for name, pairs in replaced(model, x, None).items()}
+    assert error(replaced(model, x, maps), outputs(plain, x)) < 1e-5

@@ -1,0 +1,94 @@
+"""The best affine map in place of an activation, channel by channel, and how much it leaves unexplained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """`y = scale * x + shift`, channel by channel.
+
+    Attributes:
+        scale: Shape `(channels,)`, float64.
+        shift: Shape `(channels,)`, float64, in units of the values.
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+
+    @classmethod
+    def identity(cls, channels: int) -> AffineMap:
+        """The map that changes nothing."""
+        return cls(np.ones(channels), np.zeros(channels))
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the map changes nothing."""
+        return bool((self.scale == 1).all() and not self.shift.any())
+
+    def on(self, tensor: Any, axis: int) -> Any:
+        """The map of a tensor whose channels are on `axis`."""
+        shape = [1] * len(tensor.shape)
+        shape[axis] = -1
+        scale, shift = (ops.cast(v.reshape(shape), tensor.dtype) for v in (self.scale, self.shift))
+        return tensor * scale + shift
+
+
+class Moments:
+    r"""Means and centred second moments of values before, $z$, and after, $a$, an activation.
+
+    Batches are merged by Chan's formula in float64, so that no difference of large numbers is taken.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean, self.second = np.zeros((2, 1)), np.zeros((3, 1))
+
+    def add(self, count: int, before: Any, after: Any, *second: Any) -> None:
+        """Merge the moments of one batch, as `batch_moments` returns them."""
+        mean = np.stack([np.asarray(ops.convert_to_numpy(v), "float64") for v in (before, after)])
+        new = np.stack([np.asarray(ops.convert_to_numpy(v), "float64") for v in second])
+        if not self.count:
+            self.count, self.mean, self.second = count, mean, new
+            return
+        total = self.count + count
+        apart = mean - self.mean
+        share = self.count * count / total
+        self.second = (
+            self.second + new + share * np.stack([apart[0] ** 2, apart[0] * apart[1], apart[1] ** 2])
+        )
+        self.mean = self.mean + apart * (count / total)
+        self.count = total
+
+    def best(self) -> AffineMap:
+        """The affine map with the least squared error; a channel that never varies becomes a constant."""
+        zz, za, _ = self.second
+        varies = zz > 0
+        scale = np.where(varies, za / np.where(varies, zz, 1.0), 0.0)
+        return AffineMap(scale, self.mean[1] - scale * self.mean[0])
+
+    def unexplained(self) -> float:
+        """The share of the variance within channels after the activation that `best` does not explain."""
+        zz, za, aa = self.second
+        explained = np.where(zz > 0, za**2 / np.where(zz > 0, zz, 1.0), 0.0)
+        total = aa.sum()
+        return float(np.clip(1.0 - explained.sum() / total, 0.0, 1.0)) if total > 0 else 0.0
+
+
+def batch_moments(before: Any, after: Any, axis: int) -> tuple[Any, ...]:
+    """Means and centred sums of squares and products over all axes but `axis`, as float32 tensors.
+
+    Returns:
+        Mean before, mean after, and the sums of `z z`, `z a` and `a a`, each of shape `(channels,)`.
+    """
+    z, a = ops.cast(before, "float32"), ops.cast(after, "float32")
+    others = tuple(i for i in range(len(z.shape)) if i != axis)
+    means = [ops.mean(v, axis=others, keepdims=True) for v in (z, a)]
+    z, a = z - means[0], a - means[1]
+    flat = [ops.reshape(m, (-1,)) for m in means]
+    return (*flat, *(ops.sum(p, axis=others) for p in (z * z, z * a, a * a)))
