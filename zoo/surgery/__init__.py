@@ -5,11 +5,11 @@ that carries the weights, with a report of what changed. Whatever is not named s
 with the original on a batch.
 """
 
-from zoo.surgery.cut import cut
-from zoo.surgery.flatten import flatten
-from zoo.surgery.insert import insert_after
-from zoo.surgery.remove import remove
-from zoo.surgery.replace import replace
+from zoo.surgery.cutting import cut
+from zoo.surgery.flattening import flatten
+from zoo.surgery.inserting import insert_after
+from zoo.surgery.removing import remove
+from zoo.surgery.replacing import replace
 from zoo.surgery.report import Operated, Report
 
 __all__ = ["Operated", "Report", "cut", "flatten", "insert_after", "remove", "replace"]

@@ -8,7 +8,7 @@ import keras
 
 from zoo.graph import Graph, graphs, piece, producer, seeds_untouched
 from zoo.graph.rewriting import rewritten
-from zoo.surgery.flatten import opened
+from zoo.surgery.flattening import opened
 from zoo.surgery.places import find
 from zoo.surgery.report import Operated, Report
 

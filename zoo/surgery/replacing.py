@@ -10,7 +10,7 @@ from zoo.graph import Part, seeds_untouched
 from zoo.graph.rewriting import rewritten
 from zoo.surgery.clones import Clones
 from zoo.surgery.places import find
-from zoo.surgery.remove import refuse_bound
+from zoo.surgery.removing import refuse_bound
 from zoo.surgery.report import Operated, Report, changed_shapes
 
 
