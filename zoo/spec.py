@@ -52,9 +52,9 @@ class UnitSpec:
         form: `"separate"` activation layers or the `"builtin"` argument.
         activation: What `keras.activations.get` takes, or a layer, cloned for each site.
         layout: Whose unit it is where code bases differ, one of `LAYOUTS`.
-        block: `"basic"` or `"bottleneck"`, the branch of a residual unit; None: a unit without shortcut.
         normalization: `"batch"`, or what takes its place: None, `"skipinit"` (the branch times a number that starts at 0,
             with a block) or `"scaled_ws"` (standardised kernels, and activations times their gain).
+        block: `"basic"` or `"bottleneck"`, the branch of a residual unit; None: a unit without shortcut.
         shortcut: What sits on the shortcut, one of `SHORTCUTS`; None: a projection where shapes differ, else nothing.
         shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`.
         branch_scale: Factor on the residual branch under `shortcut="constant_scaling"`.
