@@ -1,7 +1,6 @@
 """The families beyond plain and residual nets, written out in NumPy a second time, in float64."""
 
 import math
-import re
 from dataclasses import replace
 
 import keras
@@ -196,11 +195,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("forward", "name", "options", "words"),
-    CASES,
-    ids=lambda value: getattr(value, "__name__", None) or re.sub(r" at 0x\w+", "", str(value)),
-)
+@pytest.mark.parametrize(("forward", "name", "options", "words"), CASES)
 def test_family(forward, name, options, words):
     size = 33 if options.get("layout") == "imagenet" else 9
     width = 6 if forward is repvgg else 4
