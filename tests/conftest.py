@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import re
 import sys
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def pytest_ignore_collect(collection_path):
         return True
     subject = collection_path.stem.removeprefix("test_")
     return not any(f"{subject}_".startswith(f"{part}_") for part in LIBRARY) or None
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Names of tests are the same in every worker: an address in memory is not."""
+    text = str(val)
+    if " at 0x" in text:
+        return getattr(val, "__name__", None) or re.sub(r" at 0x\w+", "", text)[:60]
+    return None
 
 
 def pytest_collection_modifyitems(config, items):

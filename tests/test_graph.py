@@ -214,6 +214,79 @@ def test_refusals_name_the_model_and_what_to_do():
         rewrite(keras.Model(x, Unconfigured(np.eye(3))(x)))
 
 
+LONG = " ".join(f"the reason has the word {number}" for number in range(100))
+
+
+class Explains(layers.Layer):
+    """Says at length why it cannot be made again."""
+
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        raise NotImplementedError(LONG)
+
+
+class ExplainsLater(layers.Layer):
+    """As `Explains`, where it is read back, over several lines."""
+
+    def call(self, x):
+        return x
+
+    @classmethod
+    def from_config(cls, config):
+        raise ValueError(f"First line.\n    {LONG}")
+
+
+class TakesLess(layers.Layer):
+    """Writes down what its constructor does not take: Keras puts the reason after the whole configuration."""
+
+    def call(self, x):
+        return x
+
+    def get_config(self):
+        return super().get_config() | {"num_patches": 7, "filler": "x" * 2000}
+
+
+def refusal(layer):
+    x = keras.Input((3,))
+    with pytest.raises(ValueError) as caught:
+        rewrite(keras.Model(x, layer(x)))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [Explains, ExplainsLater, TakesLess])
+def test_the_reason_comes_first_and_whole(kind):
+    message = refusal(kind(name="odd"))
+    begin = f"layer 'odd' ({kind.__name__}) cannot be copied from its configuration: "
+    reason = {
+        Explains: LONG + ".",
+        ExplainsLater: f"First line. {LONG}.",
+        TakesLess: "Unrecognized keyword arguments passed to TakesLess: {'num_patches': 7, 'filler': 'x",
+    }[kind]
+    assert message.startswith(begin + reason)
+    assert message.endswith(
+        "Give the class a get_config and a from_config that restore it, or use a stock layer."
+    )
+
+
+def test_the_reason_of_a_layer_inside_another_comes_through_whole():
+    message = refusal(Wraps(name="loop"))
+    assert message.startswith(f"layer 'loop' (Wraps) cannot be copied from its configuration: {LONG}.")
+
+
+class Wraps(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = Explains()
+
+    def call(self, x):
+        return self.inner(x)
+
+    def get_config(self):
+        return super().get_config() | {"inner": keras.saving.serialize_keras_object(self.inner)}
+
+
 def test_a_lazily_built_sequential_is_read():
     model = keras.Sequential([layers.Dense(2, name="fc")])
     model.build((None, 3))

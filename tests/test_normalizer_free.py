@@ -224,7 +224,6 @@ def test_nets_without_normalisation_train_save_and_roll(normalization, tmp_path)
         ("densenet40", {"normalization": None}, "normalization=None is none of those that densenet40, of family 'densenet'"),
         ("resnet20", {"normalization": "scaled_ws", "activation": keras.ops.zeros_like}, "activation"),
     ],
-    ids=str,
 )  # fmt: skip
 def test_what_is_refused(name, options, text):
     with pytest.raises(ValueError) as error:

@@ -195,7 +195,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("forward", "name", "options", "words"), CASES, ids=str)
+@pytest.mark.parametrize(("forward", "name", "options", "words"), CASES)
 def test_family(forward, name, options, words):
     size = 33 if options.get("layout") == "imagenet" else 9
     width = 6 if forward is repvgg else 4

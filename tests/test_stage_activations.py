@@ -57,7 +57,7 @@ PLACES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "options", "activation", "prefixes", "expected"), PLACES, ids=str)
+@pytest.mark.parametrize(("name", "options", "activation", "prefixes", "expected"), PLACES)
 def test_every_site_has_the_function_of_its_stage(name, options, activation, prefixes, expected):
     model = zoo.build(name, activation=activation, **SMALL, **options)
     expected = [set() if part == "-" else set(part.split(",")) for part in expected.split()]
@@ -125,7 +125,7 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "activation", "text"), REFUSED, ids=str)
+@pytest.mark.parametrize(("name", "activation", "text"), REFUSED)
 def test_what_is_refused(name, activation, text):
     with pytest.raises((ValueError, TypeError)) as error:
         zoo.build(name, activation=activation, **SMALL)

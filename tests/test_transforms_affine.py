@@ -112,3 +112,86 @@ def test_training_statistics_are_not_affine():
     x = keras.Input((4,))
     with pytest.raises(NotAffineError, match="training=True"):
         affine_map(keras.Model(x, layers.BatchNormalization(name="norm")(x, training=True)))
+
+
+def whole_numbers():
+    x = keras.Input((4,), dtype="uint8")
+    yield "pixels", keras.Model(x, layers.Dense(2)(layers.Rescaling(1 / 255, 0.5)(x)))
+    x = keras.Input((5, 4, 2), dtype="uint8")
+    y = layers.Conv2D(3, 2)(layers.Rescaling(1 / 127.5, -1)(x))
+    yield "an image of pixels", keras.Model(x, layers.Flatten()(layers.AveragePooling2D(2)(y)))
+    x = keras.Input((4,), dtype="int32")
+    yield "counts", keras.Model(x, layers.Dense(3)(layers.Rescaling(0.01)(x)))
+    a, b = keras.Input((3,), dtype="uint8"), keras.Input((2,))
+    yield (
+        "beside real numbers",
+        keras.Model([a, b], layers.Dense(2)(layers.Concatenate()([layers.Rescaling(0.5)(a), b]))),
+    )
+
+
+WHOLE = dict(whole_numbers())
+
+
+@pytest.mark.parametrize("case", WHOLE)
+def test_inputs_of_whole_numbers_have_a_matrix(case):
+    model = randomised(WHOLE[case])
+    dtypes = [tensor.dtype for tensor in model.inputs]
+    matrix, offset = affine_map(model)
+    rng = np.random.default_rng(0)
+    x = [rng.integers(0, 256, (3, *tensor.shape[1:])).astype(tensor.dtype) for tensor in model.inputs]
+    flat = np.concatenate([array.reshape(3, -1).astype("float64") for array in x], axis=1)
+    expected = outputs(model, x if len(x) > 1 else x[0])[0]
+    assert np.allclose(flat @ matrix.T + offset, expected, rtol=1e-5, atol=1e-5)
+    assert [tensor.dtype for tensor in model.inputs] == dtypes
+
+
+def test_the_matrix_of_pixels_by_hand():
+    model = keras.Sequential([keras.Input((2,), dtype="uint8"), layers.Rescaling(1 / 255), layers.Dense(1)])
+    model.layers[-1].set_weights([np.array([[255.0], [510.0]]), np.array([3.0])])
+    matrix, offset = affine_map(model)
+    assert np.allclose(matrix, [[1, 2]], rtol=1e-6) and np.allclose(offset, [3])
+
+
+def test_an_activation_on_whole_numbers_is_named():
+    x = keras.Input((4,), dtype="uint8")
+    y = layers.Dense(3, activation="tanh", name="curved")(layers.Rescaling(1 / 255)(x))
+    with pytest.raises(NotAffineError, match="curved: Dense applies tanh"):
+        affine_map(keras.Model(x, y))
+
+
+@pytest.fixture
+def nothing_computed(monkeypatch):
+    def computed(*_, **__):
+        raise AssertionError("the model is copied or called before its activation is named")
+
+    monkeypatch.setattr("zoo.transforms.affine.rewrite", computed)
+    monkeypatch.setattr("zoo.transforms.affine._Flat.__call__", computed)
+
+
+def large(activation):
+    x = keras.Input((130, 130, 1))
+    return keras.Model(x, layers.Conv2D(2, 3, activation=activation, name="conv")(x), name="large")
+
+
+def test_a_large_net_is_refused_before_anything_is_computed(nothing_computed):
+    convnext = keras.applications.ConvNeXtTiny(weights=None, name="convnext")
+    with pytest.raises(NotAffineError, match=r"'convnext' cannot be shown.*gelu.*150528 numbers") as caught:
+        affine_map(convnext)
+    assert (caught.value.u, caught.value.v, caught.value.gap) == (None, None, 0.0)
+    with pytest.raises(
+        NotAffineError, match=r"'large' cannot be shown.*conv: Conv2D applies relu.*16900 numbers"
+    ):
+        affine_map(large("relu"))
+    with pytest.raises(NotAffineError, match=r"conv: Conv2D applies exponential"):
+        affine_map(large("exponential"))
+
+
+def test_a_small_net_shows_the_pair_without_a_copy(monkeypatch):
+    def copied(*_, **__):
+        raise AssertionError("a copy is made of what is refused")
+
+    monkeypatch.setattr("zoo.transforms.affine.rewrite", copied)
+    x = keras.Input((4,))
+    with pytest.raises(NotAffineError, match=r"fc: Dense applies gelu.*f\(u \+ v\)") as caught:
+        affine_map(randomised(keras.Model(x, layers.Dense(3, activation="gelu", name="fc")(x))))
+    assert abs(caught.value.gap) > 0

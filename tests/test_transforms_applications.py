@@ -7,6 +7,7 @@ from keras import layers
 from transform_nets import APPLICATIONS, application, batch, error, gradients, outputs, same
 
 from zoo.activations import sites
+from zoo.graph import read
 from zoo.transforms import (
     collapse_linear,
     fold_batchnorm,
@@ -28,7 +29,8 @@ FOLDS = {
 }
 # VGG16 activates every convolution.
 NOT_COLLAPSED = {"VGG16": "nothing to collapse"}
-# InceptionV3 averages padded images in front of a convolution.
+# Of the eleven blocks of InceptionV3 two shrink the image by a maximum; each of the others has one branch that
+# averages over 3 x 3 pixels of a padded image in front of its convolution, which joins the normalisation after it alone.
 KEPT = {"InceptionV3": (9, "averages fewer pixels at the border")}
 # What most of the activations of a model are.
 USUAL = {"MobileNetV2": "relu6", "EfficientNetB0": "silu"}
@@ -117,5 +119,11 @@ def test_linear_runs_collapse_or_are_refused(name, model):
     collapsed, _, kept = collapse_linear(model)
     count, reason = KEPT.get(name, (0, ""))
     assert (len(kept), all(reason in why for why in kept.values())) == (count, True)
+    graph = read(model)
+    pooling = [node for node in graph.nodes if isinstance(node.operation, layers.AveragePooling2D)]
+    averages = [node for node in pooling if node.operation.padding == "same"]
+    assert [*kept] == [
+        reader.operation.name for node in averages for reader in graph.readers(node.outputs[0])
+    ]
     assert len(collapsed.layers) < len(model.layers)
     assert error(outputs(model, x), outputs(collapsed, x)) < 1e-5

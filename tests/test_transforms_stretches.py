@@ -35,6 +35,20 @@ CASES = {
         {"b": ("a", "b"), "d": ("c", "d")},
         {"c": "pads its input with 2 zeros"},
     ),
+    "two obstacles in one run": (
+        lambda: [conv("a"), conv("b", padding="same"), conv("c", padding="same"), norm("n"), conv("d", 1)],
+        {"d": ("c", "n", "d")},
+        {"b": "pads its input with 2 zeros", "c": "pads its input with 2 zeros"},
+    ),
+    "one bad run of three": (
+        lambda: [
+            *(conv("a"), conv("b", 1), layers.ReLU()),
+            *(layers.AveragePooling2D(2, padding="same", name="p"), conv("c", 2), norm("n"), layers.ReLU()),
+            *(conv("d", 2), norm("m")),
+        ],
+        {"b": ("a", "b"), "c": ("c", "n"), "d": ("d", "m")},
+        {"c": "'p' (AveragePooling2D): with padding='same' it averages fewer pixels"},
+    ),
     "maximum": (
         lambda: [conv("a"), conv("b"), layers.MaxPooling2D(2, name="max"), conv("c", 2), conv("d", 1)],
         {"b": ("a", "b"), "d": ("c", "d")},
@@ -150,3 +164,32 @@ def test_after_activations_went():
     assert checked(plain).collapsed == {"b": ("a", "b")}
     with pytest.raises(ValueError, match=r"blended activations: 'a_act'"):
         collapse_linear(soften(model, "a").model)
+
+
+def test_a_bad_run_in_a_nested_model_stops_no_other_and_is_named_with_its_path():
+    z = keras.Input((10, 11, 4))
+    y = conv("q", padding="same")(conv("p")(z))
+    inner = keras.Model(z, conv("s", 1)(conv("r")(layers.ReLU()(y))), name="inner")
+    x = keras.Input((12, 13, 4))
+    y = conv("b", padding="same")(conv("a")(x))
+    model = randomised(keras.Model(x, conv("d", 1)(conv("c", 1)(layers.ReLU()(inner(y))))))
+    _, found, reasons = checked(model)
+    assert found == {"inner/s": ("inner/r", "inner/s"), "d": ("c", "d")}
+    assert [*reasons] == ["b", "inner/q"]
+    for name, (first, second) in {"b": ("a", "b"), "inner/q": ("p", "q")}.items():
+        assert f"'{first}'" in reasons[name] and f"'{second}'" in reasons[name]
+
+
+def test_an_average_over_padded_images_beside_other_branches():
+    """The block of an Inception net: three branches of convolutions, one that averages first."""
+    x = keras.Input((12, 13, 4))
+
+    def cell(y, name, **options):
+        y = conv(name, use_bias=False, padding="same", **options)(y)
+        return layers.ReLU(name=f"{name}_act")(norm(f"{name}_norm")(y))
+
+    pooled = layers.AveragePooling2D(3, strides=1, padding="same", name="pool")(x)
+    branches = [cell(x, "a", size=1), cell(cell(x, "b", size=1), "c"), cell(pooled, "d", size=1)]
+    _, found, reasons = checked(randomised(keras.Model(x, layers.Concatenate()(branches))))
+    assert found == {name: (name, f"{name}_norm") for name in "abcd"}
+    assert [*reasons] == ["d"] and "'pool' (AveragePooling2D): with padding='same' it" in reasons["d"]

@@ -171,3 +171,121 @@ def test_the_result_unpacks_model_first():
     result = swap_activation(model, "relu", "gelu")
     new, sites = result
     assert new is result.model and sites is result.sites and len(sites) == 7
+
+
+def swish(z):
+    return z * keras.ops.sigmoid(z) * 3
+
+
+def hard_swish(z):
+    return z * keras.ops.relu6(z + 3)
+
+
+def mine(z):
+    return keras.ops.tanh(z) * 2
+
+
+@pytest.mark.parametrize("function", [swish, hard_swish, mine], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("built_in", [True, False])
+def test_a_function_of_ones_own_is_swapped_by_the_name_it_is_listed_under(function, built_in):
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation=function if built_in else None, name="site")(x)
+    y = y if built_in else layers.Activation(function, name="site_act")(y)
+    model = randomised(keras.Model(x, layers.Dense(2, name="top")(y)))
+    name, site = function.__name__, "site" if built_in else "site_act"
+    with pytest.raises(ValueError, match=rf"the activations it has are: {name} \(1\)"):
+        swap_activation(model, "relu", "tanh")
+    dense, top = model.get_layer("site"), model.get_layer("top")
+    hidden = batch(model) @ np.asarray(dense.kernel) + np.asarray(dense.bias)
+    expected = np.asarray(top(np.maximum(hidden, 0)))
+    for old in (name, function):
+        result = swap_activation(model, old, "relu")
+        assert result.sites == (site,)
+        assert np.allclose(expected, outputs(result.model, batch(model))[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("function", [swish, hard_swish], ids=lambda f: f.__name__)
+def test_a_stock_function_takes_its_name_before_one_of_ones_own(function):
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation=function, name="own")(x)
+    model = keras.Model(x, layers.Dense(2, activation=function.__name__, name="stock")(y))
+    assert swap_activation(model, function.__name__, "relu").sites == ("stock",)
+    assert swap_activation(model, function, "relu").sites == ("own",)
+
+
+def test_a_name_that_nobody_has_is_unknown_and_a_known_one_lists_what_is_there():
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Dense(2, activation=mine)(x))
+    with pytest.raises(ValueError, match=r"old='swich'; did you mean 'swish'"):
+        swap_activation(model, "swich", "relu")
+    with pytest.raises(ValueError, match=r"no site of .* applies 'swish'; .*: mine \(1\)"):
+        swap_activation(model, "swish", "relu")
+
+
+def image_and_dense(shape=(6, 6, 2)):
+    x = keras.Input(shape)
+    y = layers.Conv2D(3, 3, activation="relu", name="conv")(x)
+    y = layers.GlobalAveragePooling2D()(y)
+    return keras.Model(x, layers.Dense(2, name="top")(layers.Dense(4, activation="relu", name="fc")(y)))
+
+
+def test_slopes_shared_along_an_axis_that_a_site_lacks_are_refused_by_name():
+    with pytest.raises(
+        ValueError, match=r"PReLU\(shared_axes=\[1, 2\]\) at 'fc'.*\(None, 4\).*no axis 2 to share"
+    ):
+        swap_activation(image_and_dense(), "relu", layers.PReLU(shared_axes=[1, 2]))
+    x = keras.Input((4,))
+    layer = keras.Model(x, layers.ReLU(name="act")(layers.Dense(3)(x)))
+    with pytest.raises(ValueError, match=r"at 'act'.*\(None, 3\).*no axis 2 to share"):
+        swap_activation(layer, "relu", layers.PReLU(shared_axes=[2]))
+    x = keras.Input((5, 4))
+    rows = keras.Model(x, layers.Dense(3, activation="relu", name="rows")(x))
+    with pytest.raises(ValueError, match=r"at 'rows'.*\(None, 5, 3\).*no axis 3 to share"):
+        swap_activation(rows, "relu", layers.PReLU(shared_axes=[1, 3]))
+    # As the error says: without shared axes, or where they are.
+    assert swap_activation(image_and_dense(), "relu", layers.PReLU).sites == ("conv", "fc")
+    assert swap_activation(rows, "relu", layers.PReLU(shared_axes=[1])).sites == ("rows",)
+
+
+def test_slopes_along_sizes_that_are_not_known_are_refused_by_name():
+    with pytest.raises(
+        ValueError, match=r"at 'conv'.*\(None, None, None, 3\).*along the axes \[1, 2\].*shared_axes=\[1, 2\]"
+    ):
+        swap_activation(image_and_dense((None, None, 2)), "relu", layers.PReLU)
+    with pytest.raises(ValueError, match=r"at 'conv'.*along the axes \[2\].*shared_axes=\[1, 2\]"):
+        swap_activation(image_and_dense((None, None, 2)), "relu", layers.PReLU(shared_axes=[1]))
+    x = keras.Input((None, 4))
+    rows = keras.Model(x, layers.ReLU(name="act")(x))
+    with pytest.raises(ValueError, match=r"at 'act'.*along the axes \[1\].*shared_axes=\[1\]"):
+        swap_activation(rows, "relu", layers.PReLU())
+    # As the error says.
+    swapped = swap_activation(rows, "relu", layers.PReLU(shared_axes=[1], alpha_initializer="zeros")).model
+    data = np.random.default_rng(0).normal(size=(2, 7, 4)).astype("float32")
+    assert same(outputs(rows, data), outputs(swapped, data))
+
+
+def tower(name, activation="relu"):
+    z = keras.Input((4,))
+    return keras.Model(z, layers.Dense(4, activation=activation, name="fc")(z), name=name)
+
+
+def test_equal_names_in_different_nested_models_are_allowed():
+    x = keras.Input((4,))
+    pair = randomised(keras.Model(x, layers.Add()([tower("left")(x), tower("right")(x)])))
+    result = swap_activation(pair, "relu", layers.PReLU(alpha_initializer="zeros"))
+    assert result.sites == ("left/fc", "right/fc")
+    for side in ("left", "right"):
+        assert [layer.name for layer in result.model.get_layer(side).layers[1:]] == ["fc", "fc_act"]
+    assert same(outputs(pair, batch(pair)), outputs(result.model, batch(pair)))
+    outside = layers.Dense(4, activation="relu", name="fc")
+    deep = keras.Model(x, tower("inner")(x), name="middle")
+    for model in (keras.Model(x, tower("inner")(outside(x))), keras.Model(x, outside(deep(x)))):
+        split = split_activations(randomised(model))
+        assert same(outputs(model, batch(model)), outputs(split, batch(model)))
+        assert not [site for site in sites(split) if site.built_in]
+    # In one and the same model they would meet.
+    z = keras.Input((4,))
+    y = layers.Dropout(0.1, name="fc_act")(layers.Dense(4, activation="relu", name="fc")(z))
+    inner = keras.Model(z, y, name="inner")
+    with pytest.raises(ValueError, match=r"cannot put a layer at 'fc'.*'fc_act'.*Rename"):
+        swap_activation(keras.Model(x, inner(x)), "relu", layers.PReLU)

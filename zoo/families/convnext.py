@@ -6,6 +6,8 @@ preprocessing layer and its layers that do nothing; under `"cifar"` the same blo
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -88,7 +90,7 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
 
 def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    label = parts.names
+    label: Any = parts.names  # those of this family
     if parts.channel_axis == 1:
         raise ValueError(
             f"{spec.name} multiplies the last axis, as its authors do, and keras.config.image_data_format() puts the "
@@ -115,7 +117,7 @@ def body(x, spec: ModelSpec, parts: Parts):
 
 
 def _block(x, channels: int, unit: str, spec: ModelSpec, parts: Parts):
-    label = parts.names
+    label: Any = parts.names  # those of this family
     y = x
     for part in ("depthwise", "expand", "project"):
         name = label.part(unit, part)

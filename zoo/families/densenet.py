@@ -7,6 +7,8 @@ its C: transitions halve the channels.
 
 from __future__ import annotations
 
+from typing import Any
+
 from keras import layers
 
 from zoo.blocks import Parts
@@ -73,7 +75,7 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
 
 def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    label = parts.names
+    label: Any = parts.names  # those of this family
     before = spec.ordering == "norm_act_conv"
     bottleneck = spec.block == "bottleneck"
     growth = spec.width

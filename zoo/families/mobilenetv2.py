@@ -6,6 +6,8 @@ Sandler et al. 2018, arXiv 1801.04381. Under `layout="keras"` the graph of `kera
 
 from __future__ import annotations
 
+from typing import Any
+
 from keras import layers
 
 from zoo.blocks import Parts
@@ -71,8 +73,9 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
 
 def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
-    label = parts.names
-    factor = spec.alpha * spec.width / 32
+    label: Any = parts.names  # those of this family
+    alpha: Any = spec.alpha  # of this family never None: the catalog gives it
+    factor = alpha * spec.width / 32
     keras = spec.layout == "keras"
 
     def conv(x, filters, kernel, name, part, at, strides=1):
@@ -99,5 +102,5 @@ def body(x, spec: ModelSpec, parts: Parts):
                 x = layers.Add(name=label.add(unit))([entered, x])
             incoming = outgoing
     # The paper leaves the last convolution as wide as it is where the others get narrower.
-    last = channels(LAST * factor) if spec.alpha > 1 else LAST * spec.width // 32
+    last = channels(LAST * factor) if alpha > 1 else LAST * spec.width // 32
     return conv(x, last, 1, label.last, "last", "head")

@@ -23,6 +23,6 @@ def around(x, part: str, layer: str, spec: ModelSpec, parts: Parts, linear: Call
     family = FAMILIES[spec.family]
     option = family.activations.get(part)
     given = getattr(spec, option) if option else None
-    if given is not None and given != "same":
+    if option is not None and given is not None and given != "same":
         parts = parts.activated_by(option, given)
     return place(x, family.row(part, spec), layer, parts, linear=linear)

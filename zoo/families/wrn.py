@@ -6,6 +6,8 @@ branch and projection. `width` is the number of channels of the first stage, 16 
 
 from __future__ import annotations
 
+from typing import Any
+
 from keras import layers
 
 from zoo.blocks import Parts
@@ -28,6 +30,7 @@ def map_size(spec: ModelSpec, pixels: int) -> int:
 
 def body(x, spec: ModelSpec, parts: Parts):
     """From the image to the last feature map."""
+    convolutions: Any = spec.convolutions  # of this family never None: the catalog gives it
     label = parts.names
 
     def conv(filters, kernel, name, strides=1):
@@ -45,7 +48,7 @@ def body(x, spec: ModelSpec, parts: Parts):
             shortcut = x
             if changes:
                 shortcut = conv(channels, 1, label.shortcut(unit, "conv"), stride)(y)
-            for k in range(1, spec.convolutions + 1):
+            for k in range(1, convolutions + 1):
                 name = label.branch(unit, k)
                 if k > 1:
                     y = around(y, "entry", name, spec, here)

@@ -50,9 +50,25 @@ def outputs_of(step: Any) -> list[Any]:
 
 def call_operation(operation: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
     """Call `operation` as a model does that is called with `training`; None leaves it to the arguments."""
-    if training is not None and takes_training(operation):
-        kwargs = {**kwargs, "training": training}
-    return operation(*args, **kwargs)
+    return operation(*args, **_told(operation, kwargs, training))
+
+
+def record_call(operation: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
+    """`call_operation` on tensors of a graph, as one node, also of a class with a `__call__` of its own.
+
+    What such a class computes round Keras' `__call__` is in the graph that is copied, as nodes beside its own.
+    """
+    kwargs = _told(operation, kwargs, training)
+    if not isinstance(operation, keras.layers.Layer):
+        return operation(*args, **kwargs)
+    kinds = (cls for cls in type(operation).__mro__ if cls.__module__.split(".")[0] == "keras")
+    stock = next(cls for cls in kinds if "__call__" in vars(cls))
+    return vars(stock)["__call__"](operation, *args, **kwargs)
+
+
+def _told(operation: Any, kwargs: dict[str, Any], training: bool | None) -> dict[str, Any]:
+    tells = training is not None and takes_training(operation)
+    return {**kwargs, "training": training} if tells else kwargs
 
 
 def accepted(layer: Any, node: Any, kwargs: dict[str, Any]) -> dict[str, Any]:

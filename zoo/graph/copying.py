@@ -217,7 +217,7 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
         try:
             config = stand_in.get_config()
             # Wrappers write down and read again what they are given, so the tokens are in use until the end.
-            with keras.saving.CustomObjectScope(tokens.by_name):
+            with keras.saving.CustomObjectScope(tokens.by_name | _classes_inside(layer)):
                 new = type(layer).from_config(config | overrides)
             tokens.remove(new)
             return new
@@ -225,7 +225,18 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
             Exception
         ):  # the class looks its function up, or does what a look cannot do: ask the layer itself
             pass
-    return type(layer).from_config(layer.get_config() | overrides)
+    with keras.saving.CustomObjectScope(_classes_inside(layer)):
+        return type(layer).from_config(layer.get_config() | overrides)
+
+
+def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
+    """The classes of somebody's own in `layer`, by the names under which Keras writes them: they are known already."""
+    kinds = {type(inner) for inner in flatten_layers(layer)[1:] if not is_stock(inner)}
+    named: dict[str, set[type]] = {}
+    for kind in kinds:
+        named.setdefault(keras.saving.get_registered_name(kind), set()).add(kind)
+    # Two of the same name cannot be told apart in a configuration.
+    return {name: kind for name, (kind, *others) in named.items() if not others}
 
 
 def described(layer: keras.layers.Layer) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of
+from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of, record_call
 from zoo.graph.comparing import Comparison
 from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, reason, take_attributes
 from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
@@ -335,8 +335,10 @@ class _Writer:
         return results
 
     def _made(self, step: Any, part: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
+        symbolic = any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten((args, kwargs)))
+        call = record_call if symbolic else call_operation
         try:
-            return call_operation(part, args, kwargs, training)
+            return call(part, args, kwargs, training)
         except Exception as error:
             shape = _shapes(keras.tree.flatten(args))
             if self.is_replaced(step):
@@ -344,7 +346,6 @@ class _Writer:
                     f"{_takes_place(step, part)} {name_of(step)!r}: called on shape {shape} it says: {reason(error)}"
                 ) from error
             before = _shapes(keras.tree.flatten(step.arguments.args))
-            symbolic = any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten(args))
             if not symbolic or shape == before or not self.changes_shapes():
                 raise
             raise ValueError(
