@@ -42,6 +42,7 @@ NONSENSE = st.one_of(
 )
 
 LEGAL = {
+    "include_preprocessing": st.booleans(),
     "input_shape": st.one_of(
         st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(1, 4)),
         st.sampled_from([(8, 8, 3), (9, 11, 1), (32, 32, 3), (33, 40, 4), [16, 16, 3], (32, 32)]),

@@ -108,10 +108,10 @@ def activation_importance(
         raise ValueError(f"fit must be one of {', '.join(map(repr, FITS))}; received {fit!r}.")
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size must be a positive integer, received {batch_size!r}.")
+    chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     hidden = unseen(model) if sites is None else {}
     if hidden:
         tell_unseen("activation_importance", model)
-    chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     if len(keras.tree.flatten(model.outputs)) != 1:
         raise ValueError(
             f"activation_importance takes a model with one output; {model.name!r} has {len(model.outputs)}. Cut out "
