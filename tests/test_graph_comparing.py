@@ -266,3 +266,10 @@ def test_the_matrix_is_that_of_a_model_that_was_compared():
     matrix, offset = affine_map(model)
     data = batch(model)
     assert np.allclose(data @ matrix.T + offset, outputs(model, data)[0], atol=1e-6)
+
+
+def test_what_a_model_warns_of_itself_does_not_stop_its_copy():
+    """A softmax over one class warns at every call; as an error, as in this suite, it is no difference."""
+    x = keras.Input((3,))
+    model = keras.Model(x, layers.Activation("softmax", name="one")(layers.Dense(1, activation="relu")(x)))
+    assert [layer.name for layer in split_activations(model).layers][-1] == "one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,10 @@ class Comparison:
         batches = list(sample(model)) if probe is None else [probe]
         for position, batch in enumerate(batches, start=1):
             try:
-                outputs = in_inference(functools.partial(self._start, model, batch, part))
+                with warnings.catch_warnings():
+                    # What the model itself warns of when it is called is no matter of its copy.
+                    warnings.simplefilter("ignore")
+                    outputs = in_inference(functools.partial(self._start, model, batch, part))
                 return batch, () if self.guessed else outputs
             except _CannotRun as error:
                 if position == len(batches):
