@@ -11,6 +11,7 @@ from zoo import probes, transforms
 
 IMAGES = np.random.default_rng(0).random((4, 8, 8, 1), dtype="float32")
 LABELS = np.arange(4)
+FIRST = "stage1_conv1_act"
 
 
 def separate():
@@ -37,6 +38,17 @@ def residual(**options):
     return zoo.build("resnet20", width=4, input_shape=(8, 8, 1), **options)
 
 
+def padded():
+    """Two 'same' convolutions with nothing between them."""
+    return keras.Sequential(
+        [keras.Input((8, 8, 1)), *(keras.layers.Conv2D(2, 3, padding="same") for _ in "ab")]
+    )
+
+
+def branched():
+    return zoo.build("repvgg", width=4, input_shape=(16, 16, 1))
+
+
 CASES = {
     "split_activations": (builtin, transforms.split_activations),
     "fuse_activations": (separate, transforms.fuse_activations),
@@ -46,6 +58,12 @@ CASES = {
     "affine_map": (linear, transforms.affine_map),
     "roll": (residual, transforms.roll),
     "unroll": (lambda: residual(rolled=True), transforms.unroll),
+    "drop_activations": (separate, lambda model: transforms.drop_activations(model, FIRST)),
+    "soften": (separate, lambda model: transforms.soften(model, FIRST)),
+    "harden": (lambda: transforms.soften(separate(), FIRST).model, transforms.harden),
+    "pad_once": (padded, transforms.pad_once),
+    "merge_branches": (branched, transforms.merge_branches),
+    "activation_importance": (separate, lambda model: probes.activation_importance(model, IMAGES, LABELS)),
     "activation_stats": (builtin, lambda model: probes.activation_stats(model, IMAGES)),
     "gradient_stats": (
         builtin,
@@ -56,8 +74,8 @@ CASES = {
 
 
 def test_every_transform_and_probe_is_here():
-    functions = {name for name in transforms.__all__ if name[0].islower()}
-    assert set(CASES) == functions | {"activation_stats", "gradient_stats", "signal_propagation"}
+    functions = {name for name in (*transforms.__all__, *probes.__all__) if name[0].islower()}
+    assert set(CASES) == functions
 
 
 @pytest.mark.parametrize("name", CASES)
