@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from html import escape
@@ -35,7 +36,8 @@ def table() -> str:
     columns = [(key, title) for key, title in _COLUMNS if any(model.get(key) is not None for model in models)]
     heads = "".join(f'<th scope="col"{_number(key)}>{escape(title)}</th>' for key, title in columns)
     body = "".join(_row(model, [key for key, _ in columns]) for model in models)
-    cards = "".join(_card(model) for model in models)
+    first = {model["family"]: model["name"] for model in reversed(models)}
+    cards = "".join(_card(model, like=_like(model, first)) for model in models)
     drawings = "".join(_symbol(name) for name in sorted({_diagram(model) for model in models}))
     return (
         '<div class="zoo-models"><div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="All models">'
@@ -52,7 +54,7 @@ def _timed() -> str:
         return ""
     return (
         " Milliseconds are those of the machine on the Performance page, in batches. "
-        "A dash: no BatchNormalization in the net, or no weights shipped."
+        "A dash: no BatchNormalization in the net, not timed yet, or no weights shipped."
     )
 
 
@@ -95,7 +97,13 @@ def _shown(model: dict[str, Any], key: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _card(model: dict[str, Any]) -> str:
+def _like(model: dict[str, Any], first: dict[str, str]) -> str | None:
+    """The net whose card shows the layers of this one too: the first of a family that comes in sizes."""
+    name = first[model["family"]]
+    return name if model["family"] in FAMILIES and name != model["name"] else None
+
+
+def _card(model: dict[str, Any], *, like: str | None) -> str:
     name = escape(model["name"])
     facts = (
         ("placement in words", model["placement"]),
@@ -110,16 +118,19 @@ def _card(model: dict[str, Any]) -> str:
     listed = "".join(f"<div><dt>{k}</dt><dd>{escape(str(v))}</dd></div>" for k, v in facts if v)
     rows = [
         [
-            unit["first"] if unit["count"] == 1 else f"{unit['first']} to {unit['last']}",
-            unit["count"],
-            " → ".join(unit["layers"]),
-            " × ".join("?" if s is None else str(s) for s in unit["shape"]),
-            f"{unit['parameters']:,}",
+            units[0]["first"] if (count := sum(u["count"] for u in units)) == 1 else _span(units),
+            count,
+            " → ".join(_folded(units[0]["layers"])),
+            " × ".join("?" if s is None else str(s) for s in units[-1]["shape"]),
+            " to ".join(dict.fromkeys(f"{u['parameters']:,}" for u in (units[0], units[-1]))),
         ]
-        for unit in model["units"]
+        for _, group in itertools.groupby(model["units"], key=_alike)
+        for units in [list(group)]
     ]
     columns = ["unit", "times", "layers, in order of the graph", "output", "parameters each"]
     layers = tables.table(columns, rows, f"Layers of {model['name']}", numeric={1, 4})
+    if like:
+        layers = f'<p>The layers are those of <a href="#{like}"><code>{like}</code></a>, in other numbers and widths.</p>'
     code = f'import zoo\n\nmodel = zoo.build("{name}")'
     # The drawing of a placement is on its own page once; sixty inline copies would be most of this page.
     drawing = _diagram(model)
@@ -131,6 +142,32 @@ def _card(model: dict[str, Any]) -> str:
         f'<dl>{listed}</dl></div><svg class="zoo-card-drawing" role="img" aria-label="{title}">'
         f'<use href="#drawing-{drawing}"/></svg></div>{measured.curve(model["name"])}{layers}</details>'
     )
+
+
+def _alike(unit: dict[str, Any]) -> tuple:
+    """Equal for units that differ in their channels alone: a DenseNet has dozens, each a little wider."""
+    return re.sub(r"[\d,]+", "", " ".join(unit["layers"])), tuple(unit["shape"][:-1]), len(unit["shape"])
+
+
+def _folded(layers: list[str]) -> list[str]:
+    """The same with "(a → b) × 14" for what is repeated at once."""
+    shown, at = [], 0
+    while at < len(layers):
+        best, times = 1, 1
+        for length in range(1, (len(layers) - at) // 2 + 1):
+            part, count = layers[at : at + length], 1
+            while layers[at + count * length : at + (count + 1) * length] == part:
+                count += 1
+            if count > 1 and count * length > best * times:
+                best, times = length, count
+        part = " → ".join(layers[at : at + best])
+        shown.append(part if times == 1 else f"({part}) × {times}" if best > 1 else f"{part} × {times}")
+        at += best * times
+    return shown
+
+
+def _span(units: list[dict[str, Any]]) -> str:
+    return f"{units[0]['first']} to {units[-1]['last']}"
 
 
 def _diagram(model: dict[str, Any]) -> str:
