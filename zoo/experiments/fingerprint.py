@@ -41,7 +41,33 @@ def graph_fingerprint(model: Any) -> str:
     Returns:
         64 hexadecimal digits.
     """
+    return _hash(model.get_config())
+
+
+def earlier_fingerprint(model: Any) -> str:
+    """The same as it was while the zeros of a shortcut without weights were a bare operation, `Pad`.
+
+    They are a stock padding layer now, which computes the same. What was published before is told by its first losses.
+    """
     config = model.get_config()
+    layers = [_as_operation(layer) for layer in config["layers"]]
+    return _hash({**config, "layers": layers})
+
+
+def _as_operation(layer: dict[str, Any]) -> dict[str, Any]:
+    config = layer["config"]
+    if layer["class_name"] != "ZeroPadding2D" or config["data_format"] != "channels_first":
+        return layer
+    # Told the other data format it pads width, which it leaves alone, and channels.
+    widths = [[0, 0], [0, 0], *config["padding"]]
+    return {
+        **layer,
+        "class_name": "Pad",
+        "config": {"name": config["name"], "pad_width": widths, "mode": "constant"},
+    }
+
+
+def _hash(config: dict[str, Any]) -> str:
     position = {layer["config"]["name"]: index for index, layer in enumerate(config["layers"])}
     layers = [
         {

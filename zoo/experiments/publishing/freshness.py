@@ -253,7 +253,7 @@ def acts_otherwise(
         if training
         else fingerprints(run.model, canonical(run.options), run.data)
     )
-    if graph != about["graph"]:
+    if graph != about["graph"] and about["graph"] != _earlier(run):
         versions = f" (built with Keras {then['keras']}, now {here['keras']})"
         return Verdict(
             stale="the code builds another graph" + (versions if then["keras"] != here["keras"] else "")
@@ -267,6 +267,13 @@ def acts_otherwise(
         return Verdict(stale=_measures_otherwise(training, arm, published, tolerance))
     recorded = [math.nan if loss is None else loss for loss in about["trace"]["losses"][:RETRACED]]
     return _retraces_otherwise(training, recorded, tolerance)
+
+
+def _earlier(run: Any) -> str | None:
+    """The graph's hash as it was when a shortcut's zeros were no layer yet."""
+    from zoo.experiments.running.run import fingerprints
+
+    return fingerprints(run.model, canonical(run.options), run.data, earlier=True)[0]
 
 
 def _retraces_otherwise(training: "Training", recorded: Sequence[float], tolerance: float) -> Verdict:

@@ -136,13 +136,16 @@ def identify(run: Run) -> str:
 
 
 @functools.cache
-def fingerprints(model: str | None, options: str, data: Dataset | None) -> tuple[str | None, str | None]:
+def fingerprints(
+    model: str | None, options: str, data: Dataset | None, *, earlier: bool = False
+) -> tuple[str | None, str | None]:
     """Hash of a model's graph and of its images.
 
     Args:
         model: As in an arm.
         options: Its options as canonical JSON.
         data: What it sees.
+        earlier: Whether the graph is hashed as `earlier_fingerprint` does.
     """
     import json
 
@@ -154,10 +157,11 @@ def fingerprints(model: str | None, options: str, data: Dataset | None) -> tuple
         return None, images and images.sha256
     import keras
 
-    from zoo.experiments.fingerprint import graph_fingerprint
+    from zoo.experiments.fingerprint import earlier_fingerprint, graph_fingerprint
     from zoo.experiments.training.loop import build_model
 
     # A graph needs no weights, and to draw them is most of the time that a deep net takes to build.
     with keras.StatelessScope(initialize_variables=False):
         built = build_model(model, images=images, seed=0, **json.loads(options))
-    return graph_fingerprint(built), images.sha256
+    hashed = earlier_fingerprint if earlier else graph_fingerprint
+    return hashed(built), images.sha256
