@@ -263,7 +263,7 @@ def test_imagenet_in_every_form(form, monkeypatch, tmp_path):
         (
             "vgg11",
             {},
-            r"keras.applications has no vgg11 with ordering='conv_act'; it has ResNet101, .*VGG16, VGG19",
+            r"keras.applications has no vgg11 with ordering='conv_act'; it has ConvNeXtBase, .*ResNet101, .*VGG16, VGG19",
         ),
         ("resnet20", {}, "keras.applications has no resnet20"),
         ("resnet18", {}, "keras.applications has no resnet18"),
