@@ -15,5 +15,10 @@ def marked(names, deep=()):
     ]
 
 
+def one(*values):
+    """A row of parameters that `scripts/test -m deep` alone runs: a smaller one beside it shows the kind."""
+    return pytest.param(*values, marks=pytest.mark.deep)
+
+
 def _layers(name):
     return specify(name).depth if name[0].islower() else 0

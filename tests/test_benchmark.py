@@ -69,6 +69,7 @@ def test_verdicts():
     assert first[1:] == ["at least 12", "13.00", "yes"]
 
 
+@pytest.mark.deep  # processes of its own
 def test_contenders_take_turns_and_failures_are_rows():
     rows = list(race({"product": ("matmul", {"size": 8}), "nonsense": ("matmul", {"size": "x"})}, rounds=3))
     assert rows[0]["contender"] == "product"
