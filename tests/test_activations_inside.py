@@ -72,7 +72,7 @@ def test_fold_keeps_what_it_does_not_see_with_the_reason(kind):
     assert all("it stands inside" in reason for reason in folded.kept.values())
 
 
-@pytest.mark.deep  # seventeen nets of full size
+@pytest.mark.deep  # five nets of full size
 def test_stock_models_hide_nothing():
     for name in ("EfficientNetB0", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile", "InceptionV3"):
         make = getattr(keras.applications, name)
