@@ -4,7 +4,7 @@ import pytest
 
 from zoo.catalog import specify
 
-DEEPEST = 100
+DEEPEST = 60
 
 
 def marked(names, deep=()):

@@ -42,10 +42,20 @@ def kinds():
         v2 = spec.family == "resnet" and name.endswith("v2")
         kind = dataclasses.replace(spec, name="v2" * v2, alpha=alpha)
         groups.setdefault(kind, []).append(name)
-    return [pytest.param(names[0], id="=".join(names)) for names in groups.values()]
+    families = {lookup(names[0]).family: names[0] for names in reversed(groups.values())}
+    return [
+        pytest.param(
+            names[0],
+            id="=".join(names),
+            marks=() if families[lookup(names[0]).family] == names[0] else pytest.mark.deep,
+        )
+        for names in groups.values()
+    ]
 
 
 KINDS = kinds()
+# One net of each family is built and run every time; the other kinds of a family are units of other widths.
+FIRST = [kind for kind in KINDS if not kind.marks]
 
 
 def least(name):
@@ -311,9 +321,12 @@ for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
 """
 
 
-def test_saved_nets_load_where_zoo_cannot_be_imported(tmp_path):
+@pytest.mark.parametrize(
+    "kinds", [pytest.param(KINDS, id="all", marks=pytest.mark.deep), pytest.param(FIRST, id="families")]
+)
+def test_saved_nets_load_where_zoo_cannot_be_imported(kinds, tmp_path):
     # JAX compiles each operation of each shape: there a few nets are enough.
-    names = [kind.values[0] for kind in KINDS][:: 1 if TENSORFLOW else 5]
+    names = [kind.values[0] for kind in kinds][:: 1 if TENSORFLOW else 5]
     variants = {name: shallow(name, input_shape=(least(name), least(name), 3)) for name in names}
     small = dict(input_shape=(8, 8, 3))
     for ordering in ("bn_after_addition", "relu_before_addition", "relu_only_pre_activation"):
