@@ -425,7 +425,7 @@ def test_separate_and_builtin_are_equal_to_the_bit(name, ordering):
 
 
 @pytest.mark.tensorflow  # where equality to the bit is claimed
-@pytest.mark.parametrize(("name", "ordering"), PAIRS[:3])
+@pytest.mark.parametrize(("name", "ordering"), [PAIRS[0], *(deep.one(*pair) for pair in PAIRS[1:3])])
 def test_separate_and_builtin_train_to_the_same_bits(name, ordering):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(24, 32, 32, 3)).astype("float32"), rng.integers(0, 10, 24)

@@ -2,6 +2,7 @@
 
 import math
 
+import deep
 import keras
 import numpy as np
 import pytest
@@ -183,7 +184,7 @@ def test_the_gain_is_that_of_the_function():
     assert gains("relu", form="builtin") == {1.713}
 
 
-@pytest.mark.parametrize("normalization", [None, "skipinit", "scaled_ws"])
+@pytest.mark.parametrize("normalization", [deep.one(None), "skipinit", deep.one("scaled_ws")])
 def test_nets_without_normalisation_train_save_and_roll(normalization, tmp_path):
     model = without("resnet26", normalization)
     x = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype("float32")

@@ -103,7 +103,7 @@ def test_layers_give_the_numbers_of_the_function_to_the_bit(name, data_format):
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet8", "vgg11", pytest.param("resnet50v2", marks=pytest.mark.tensorflow)]
+    "name", ["resnet8", "vgg11", pytest.param("resnet50v2", marks=[pytest.mark.tensorflow, pytest.mark.deep])]
 )
 def test_a_net_that_includes_its_preprocessing_takes_raw_images(name, tmp_path):
     options = dict(width=4, input_shape=(32, 32, 3))
