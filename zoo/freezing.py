@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph import Graph, graphs, producer, rewrite
+from zoo.graph import Graph, flatten_layers, graphs, producer, rewrite
 
 NORMS = ("inference", "follow")
 
@@ -53,7 +53,7 @@ def freeze(model: keras.Model, until: str | None = None, *, norms: str = "infere
     frozen = _all_layers(found) if until is None else _before(found, until)
     new = rewrite(model)
     for name, layer in _all_layers(graphs(new)).items():
-        for part in layer._flatten_layers():
+        for part in flatten_layers(layer):
             if name in frozen or (norms == "inference" and isinstance(part, layers.BatchNormalization)):
                 part.trainable = False
     return new

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import adds, listed, warn_unseen
-from zoo.graph import ChannelAxes, Graph, graphs, producer, seeds_untouched
+from zoo.graph import ChannelAxes, Graph, flatten_layers, graphs, producer, seeds_untouched
 from zoo.probes.batches import is_stream, read_batches
 from zoo.probes.computation import by_channel, compute
 from zoo.probes.rows import Rows
@@ -156,7 +156,7 @@ def _hidden(found: list[Graph]) -> dict[str, str]:
             operation = node.operation
             if not isinstance(operation, layers.Layer) or isinstance(operation, keras.Model):
                 continue
-            for layer in operation._flatten_layers():
+            for layer in flatten_layers(operation):
                 if adds(layer) or (isinstance(layer, layers.Add) and layer is not operation):
                     where = f"inside {type(operation).__name__}" if layer is not operation else "in its call"
                     hidden[graph.path + operation.name] = f"{type(layer).__name__} adds, {where}"

@@ -19,6 +19,7 @@ from keras import ops
 
 from zoo.activations import Site, sites
 from zoo.graph import ChannelAxes, Graph, Part, graphs, input_structure, read, rewrite
+from zoo.graph.internals import mask_of, takes_training
 from zoo.slimming.linear_fit import AffineMap, Moments, batch_moments
 
 Values = dict[int, Any]
@@ -288,7 +289,7 @@ def without_gradients() -> Iterator[None]:
 def _refuse_masks(model: keras.Model, found: list[Graph]) -> None:
     for graph in found:
         for node in graph.nodes:
-            if any(getattr(tensor, "_keras_mask", None) is not None for tensor in node.outputs):
+            if any(mask_of(tensor) is not None for tensor in node.outputs):
                 raise ValueError(
                     f"{model.name!r} passes masks on, from {graph.path}{node.operation.name!r}: a mask does not "
                     f"cross an activation that is replaced. Use a model without mask_zero and Masking."
@@ -298,7 +299,7 @@ def _refuse_masks(model: keras.Model, found: list[Graph]) -> None:
 def _perform(call: _Call, known: Values) -> list[Any]:
     values = {id(s): known[slot] for s, slot in zip(call.symbols, call.reads, strict=True)}
     args, kwargs = call.node.arguments.fill_in(values)
-    if getattr(call.function, "_call_has_training_arg", False):
+    if takes_training(call.function):
         kwargs = {**kwargs, "training": False}  # as `evaluate` does, whatever the graph says
     return keras.tree.flatten(call.function(*args, **kwargs))
 
