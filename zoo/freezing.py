@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 from keras import layers
 
 from zoo.graph import Graph, flatten_layers, graphs, producer, rewrite
 
-NORMS = ("inference", "follow")
+Norms = Literal["inference", "follow"]
+NORMS = get_args(Norms)
 
 
-def freeze(model: keras.Model, until: str | None = None, *, norms: str = "inference") -> keras.Model:
+def freeze(model: keras.Model, until: str | None = None, *, norms: Norms = "inference") -> keras.Model:
     r"""A copy of `model` whose first layers, and whose batch normalisation, do not train.
 
     Frozen are the layer `until` and everything it is computed from; all layers without it. A frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
@@ -20,7 +20,8 @@ from zoo.slimming.neighbours import meeting
 from zoo.slimming.selection import choose
 from zoo.transforms.fold import plan
 
-FITS = ("affine", "identity")
+Fit = Literal["affine", "identity"]
+FITS = get_args(Fit)
 
 
 @seeds_untouched()
@@ -29,7 +30,7 @@ def activation_importance(
     x: Any,
     y: Any,
     *,
-    fit: str = "affine",
+    fit: Fit = "affine",
     metric: Any = "accuracy",
     loss: Any = None,
     sites: Any = None,
@@ -248,13 +249,13 @@ class _Tally:
 
     def add(self, targets: np.ndarray, output: Any) -> None:
         output, count = ops.cast(output, "float32"), len(targets)
-        targets = ops.convert_to_tensor(targets)
+        wanted = ops.convert_to_tensor(targets)
         self.count += count
-        self.losses += count * _mean(self.loss(targets, output))
+        self.losses += count * _mean(self.loss(wanted, output))
         if isinstance(self.metric, keras.metrics.Metric):
-            self.metric.update_state(targets, output)
+            self.metric.update_state(wanted, output)
         else:
-            self.metrics += count * _mean(self.metric(targets, output))
+            self.metrics += count * _mean(self.metric(wanted, output))
 
     def result(self) -> dict[str, float]:
         stateful = isinstance(self.metric, keras.metrics.Metric)
