@@ -69,18 +69,19 @@ class DepthPlan:
     kept: dict[str, str] = field(repr=False)
     latency: Any = field(repr=False)
 
-    def apply(self, model: keras.Model, *, fit: Any = None) -> CarriedOut:
+    def apply(self, model: keras.Model, *, fit: Any = None, batches: int | None = None) -> CarriedOut:
         """Drop the activations of `model`, merge what the plan says, and measure.
 
         Args:
             model: The model that was planned for. It is left untouched.
             fit: As in `zoo.transforms.drop_activations`.
+            batches: As there.
 
         Raises:
             ValueError: `model` does not have the sites or layers of the plan.
         """
         if self.drop:
-            model = drop_activations(model, self.drop, fit=fit).model
+            model = drop_activations(model, self.drop, fit=fit, batches=batches).model
         return self.merge(model)
 
     def merge(self, model: keras.Model) -> CarriedOut:

@@ -10,8 +10,8 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import adds, listed, warn_unseen
+from zoo.batches import is_stream, read_batches
 from zoo.graph import ChannelAxes, Graph, flatten_layers, graphs, producer, seeds_untouched
-from zoo.probes.batches import is_stream, read_batches
 from zoo.probes.computation import by_channel, compute
 from zoo.probes.rows import Rows
 
