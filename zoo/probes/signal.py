@@ -142,7 +142,7 @@ def residual_units(graph: Graph) -> list[Unit]:
         depth[id(node)] = 1 + max(parents, default=0)
         if type(node.operation).__name__ == "Add" and len(node.input_tensors) > 1:
             deepest = max(node.input_tensors, key=lambda tensor: depth.get(id(producer(tensor)), 0))
-            found.append((node, deepest, _followers(graph, node)))
+            found.append((node, deepest, followers(graph, node)))
     # What follows every addition belongs to the unit; what follows some belongs to the next one or the head.
     after = min((len(tensors) for *_, tensors in found), default=1)
     return [Unit(node, branch, tensors[after - 1]) for node, branch, tensors in found]
@@ -163,7 +163,7 @@ def _hidden(found: list[Graph]) -> dict[str, str]:
     return hidden
 
 
-def _followers(graph: Graph, node: Any) -> list[Any]:
+def followers(graph: Graph, node: Any) -> list[Any]:
     """The output of `node` and those of the normalisation and activation that alone read it, one after the other."""
     tensors = [node.outputs[0]]
     kinds = (
