@@ -22,6 +22,7 @@ FLOORS = {
     "graph": 0,
     "layers": 0,
     "activations": 1,
+    "batches": 1,
     "catalog": 2,
     "blocks": 2,
     "rolled": 2,

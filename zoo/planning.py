@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import keras
 import numpy as np
@@ -21,7 +21,8 @@ from zoo.transforms.pad import pad_once
 
 Latency = Callable[[keras.Model], float]
 
-BORDERS = ("keep", "move")
+Border = Literal["keep", "move"]
+BORDERS = get_args(Border)
 # A merged kernel that multiplies this many times as often as its parts is not timed: no machine makes up for it.
 HOPELESS = 4.0
 # Trade-offs kept between two chains; beyond it those of almost the same latency count as one.
@@ -68,18 +69,19 @@ class DepthPlan:
     kept: dict[str, str] = field(repr=False)
     latency: Any = field(repr=False)
 
-    def apply(self, model: keras.Model, *, fit: Any = None) -> CarriedOut:
+    def apply(self, model: keras.Model, *, fit: Any = None, batches: int | None = None) -> CarriedOut:
         """Drop the activations of `model`, merge what the plan says, and measure.
 
         Args:
             model: The model that was planned for. It is left untouched.
             fit: As in `zoo.transforms.drop_activations`.
+            batches: As there.
 
         Raises:
             ValueError: `model` does not have the sites or layers of the plan.
         """
         if self.drop:
-            model = drop_activations(model, self.drop, fit=fit).model
+            model = drop_activations(model, self.drop, fit=fit, batches=batches).model
         return self.merge(model)
 
     def merge(self, model: keras.Model) -> CarriedOut:
@@ -126,7 +128,7 @@ def plan_depth(
     budget: float,
     latency: Latency | Mapping[tuple[str, ...], float] | None = None,
     cost: str = "loss_change",
-    border: str = "keep",
+    border: Border = "keep",
     batch_size: int = 32,
 ) -> DepthPlan:
     r"""Choose the activations to drop so that the merged net takes at most `budget`, at the least expected cost.
@@ -353,9 +355,11 @@ class _Options:
         return float(self.latency(model))
 
     def _calling(self) -> float:
-        if self._overhead is None:
-            self._overhead = self.latency(keras.Sequential([keras.Input((1,)), keras.layers.Identity()]))
-        return self._overhead
+        overhead = self._overhead
+        if overhead is None:
+            nothing = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])
+            overhead = self._overhead = float(self.latency(nothing))
+        return overhead
 
 
 def _computing(found: list[Chain]) -> set[str]:

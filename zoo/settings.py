@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from zoo.graph import flatten_layers
+
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -86,7 +88,7 @@ def _jit_compile(model, backend: str) -> tuple[bool, str]:
             "TensorFlow on the CPU: XLA trains these nets slower than TensorFlow's own kernels, and "
             "compiles for longer (see the Performance page); Keras' default where there is no accelerator"
         )
-    if not all(layer.supports_jit for layer in model._flatten_layers()):
+    if not all(layer.supports_jit for layer in flatten_layers(model)):
         return False, "TensorFlow on an accelerator: a layer of this model does not support XLA"
     return True, "TensorFlow on an accelerator: Keras' own default, not measured here"
 

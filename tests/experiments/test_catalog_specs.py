@@ -17,6 +17,7 @@ from zoo.experiments.design.plan import run_of, seeds_of
 from zoo.experiments.measurements import Context, algebra, head, layout, pooling, resolve, signal, take, units
 from zoo.experiments.training.loop import Training, build_model
 from zoo.models import smallest_input
+from zoo.placement import RESIDUAL
 from zoo.probes import activation_stats
 from zoo.studies import STUDIES
 
@@ -223,6 +224,39 @@ class TestSignal:
         assert list(variance) == list(gradient) == [1, 2, 3, 4, 5]
         assert gradient[5] == pytest.approx(1)
         assert variance[5] > variance[1]  # branches add up
+
+    @pytest.mark.parametrize("ordering", RESIDUAL)
+    def test_a_residual_unit_ends_where_its_ordering_does(self, ordering):
+        model = self.one_stage(family="resnet", units=3, width=4, ordering=ordering)
+        ops = list(RESIDUAL[ordering].after_addition)
+        end = f"_{ops[-1]}" if ops else ""
+        assert [t._keras_history.operation.name for t in signal._units(model)] == [
+            f"stage1_unit{k}_add{end}" for k in (1, 2, 3)
+        ]
+
+    @pytest.mark.parametrize(
+        ("ordering", "end"), [("conv_act", "act"), ("conv_norm_act", "act"), ("conv_act_norm", "norm")]
+    )
+    def test_a_plain_unit_ends_with_what_follows_its_convolution(self, ordering, end):
+        model = self.one_stage(family="plain", units=3, width=4, ordering=ordering)
+        assert [t._keras_history.operation.name for t in signal._units(model)] == [
+            f"stage1_conv{k}_{end}" for k in (1, 2, 3)
+        ]
+
+    def test_layers_are_found_whatever_they_are_called(self):
+        model = self.one_stage(family="resnet", units=2, width=4, ordering="original")
+        taken = iter("abcdefghijklmnopqrstuvwxyz")
+
+        def renamed(layer):
+            return layer.from_config(layer.get_config() | {"name": next(taken)})
+
+        other = keras.models.clone_model(model, clone_function=renamed)
+        other.set_weights(model.get_weights())
+        first, second = (
+            {layer.name for layer in net.layers[1:]} for net in (model, other)
+        )  # but for the input
+        assert not first & second
+        assert list(signal.propagation(context(other))) == list(signal.propagation(context(model)))
 
     def test_glorot_halves_what_relu_lets_through(self):
         scaled = {

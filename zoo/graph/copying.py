@@ -14,6 +14,7 @@ import numpy as np
 
 from zoo.graph.internals import (
     flatten_layers,
+    is_bookkeeping,
     keep_remat,
     lambda_arguments,
     plain_attributes,
@@ -183,7 +184,7 @@ def take_attributes(old: Any, new: Any) -> None:
             _take_constants(a, b)
             continue
         for name in vars(a).keys() - plain_attributes():
-            if name.startswith("_self_") or name == "_build_shapes_dict":
+            if is_bookkeeping(name):
                 continue
             value, other = vars(a)[name], vars(b).get(name)
             if value is not other and _can_be_carried(value, other, a) and not _equal(value, other):

@@ -182,9 +182,10 @@ STUDY = Study(
                 group=RESIDUAL_NETS,
                 figure="depth",
                 rules={
-                    "depth": Pairs(
-                        pairs=((arm(net="plain", depth=depth), arm(net="plain", depth=8)),),
-                        sign="higher",
+                    "depth": Pairs.one(
+                        arm(net="plain", depth=depth),
+                        arm(net="plain", depth=8),
+                        "higher",
                         metric="train_loss",
                     )
                 },
@@ -197,9 +198,10 @@ STUDY = Study(
                 group=RESIDUAL_NETS,
                 figure="depth",
                 rules={
-                    "depth": Pairs(
-                        pairs=((arm(net="original", depth=depth), arm(net="plain", depth=depth)),),
-                        sign="lower",
+                    "depth": Pairs.one(
+                        arm(net="original", depth=depth),
+                        arm(net="plain", depth=depth),
+                        "lower",
                         metric="train_loss",
                     )
                 },

@@ -72,17 +72,10 @@ ARMS = (
         for label, (activation, loss, fit) in HEADS.items()
     ),
     *(
-        Arm(
-            label=f"{route}, {dtype}",
+        Arm.measuring(
+            f"{route}, {dtype}",
+            Hook.at_start("head.extreme_logits", route=ROUTES[route], dtype=dtype),
             factors={"route": route, "dtype": dtype},
-            hooks=(
-                Hook(
-                    name="head.extreme_logits",
-                    when="start",
-                    arguments={"route": ROUTES[route], "dtype": dtype},
-                ),
-            ),
-            trains=False,
         )
         for dtype in DTYPES
         for route in ROUTES
@@ -215,20 +208,20 @@ STUDY = Study(
             sentence="Softmax with cross-entropy and logits with from_logits=True train alike.",
             group=ORDER,
             figure="head",
-            rules={"head": Bits(pairs=(("softmax, cross-entropy", REFERENCE),), true=HOLDS, false=FAILS)},
+            rules={"head": Bits.one("softmax, cross-entropy", REFERENCE, true=HOLDS, false=FAILS)},
         ),
         Claim(
             sentence="Softmax in the net and from_logits=True in the loss hurts (Keras on TensorFlow, nothing between).",
             group=ORDER,
             figure="head",
             # Equal weights refute it: Keras takes the logits from before the softmax.
-            rules={"head": Bits(pairs=((TWICE, REFERENCE),), true=FAILS, false=HOLDS)},
+            rules={"head": Bits.one(TWICE, REFERENCE, true=FAILS, false=HOLDS)},
         ),
         Claim(
             sentence="A forgotten softmax (logits into a loss of probabilities) hurts.",
             group=ORDER,
             figure="head",
-            rules={"head": Pairs(pairs=((FORGOTTEN, REFERENCE),), sign="lower")},
+            rules={"head": Pairs.one(FORGOTTEN, REFERENCE, "lower")},
         ),
     ),
 )

@@ -30,10 +30,8 @@ ARMS = tuple(
         options={**OPTIONS, "layout": layout},
         factors={"layout": layout},
         hooks=(
-            Hook(
-                name="layout.same_graph",
-                when="start",
-                arguments={"model": NET, "options": OPTIONS, "layout": layout, "layouts": list(LAYOUTS)},
+            Hook.at_start(
+                "layout.same_graph", model=NET, options=OPTIONS, layout=layout, layouts=list(LAYOUTS)
             ),
         ),
     )
@@ -139,8 +137,7 @@ STUDY = Study(
             rules={
                 "layout": Facts(
                     checks=tuple(
-                        Check(arm="he2016", metric=f"same_graph_as_{layout}", least=1, most=1)
-                        for layout in LAYOUTS[1:]
+                        Check.exactly("he2016", f"same_graph_as_{layout}", 1) for layout in LAYOUTS[1:]
                     ),
                     false=REFUTED,
                 )

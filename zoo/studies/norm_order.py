@@ -166,8 +166,8 @@ STUDY = Study(
                 group=ORDER,
                 figure="norm_order",
                 rules={
-                    "norm_order": Pairs(
-                        pairs=((arm(net=net, ordering=better), arm(net=net, ordering=worse)),), sign="higher"
+                    "norm_order": Pairs.one(
+                        arm(net=net, ordering=better), arm(net=net, ordering=worse), "higher"
                     )
                 },
             )

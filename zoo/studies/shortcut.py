@@ -201,14 +201,10 @@ STUDY = Study(
                 group=RESIDUAL_NETS,
                 figure="shortcut",
                 rules={
-                    "shortcut": Pairs(
-                        pairs=(
-                            (
-                                arm(shortcut="1x1 convolution", depth=depth),
-                                arm(shortcut="identity", depth=depth),
-                            ),
-                        ),
-                        sign="not lower",
+                    "shortcut": Pairs.one(
+                        arm(shortcut="1x1 convolution", depth=depth),
+                        arm(shortcut="identity", depth=depth),
+                        "not lower",
                     )
                 },
             )

@@ -267,14 +267,10 @@ STUDY = Study(
             group=NEEDED,
             figure="why",
             rules={
-                "why": Pairs(
-                    pairs=(
-                        (
-                            arm(convolutions=2, activation="all", images="both signs"),
-                            arm(convolutions=2, activation="none", images="both signs"),
-                        ),
-                    ),
-                    sign="higher",
+                "why": Pairs.one(
+                    arm(convolutions=2, activation="all", images="both signs"),
+                    arm(convolutions=2, activation="none", images="both signs"),
+                    "higher",
                 )
             },
         ),
@@ -284,14 +280,10 @@ STUDY = Study(
                 group=NEEDED,
                 figure="why",
                 rules={
-                    "why": Pairs(
-                        pairs=(
-                            (
-                                arm(convolutions=layers, activation="all", images="as given"),
-                                arm(convolutions=layers, activation="last", images="as given"),
-                            ),
-                        ),
-                        sign="higher",
+                    "why": Pairs.one(
+                        arm(convolutions=layers, activation="all", images="as given"),
+                        arm(convolutions=layers, activation="last", images="as given"),
+                        "higher",
                     )
                 },
             )
