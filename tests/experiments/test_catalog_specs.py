@@ -188,6 +188,17 @@ def test_only_the_narrow_layer_of_an_inverted_residual_varies(activation, activa
     assert not any("expand" in layer.name for layer in net(expansion=1).layers)
 
 
+def test_a_strided_net_without_activation_collapses_into_one_layer():
+    """The measurement at the end of its training; where it fails, an hour of training is lost."""
+    experiment = STUDIES.lookup("why_photographs")
+    arm = experiment.arm("4 conv, none")
+    pictures = images(side=16)
+    model = build_model(arm.model, images=pictures, seed=0, **{**experiment.options, **arm.options})
+    (hook,) = arm.hooks
+    rows = last(take(hook, context(model, images=pictures)))
+    assert rows["same_predictions"] == 1 and rows["collapse_error"] < 1e-5
+
+
 class TestMerge:
     @pytest.mark.parametrize("branches", merge.UNITS)
     def test_a_sum_merges_where_it_is_affine_and_has_one_kernel(self, branches):

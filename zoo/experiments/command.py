@@ -321,9 +321,10 @@ def _check(options: argparse.Namespace) -> int:
     from zoo.experiments.publishing.check import check
 
     fine = True
+    # `all` is all of what is published: nothing else can be compared.
+    chosen = [options.registry.lookup(name) for name in _published(options)]
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
-        # All of what is published: nothing else can be compared.
-        for experiment in map(options.registry.lookup, _published(options)):
+        for experiment in chosen:
             for finding in check(
                 experiment, workers=workers, backend=_backend(), arms=options.arms, seeds=options.seeds
             ):

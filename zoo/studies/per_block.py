@@ -21,7 +21,7 @@ ARMS = tuple(
             "net": "convnexttiny",
             "layout": "cifar",
             "stages": (2, 2, 2),
-            "width": 16,
+            "width": 8,
             # The paper takes layer normalisation after these steps.
             "normalization": "batch",
             "activations_per_block": activations,

@@ -34,8 +34,8 @@ SECONDS: dict[str, Callable[[Mapping[str, Any]], float]] = {
     "zoo.experiments.nets:convnet_prelu": lambda options: 20.0,
     "zoo.experiments.nets:inverted_residuals": lambda options: 1 + 5.5 * options["expansion"],
     "xception": lambda options: 18 + 1.9 * options["stages"][3],
-    "convnexttiny": lambda options: 50.0,
-    "densenet10": lambda options: 20.0,
+    "convnexttiny": lambda options: 33.0,
+    "densenet10": lambda options: 15.0,
     "densenet16": lambda options: 40.0,
 }
 TWENTY_LAYERS = 38.0

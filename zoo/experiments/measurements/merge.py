@@ -63,9 +63,10 @@ def unit(context: Context, branches: str) -> Iterable[Row]:
     relative to the largest; `convolutions_before` and `convolutions_after`.
     """
     rng = np.random.default_rng(context.seed)
-    pixels = context.images.x_test[: 2 * IMAGES]
+    pixels = context.images.x_test
+    half = min(IMAGES, len(pixels) // 2)
     mixing = rng.normal(size=(pixels.shape[-1], CHANNELS)).astype("float32")
-    maps = pixels @ mixing
+    maps = pixels[: 2 * half] @ mixing
     x = keras.Input(maps.shape[1:])
     summed = layers.Add(name="sum")([branch(x) for branch in UNITS[branches]()])
     _randomise([net := keras.Model(x, summed)], rng)
@@ -73,7 +74,7 @@ def unit(context: Context, branches: str) -> Iterable[Row]:
     def f(values):
         return np.asarray(net.predict_on_batch(values), dtype="float64")
 
-    one, other = maps[:IMAGES], maps[IMAGES:]
+    one, other = maps[:half], maps[half:]
     defect = f(one) + f(other) - f(one + other) - f(np.zeros_like(one))
     yield Row("affine_error", float(np.abs(defect).max() / np.abs(f(one)).max()))
     result = merge_branches(net, probe=one)
