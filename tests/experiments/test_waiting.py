@@ -1,5 +1,7 @@
 """What is to be run next: in which order, and what each adds."""
 
+import dataclasses
+
 import pytest
 
 from tests.experiments import toys
@@ -78,12 +80,15 @@ def test_a_net_that_nobody_timed_has_no_cost():
 
 def test_the_cost_is_that_of_all_arms_with_their_own_recipes():
     own = Recipe(learning_rates=(0.1,), epochs=2)
-    one, other = arms(20, 56)
-    assert minutes((one,), RECIPE, (0, 1)) == pytest.approx((2 * 4 + 2) * 38 / 60)
-    assert minutes((Arm(label="own", model="resnet20", recipe=own),), RECIPE, (0, 1)) == pytest.approx(
-        2 * 2 * 38 / 60
-    )
-    assert minutes((one, other), RECIPE, (0,)) == pytest.approx((4 + 2) * (38 + 114) / 60)
+    made = experiment("deep", 20, 56, seeds=(0, 1), seeds_reason="a test")
+    # Two seeds of four epochs and two rates of one; 38 seconds for 20 layers and three times that for 56.
+    assert minutes(made) == pytest.approx((2 * 4 + 2) * (38 + 114) / 60)
+    one, other = made.arms
+    changed = dataclasses.replace(made, arms=(dataclasses.replace(one, recipe=own), other))
+    assert minutes(changed) == pytest.approx((2 * 2 * 38 + (2 * 4 + 2) * 114) / 60)
+    # What says nothing of its tuning is tuned for a third of the run: two epochs, more than a third of four.
+    untold = dataclasses.replace(made, recipe=dataclasses.replace(RECIPE, tuning_epochs=None))
+    assert minutes(untold) == pytest.approx((2 * 4 + 2 * 2) * (38 + 114) / 60)
 
 
 def test_a_photographed_experiment_has_the_figures_and_the_images_of_all():

@@ -5,8 +5,9 @@ Arms keep their factors, by which a comparison is found in both worlds. Of a run
 arm's label is a part, so an arm of one experiment that is an arm of another is trained once.
 """
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from zoo.experiments.design.experiment import (
@@ -23,6 +24,7 @@ from zoo.experiments.design.experiment import (
     label_of,
     select,
 )
+from zoo.experiments.design.plan import run_of, tuning_runs
 from zoo.experiments.design.recipes import PHOTOGRAPHS, TO_THE_END
 
 LOGITS = {"classifier_activation": None}
@@ -67,19 +69,17 @@ def seconds(arm: Arm) -> float:
     return SECONDS[net](arm.options)
 
 
-def minutes(arms: Iterable[Arm], recipe: Recipe, seeds: Sequence[int]) -> float:
-    """About how many processor minutes arms take, tuning included.
+def minutes(experiment: Experiment) -> float:
+    """About how many processor minutes of one core an experiment takes, tuning included.
 
     Args:
-        arms: Of an experiment on photographs.
-        recipe: Of those that have none of their own.
-        seeds: Of the experiment.
+        experiment: On photographs.
     """
     total = 0.0
-    for arm in arms:
-        own = arm.recipe or recipe
-        tried = len(own.learning_rates) * len(own.tuning_seeds) if len(own.learning_rates) > 1 else 0
-        total += seconds(arm) * (len(seeds) * own.epochs + tried * own.tuning_epochs)
+    for arm in experiment.arms:
+        evaluated = [run_of(experiment, arm, seed, backend="", rate=0.0) for seed in experiment.seeds]
+        runs = (*tuning_runs(experiment, arm, backend=""), *evaluated)
+        total += seconds(arm) * sum(run.recipe.epochs for run in runs if run.recipe)
     return total / 60
 
 
@@ -124,7 +124,7 @@ def photographed(
     """
     shown = tuple(arm.label for arm in select(arms, drawn)) if drawn else ()
     images = f"{data.train or 50_000:,} photographs"
-    return Experiment(
+    asked = Experiment(
         name=name,
         question=question,
         arms=arms,
@@ -165,9 +165,9 @@ def photographed(
                 y_title=f"test accuracy after {recipe.epochs:g} epochs of {images}",
             ),
         ),
-        cost=round(minutes(arms, recipe, seeds)),
         quick=Quick(train=1000, test=500, epochs=2, seeds=2, arms=quick_arms),
     )
+    return dataclasses.replace(asked, cost=float(round(minutes(asked))))
 
 
 def against(
