@@ -75,6 +75,12 @@ def numbers(values, *, metric="test_accuracy", outcomes=None, weights=None, comp
     return Numbers(Published(name="made up", about={"arms": arms, "comparisons": pairs}, rows=tuple(rows)))
 
 
+@pytest.fixture(scope="module")
+def ledger():
+    """The page, judged from everything that is published: seconds of work."""
+    return claims_page(STUDIES, DATA)
+
+
 HIGH = {0: 0.91, 1: 0.92, 2: 0.93}
 LOW = {0: 0.81, 1: 0.82, 2: 0.82}
 MIXED = {0: 0.90, 1: 0.93, 2: 0.93}
@@ -310,15 +316,14 @@ class TestWorlds:
         assert f"{len(CLAIMS)} more sentences will be judged once" in text
         assert "| people say |" not in text and "expectation" not in text.split("## Expected")[1]
 
-    def test_what_is_not_published_is_counted_and_not_shown(self):
+    def test_what_is_not_published_is_counted_and_not_shown(self, ledger):
         """An experiment that waits for its runs must not fill the ledger with sentences that say nothing."""
-        text = claims_page(STUDIES, DATA)
         waiting = [claim for claim in CLAIMS if not set(claim.rules) & set(MEASURED)]
-        assert waiting and not [claim.sentence for claim in waiting if f"| {claim.sentence}" in text]
-        assert f"{len(waiting)} more sentences will be judged once" in text
+        assert waiting and not [claim.sentence for claim in waiting if f"| {claim.sentence}" in ledger]
+        assert f"{len(waiting)} more sentences will be judged once" in ledger
         unpublished = set(STUDIES.names()) - set(MEASURED)
-        assert not [name for name in unpublished if f"run {name}`" in text]
-        assert not [name for name in unpublished if STUDIES.lookup(name).question in text]
+        assert not [name for name in unpublished if f"run {name}`" in ledger]
+        assert not [name for name in unpublished if STUDIES.lookup(name).question in ledger]
 
 
 @pytest.mark.parametrize(
@@ -528,19 +533,20 @@ def test_the_tables_of_power_are_computed():
         assert (ROOT / "docs" / "snippets" / f"{name}.md").read_text() == text
 
 
-def test_the_page_is_what_the_data_say():
+def test_the_page_is_what_the_data_say(ledger):
     """scripts/make_claims.py was run after the last publication."""
-    assert (ROOT / "docs" / "claims.md").read_text() == claims_page(STUDIES, DATA)
+    assert (ROOT / "docs" / "claims.md").read_text() == ledger
 
 
-def test_every_row_has_a_verdict_and_links_that_exist():
-    page = claims_page(STUDIES, DATA)
-    rows = [line for line in page.splitlines() if "scripts/reproduce.py run" in line and line.startswith("|")]
+def test_every_row_has_a_verdict_and_links_that_exist(ledger):
+    rows = [
+        line for line in ledger.splitlines() if "scripts/reproduce.py run" in line and line.startswith("|")
+    ]
     assert len(rows) == sum(bool(set(claim.rules) & set(MEASURED)) for claim in CLAIMS)
     for row in rows:
         assert any(f"**{verdict}**" in row for verdict in VERDICTS), row
         assert row.count(" | ") == 3, f"a sentence, a verdict a world, evidence: {row}"
-    for target in re.findall(r"\]\(([^)#]+)\)", page):
+    for target in re.findall(r"\]\(([^)#]+)\)", ledger):
         assert (ROOT / "docs" / target).exists(), target
 
 

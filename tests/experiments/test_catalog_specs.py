@@ -215,7 +215,8 @@ class TestMerge:
 
     def test_a_whole_net_has_its_times_and_sizes(self, monkeypatch):
         monkeypatch.setattr(merge, "ROUNDS", 1)
-        rows = last(merge.net(context(), model="repvgg", options={"width": 4}, images=2))
+        options = {"net": "repvgg", "stages": (1, 2), "width": 4}
+        rows = last(merge.net(context(), "zoo.experiments.nets:staged", options, images=2))
         assert rows["kept"] == 0 < rows["additions"] == rows["convolutions_after"]
         assert rows["parameters_after"] < rows["parameters_before"] and rows["time_ratio"] > 0
 

@@ -85,7 +85,8 @@ def inverted_residuals(
             x = conv_unit(
                 inside, strides=strides, conv=depthwise, activation="relu6", name=f"{unit}_depthwise"
             )(x)
-            x = conv_unit(outgoing, 1, activation=narrow_activation, name=f"{unit}_project")(x)
+            ends = "conv norm act" if narrow_activation else "conv norm"
+            x = conv_unit(outgoing, 1, ordering=ends, activation=narrow_activation, name=f"{unit}_project")(x)
             if strides == 1 and incoming == outgoing:
                 x = layers.Add(name=f"{unit}_add")([entered, x])
             incoming = outgoing
