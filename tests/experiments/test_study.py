@@ -283,6 +283,8 @@ class TestRegistry:
         assert study.name == "ordering" and [one.name for one in study.experiments] == [
             "ordering",
             "ordering_20",
+            "ordering_56",
+            "ordering_110",
         ]
         assert STUDIES.lookup("ordering_20").data == Dataset(name="cifar10_jpeg", size=16)
         with pytest.raises(UnknownExperimentError, match="did you mean 'ordering_20'"):
