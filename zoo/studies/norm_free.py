@@ -14,17 +14,17 @@ from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Study
 from zoo.studies.ordering import FULL
 from zoo.studies.ordering import PHOTOGRAPHED as ORDERED
 
-INSTEAD = {"none": None, "skipinit": "skipinit", "scaled_ws": "scaled_ws"}
+INSTEAD = {"no BN": None, "skipinit": "skipinit", "scaled_ws": "scaled_ws"}
 
 
 def _arms(depth: int) -> tuple[Arm, ...]:
     return (
         Arm(
-            label=f"batch, {depth} layers",
+            label=f"BN, {depth} layers",
             model=f"resnet{depth}",
             # As in `ordering`, where the same nets are trained: what is the default stands in neither.
             options={"ordering": FULL},
-            factors={"normalisation": "batch", "depth": depth},
+            factors={"normalisation": "BN", "depth": depth},
             recipe=ORDERED[depth].recipe,
         ),
         *(
@@ -50,7 +50,7 @@ def _experiment(name: str, depth: int, **settings: Any) -> Experiment:
         comparisons=against(
             arms,
             "normalisation",
-            "batch",
+            "BN",
             tuple(INSTEAD),
             claim="a net can do without normalisation",
             depth=depth,
@@ -61,7 +61,7 @@ def _experiment(name: str, depth: int, **settings: Any) -> Experiment:
                 value="trains as deep; normalised nets stand larger rates, of little use where batches are small",
                 source="De and Smith 2020, arXiv 2002.10444, abstract",
                 measured=(
-                    f"{{difference test_accuracy (normalisation=skipinit, depth={depth}) - (normalisation=batch, "
+                    f"{{difference test_accuracy (normalisation=skipinit, depth={depth}) - (normalisation=BN, "
                     f"depth={depth})}}"
                 ),
                 why="A short run asks for large rates, which normalisation stands better.",
@@ -71,7 +71,7 @@ def _experiment(name: str, depth: int, **settings: Any) -> Experiment:
                 value="competitive with the best nets of their time",
                 source="Brock et al. 2021, arXiv 2101.08692, abstract",
                 measured=(
-                    f"{{difference test_accuracy (normalisation=scaled_ws, depth={depth}) - (normalisation=batch, "
+                    f"{{difference test_accuracy (normalisation=scaled_ws, depth={depth}) - (normalisation=BN, "
                     f"depth={depth})}}"
                 ),
                 why="Units are not scaled by their expected variance here, and nothing but the recipe's decay regularises.",
@@ -86,7 +86,7 @@ EXPERIMENTS = {20: _experiment("norm_free", 20), 56: _experiment("norm_free_56",
 
 
 def _rule(depth: int, name: str, sign: str) -> dict[str, Pairs]:
-    labels = [label_of(EXPERIMENTS[depth].arms, normalisation=one, depth=depth) for one in (name, "batch")]
+    labels = [label_of(EXPERIMENTS[depth].arms, normalisation=one, depth=depth) for one in (name, "BN")]
     return {EXPERIMENTS[depth].name: Pairs(pairs=((labels[0], labels[1]),), sign=sign)}
 
 
@@ -110,7 +110,7 @@ STUDY = Study(
                 sentence=f"Without normalisation, and nothing in its place, a residual net is worse ({depth} layers).",
                 group=RESIDUAL_NETS,
                 figure=EXPERIMENTS[depth].name,
-                rules=_rule(depth, "none", "lower"),
+                rules=_rule(depth, "no BN", "lower"),
             )
             for depth in EXPERIMENTS
         ),
