@@ -1,6 +1,7 @@
 """The listing of the files is the flow of the data: a module imports only from lower floors."""
 
 import ast
+import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,7 @@ def room_of(module: str) -> str:
     return parts[2] if len(parts) > 2 else "__init__"
 
 
+@functools.cache  # what a file imports is asked by every file that reaches it
 def imports(module: str) -> list[Import]:
     found = []
 

@@ -14,7 +14,19 @@ from zoo.catalog import specify
 from zoo.experiments.data.sets import Images
 from zoo.experiments.design.experiment import Hook, canonical, quick
 from zoo.experiments.design.plan import run_of, seeds_of
-from zoo.experiments.measurements import Context, algebra, head, layout, pooling, resolve, signal, take, units
+from zoo.experiments.design.study import PHOTOGRAPHS, world_of
+from zoo.experiments.measurements import (
+    Context,
+    algebra,
+    head,
+    layout,
+    merge,
+    pooling,
+    resolve,
+    signal,
+    take,
+    units,
+)
 from zoo.experiments.training.loop import Training, build_model
 from zoo.models import smallest_input
 from zoo.placement import RESIDUAL
@@ -25,6 +37,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXPERIMENTS = STUDIES.experiments()
 # A unit is like the next: the deep nets of an arm are built at a depth that costs a second.
 SHALLOW = {"plain56": "plain20", "resnet56": "resnet20", "resnet191": "resnet65", "resnet1001": "resnet65"}
+SHALLOW |= {"plain110": "plain20", "resnet110": "resnet20"}
 
 
 def images(side=14, count=40):
@@ -59,10 +72,14 @@ def last(rows):
 
 
 def builds():
-    """Every different net of the catalog, once; the deepest measured ones cut, since a unit is like the
-    next."""
-    found = {}
+    """Every different net of the catalog, once; the deepest measured ones cut, since a unit is like the next.
+
+    Of the nets on photographs, the full width of those on small images, one of each function and experiment; the others
+    among the deep tests: their options are read by `test_deep_names_are_legal`.
+    """
+    found, marks = {}, {}
     for experiment in EXPERIMENTS:
+        again = set()
         for arm in experiment.arms:
             if arm.model is None:
                 continue
@@ -71,8 +88,14 @@ def builds():
                 options["units"] = 3
             size = experiment.data_of(arm).size or 28
             model = SHALLOW.get(arm.model, arm.model)
-            found.setdefault((model, canonical(options), size), f"{experiment.name}: {arm.label}")
-    return [pytest.param(*key, id=label) for key, label in found.items()]
+            key = (model, canonical(options), size)
+            found.setdefault(key, f"{experiment.name}: {arm.label}")
+            if world_of(experiment) == PHOTOGRAPHS and (":" not in model or model in again):
+                marks.setdefault(key, (pytest.mark.deep,))
+            else:
+                marks[key] = ()
+            again.add(model)
+    return [pytest.param(*key, id=label, marks=marks[key]) for key, label in found.items()]
 
 
 @pytest.mark.parametrize("study", STUDIES.studies(), ids=lambda s: s.name)
@@ -138,6 +161,65 @@ def test_depth_ordering_and_shortcut_share_their_runs():
 
     assert len(runs("depth") & runs("ordering")) == 2 * 3 * 5
     assert len(runs("ordering") & runs("shortcut")) == 2 * 5
+    # On photographs an arm that stands in several experiments is trained once, too.
+    for depth in (20, 56, 110):
+        assert len(runs("depth_photographs") & runs(f"ordering_{depth}")) == 2 * 3
+    assert len(runs("depth_photographs") & runs("norm_order_photographs")) == 3
+    for depth, seeds in ((20, 5), (56, 3)):
+        assert len(runs(f"shortcut_{depth}") & runs(f"ordering_{depth}")) == seeds
+    assert len(runs("norm_free") & runs("ordering_20")) == 5
+    assert len(runs("norm_free_56") & runs("ordering_56")) == 3
+
+
+@pytest.mark.parametrize("activation, activations", [(None, 3 * 2 + 2), ("relu6", 3 * 2 + 2 + 3)])
+def test_only_the_narrow_layer_of_an_inverted_residual_varies(activation, activations):
+    """At an expansion of 1 a unit has no first convolution, as in the paper's first unit."""
+
+    def net(**options):
+        return build_model(
+            "zoo.experiments.nets:inverted_residuals",
+            images=images(side=16, count=10),
+            seed=0,
+            **{"units": 1, "width": 4, "narrow_activation": activation, **options},
+        )
+
+    names = [layer.name for layer in net(expansion=3).layers]
+    assert sum(name.endswith("_act") for name in names) == activations
+    assert ("stage1_unit1_project_act" in names) is (activation is not None)
+    assert not any("expand" in layer.name for layer in net(expansion=1).layers)
+
+
+def test_a_strided_net_without_activation_collapses_into_one_layer():
+    """The measurement at the end of its training; where it fails, an hour of training is lost."""
+    experiment = STUDIES.lookup("why_photographs")
+    arm = experiment.arm("4 conv, none")
+    pictures = images(side=16)
+    model = build_model(arm.model, images=pictures, seed=0, **{**experiment.options, **arm.options})
+    (hook,) = arm.hooks
+    rows = last(take(hook, context(model, images=pictures)))
+    assert rows["same_predictions"] == 1 and rows["collapse_error"] < 1e-5
+
+
+class TestMerge:
+    @pytest.mark.parametrize("branches", merge.UNITS)
+    def test_a_sum_merges_where_it_is_affine_and_has_one_kernel(self, branches):
+        from zoo.studies.merge import BENT, MERGE
+
+        rows = last(merge.unit(context(), branches))
+        assert rows["merged"] == (branches in MERGE)
+        assert (rows["affine_error"] > 0.01) == (branches in BENT)
+        if branches in MERGE:
+            assert rows["largest_difference"] < 1e-5
+            assert rows["convolutions_after"] == 1 <= rows["convolutions_before"]
+        else:
+            assert rows["convolutions_after"] == rows["convolutions_before"]
+
+    def test_a_whole_net_has_its_times_and_sizes(self, monkeypatch):
+        monkeypatch.setattr(merge, "ROUNDS", 1)
+        options = {"net": "repvgg", "stages": (1, 2), "width": 4}
+        rows = last(merge.net(context(), "zoo.experiments.nets:staged", options, images=2))
+        assert rows["kept"] == 0 < rows["additions"] == rows["convolutions_after"]
+        assert rows["parameters_after"] < rows["parameters_before"] and rows["time_ratio"] > 0
 
 
 def test_a_quick_run_of_one():
