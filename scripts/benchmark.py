@@ -102,7 +102,7 @@ def machine() -> dict:
     from zoo.experiments.running.environment import processor
 
     versions = {"python": sys.version.split()[0]}
-    for package in ("keras", "tensorflow", "jax", "torch", "onnxruntime", "numpy"):
+    for package in ("keras", "tensorflow", "jax", "torch", "onnxruntime", "openvino", "numpy"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
