@@ -29,6 +29,7 @@ PARTS = (
     "training",
     "inference",
     "transforms",
+    "merging",
     "peak",
     "depth",
     "steps",

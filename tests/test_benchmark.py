@@ -170,6 +170,14 @@ def test_folded_and_merged_nets_compute_what_stock_keras_does(monkeypatch):
     assert worker.keras_predict("zoo", "any", 2, shape=(8, 8, 3))[0] is None
 
 
+def test_a_softmax_does_not_hide_a_difference():
+    inputs = keras.Input((3,))
+    sure = keras.Model(inputs, layers.Dense(2, activation="softmax", kernel_initializer="ones")(inputs))
+    sure.layers[-1].kernel.assign(1e4 * np.ones((3, 2)))
+    x = np.ones((1, 3), "float32")
+    assert worker.as_keras_computes(worker.stirred(sure), x) == pytest.approx(np.full((1, 2), 3e4))
+
+
 def forgetful(model):
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())

@@ -115,6 +115,13 @@ TABLES = {
         "layers_before": "layers before",
         "layers_after": "layers after",
     },
+    "merging": {
+        "operation": "convolutions, all with ReLU",
+        "what": "on",
+        "two_ms": "two, ms",
+        "one_ms": "one, ms",
+        "times_faster": "times faster merged",
+    },
     "build": {
         "net": "net",
         "source": "built by",

@@ -346,7 +346,10 @@ def collapsed(model):
 
 
 def stirred(model):
-    """The model with statistics and scales as if it was trained: those a net begins with hide what is folded wrongly."""
+    """The model with statistics and scales as after training, and without softmax, in place.
+
+    The statistics that a net begins with hide what is folded wrongly, and so does a softmax that is sure of a class.
+    """
     import keras
     import numpy as np
 
@@ -359,6 +362,8 @@ def stirred(model):
                     rng.uniform(0.8, 1.25, variable.shape) if wide else rng.normal(0, 0.1, variable.shape)
                 )
                 variable.assign(values)
+    if hasattr(model.layers[-1], "activation"):
+        model.layers[-1].activation = keras.activations.linear
     return model
 
 
