@@ -21,8 +21,14 @@ def _images(batch, shape=(32, 32, 3), classes=10):
     return rng.normal(size=(batch, *shape)).astype("float32"), (np.arange(batch) % classes).astype("int32")
 
 
-def keras_step(source, net, batch, jit="auto", policy=None, steps=1, shape=(32, 32, 3), **options):
-    """A training step of stock Keras (`source="stock"`), or of the zoo, in a dtype policy."""
+def keras_step(
+    source, net, batch, jit="auto", policy=None, ahead=False, steps=1, shape=(32, 32, 3), **options
+):
+    """A training step of stock Keras (`source="stock"`), or of the zoo, in a dtype policy.
+
+    With `ahead` the optimiser's variables are there before the step is traced: TensorFlow traces a function that makes
+    variables twice.
+    """
     import keras
 
     if policy:
@@ -32,6 +38,8 @@ def keras_step(source, net, batch, jit="auto", policy=None, steps=1, shape=(32, 
     built = time.perf_counter()
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=jit)
+    if ahead:
+        optimizer.build(model.trainable_variables)
     x, y = _images(batch, shape)
     model.train_on_batch(x, y)
     ready = {
