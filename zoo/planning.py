@@ -234,7 +234,8 @@ def plan_depth(
             latency=how,
         )
 
-    candidates = [planned(choice) for choice in (*front, whole)]
+    others = [choice for choice in front if choice.drop or choice.stretches != whole.stretches]
+    candidates = [planned(choice) for choice in (*others, whole)]
     if not isinstance(how, Mapping):
         return _tried(model, candidates, how)
     chosen = _cheapest(candidates, 1.0)
@@ -272,7 +273,7 @@ def _tried(model: keras.Model, candidates: list[DepthPlan], latency: Latency) ->
     left, timed, share = list(candidates), [], 1.0
     while left:
         plan = (_cheapest(left, share) if len(timed) < TRIES else None) or fastest
-        if plan not in left:
+        if not any(other is plan for other in left):
             break
         left = [other for other in left if other is not plan]
         nets = [model, plan._merged(plan._dropped(model), probe=False)]
@@ -420,11 +421,19 @@ class _Measured(_Options):
     def __init__(self, latency: Any, border: str, costs: dict[str, float]):
         super().__init__(latency, border, costs)
         self._known: dict[str, float] = {}
+        self._alone: dict[tuple[int, int], _Choice] = {}
 
     def before(self, model: keras.Model, found: list[Chain]) -> float:
         return float(self.latency(model))
 
     def alone(self, chain: Chain, block: int) -> _Choice:
+        # Every stretch asks for all of its blocks.
+        place = id(chain), block
+        if place not in self._alone:
+            self._alone[place] = self._one(chain, block)
+        return self._alone[place]
+
+    def _one(self, chain: Chain, block: int) -> _Choice:
         as_it_is = _Choice(0.0, 0.0, (), ())
         if len(chain.stretch(block, block)) == 1:
             return as_it_is

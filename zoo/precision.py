@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from zoo.activations import sites
-from zoo.graph import Graph, copy_layer, graphs, seeds_untouched
+from zoo.graph import Graph, copy_layer, flatten_layers, graphs, seeds_untouched
 from zoo.slimming.neighbours import WITH_KERNEL
 
 POLICY = "mixed_bfloat16"
@@ -153,7 +153,7 @@ def processor_flags() -> frozenset[str] | None:
 def _policy(model: keras.Model) -> str | None:
     """Why the policy of the model leaves nothing to propose."""
     layers = [
-        layer for layer in model._flatten_layers() if layer.weights and not isinstance(layer, keras.Model)
+        layer for layer in flatten_layers(model) if layer.weights and not isinstance(layer, keras.Model)
     ]
     policies = {layer.name: layer.dtype_policy.name for layer in layers}
     others = {name: policy for name, policy in policies.items() if policy != "float32"}

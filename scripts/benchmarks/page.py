@@ -255,6 +255,7 @@ def charts(found: dict[str, list[dict]]) -> dict[str, dict]:
     """Vega-Lite charts by name, in the look of the experiments' figures."""
     made = {}
     depth = [r for r in found.get("depth", []) if r.get("step_s") and str(r["batch"]) == "8"]
+    depth = [r for r in depth if "optimiser" not in r["contender"]]  # a line beside its own says little
     if len({row["depth"] for row in depth}) > 1:
         made["depth"] = _lines(depth)
     training = [r for r in found.get("training", []) if r.get("images_per_s")]
