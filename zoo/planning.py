@@ -270,7 +270,8 @@ def _tried(model: keras.Model, candidates: list[DepthPlan], latency: Latency) ->
         ValueError: None does; the one that promised most was timed, too.
     """
     whole, fastest = candidates[-1], min(candidates, key=lambda plan: plan.estimated)
-    left, timed, share = list(candidates), [], 1.0
+    left, share = list(candidates), 1.0
+    timed: list[DepthPlan] = []
     while left:
         plan = (_cheapest(left, share) if len(timed) < TRIES else None) or fastest
         if not any(other is plan for other in left):

@@ -194,13 +194,15 @@ def _heaviest(model: keras.Model) -> tuple[list[_Kind], str | None]:
     seen: dict[int, int] = {}
     for graph in found:
         for node in graph.nodes:
-            shape = node.input_tensors[0].shape[1:] if len(node.input_tensors) == 1 else (None,)
-            if not isinstance(node.operation, WITH_KERNEL) or None in shape:
+            if not isinstance(node.operation, WITH_KERNEL) or len(node.input_tensors) != 1:
+                continue
+            shape = tuple(node.input_tensors[0].shape[1:])
+            if None in shape:
                 continue
             layers = [node.operation, *_after(graph, node, activations)]
             key = repr([shape, *((type(la).__name__, {**la.get_config(), "name": ""}) for la in layers)])
             work = _multiplications(node)
-            kinds.setdefault(key, _Kind(layers, tuple(shape), work, key)).count += 1
+            kinds.setdefault(key, _Kind(layers, shape, work, key)).count += 1
             seen[id(node.operation)] = node.operation.count_params()
     share = sum(seen.values()) / max(model.count_params(), 1)
     if share < SEEN:
