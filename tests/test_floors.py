@@ -35,6 +35,8 @@ FLOORS = {
     "models": 4,
     "cards": 5,
     "feature_maps": 5,
+    "precision": 3,
+    "latency": 3,
     "settings": 4,
     "freezing": 4,
     "transforms": 3,
