@@ -56,7 +56,7 @@
     const low = Math.max(-14, Math.floor(Math.min(0, ...seen))), high = Math.min(20, Math.ceil(Math.max(1, ...seen)));
     const sx = (x) => (state.axis === "log" ? Math.log(x) / Math.log(last) : (x - 1) / (last - 1)) * WIDTH;
     const sy = (y) => (high - Math.log10(y)) / (high - low) * HEIGHT;
-    plot.setAttribute("viewBox", `-44 -8 ${WIDTH + 56} ${HEIGHT + 44}`);
+    plot.setAttribute("viewBox", `-44 -26 ${WIDTH + 56} ${HEIGHT + 62}`);
     plot.replaceChildren(svg("title", { id: "depth-title" }, `${METRICS[state.metric]} against depth, eight nets`),
       svg("clipPath", { id: "depth-clip" }, svg("rect", { x: 0, y: -2, width: WIDTH, height: HEIGHT + 4 })));
     const every = Math.max(1, Math.ceil((high - low) / 8));
@@ -66,8 +66,7 @@
     for (const x of state.axis === "log" ? [1, 3, 10, 30, 100, last] : [1, 100, 200, last]) {
       plot.append(svg("path", { class: "axis", d: `M${sx(x)} 0V${HEIGHT}` }), svg("text", { x: sx(x), y: HEIGHT + 16, "text-anchor": "middle" }, x));
     }
-    const gradient = state.metric === "gradient_norm"; // its curves begin high and end low, the others the other way
-    plot.append(svg("text", { x: gradient ? WIDTH - 4 : 4, y: 12, "text-anchor": gradient ? "end" : "start" }, METRICS[state.metric]));
+    plot.append(svg("text", { x: 0, y: -10 }, `↑ ${METRICS[state.metric]}`));
     plot.append(svg("text", { x: WIDTH / 2, y: HEIGHT + 32, "text-anchor": "middle" }, "residual unit (plain nets: layer), from the input"));
     const group = svg("g", { "clip-path": "url(#depth-clip)" });
     for (const [arm, points] of curves) {

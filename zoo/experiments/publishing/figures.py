@@ -86,6 +86,9 @@ def svg(specification: dict[str, Any]) -> str:
     import vl_convert
 
     opening, rest = vl_convert.vegalite_to_svg(json.dumps(specification), vl_version="6.4").split(">", 1)
+    # Clips are counted through all drawings of a process.
+    clips = {name: f"clip{i}" for i, name in enumerate(dict.fromkeys(re.findall(r"\bclip\d+\b", rest)))}
+    rest = re.sub(r"\bclip\d+\b", lambda found: clips[found[0]], rest)
     return f'{opening} font-family="{FONT}">{re.sub("<[^>]+>", _slim, rest)}'
 
 
