@@ -56,7 +56,7 @@
     const low = Math.max(-14, Math.floor(Math.min(0, ...seen))), high = Math.min(20, Math.ceil(Math.max(1, ...seen)));
     const sx = (x) => (state.axis === "log" ? Math.log(x) / Math.log(last) : (x - 1) / (last - 1)) * WIDTH;
     const sy = (y) => (high - Math.log10(y)) / (high - low) * HEIGHT;
-    plot.setAttribute("viewBox", `-44 -26 ${WIDTH + 56} ${HEIGHT + 62}`);
+    plot.setAttribute("viewBox", `-54 -26 ${WIDTH + 66} ${HEIGHT + 62}`);
     plot.replaceChildren(svg("title", { id: "depth-title" }, `${METRICS[state.metric]} against depth, eight nets`),
       svg("clipPath", { id: "depth-clip" }, svg("rect", { x: 0, y: -2, width: WIDTH, height: HEIGHT + 4 })));
     const every = Math.max(1, Math.ceil((high - low) / 8));

@@ -71,7 +71,7 @@
   plot.lastChild.setAttribute("text-anchor", "end");
   plot.lastChild.setAttribute("x", WIDTH + 12);
   for (const t of [0, 0.2, 0.4, 0.6, 0.8]) plot.append(svg("path", { class: "axis", d: `M0 ${sy(t)}H${WIDTH}` }), svg("text", { x: -5, y: sy(t) + 4, "text-anchor": "end" }, String(t)));
-  plot.append(svg("path", { class: "one", d: `M0 ${sy(Math.LN2)}H${WIDTH}` }), svg("text", { x: WIDTH, y: sy(Math.LN2) - 4, "text-anchor": "end" }, "guessing: ln 2 = 0.69"), svg("text", { x: -28, y: -6 }, "loss"), curve);
+  plot.append(svg("path", { class: "one", d: `M0 ${sy(Math.LN2)}H${WIDTH}` }), svg("text", { x: WIDTH, y: -6, "text-anchor": "end" }, "dashed: guessing, ln 2 = 0.69"), svg("text", { x: -28, y: -6 }, "↑ loss"), curve);
 
   /* --- learning ------------------------------------------------------------------------------------ */
   function restart() {

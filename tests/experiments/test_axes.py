@@ -32,6 +32,8 @@ def test_linear_axes_have_round_ticks(values, low, ticks):
         ([1e-3, 1e3], tuple(10.0**e for e in range(-3, 4))),
         ([2e-41, 1], tuple(float(f"1e{e}") for e in range(-40, 1, 5))),
         ([0.5, 3], (0.5, 1, 2)),
+        ([0.45, 0.49], (0.45, 0.46, 0.47, 0.48, 0.49)),
+        ([2.1, 4.6], (3, 4)),
     ],
 )
 def test_logarithmic_axes_are_labelled_at_decades(values, labelled):

@@ -68,8 +68,8 @@ def axis(
 ) -> Axis:
     """The axis on which values are seen best.
 
-    A linear axis begins at zero where the values come near it. A logarithmic one has ticks at the decades, and where
-    there is one decade or none in it, at 1, 2 and 5 of each.
+    A linear axis begins at zero where the values come near it. A logarithmic one is labelled at the decades; where
+    there is one decade or none in it, at 1, 2 and 5 of each; where these are too few as well, at round numbers.
 
     Args:
         values: All that is to be seen.
@@ -114,7 +114,11 @@ def _logarithmic(low: float, high: float) -> Axis:
     fine = [_round(m * power(e)) for e in exponents for m in range(1, 10)]
     fine = [tick for tick in fine if low <= tick <= high]
     if len(decades) < 2:
-        labelled = [tick for tick in fine if _leads(tick) in (1, 2, 5)] or fine
+        labelled = [tick for tick in fine if _leads(tick) in (1, 2, 5)]
+        if len(labelled) < 2:  # a stretch so short that it is nearly linear
+            step = _step((high - low) / 4)
+            labelled = [_round(i * step) for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+            fine = labelled
     else:
         every = -(-len(decades) // DECADES)
         # Counted from 1, which is the end of many a curve.
