@@ -287,3 +287,9 @@ def test_the_rows_of_a_chart_are_the_same_places_of_each_curve():
     other = charts._sampled([*drawn, {"arm": "four", "x": 17.5, "y": 1.0}])
     assert [row["x"] for row in other if row["arm"] == "four"] == [17.5]
     assert charts._sampled(drawn[:5]) == drawn[:5]
+
+
+def test_the_table_of_a_chart_has_bars_and_means_and_no_words_of_the_drawing():
+    drawn = [{"arm": "zoo", "p": "mlp", "y": 1.25}, {"arm": "zoo", "y": 0.1, "t": "1 of 5 at chance", "a": -1}]
+    shown = charts._rows({"data": {"values": drawn}}, "Speed")
+    assert shown.count("<tr>") == 2 and "1.25" in shown and "chance" not in shown
