@@ -71,7 +71,7 @@
   plot.lastChild.setAttribute("text-anchor", "end");
   plot.lastChild.setAttribute("x", WIDTH + 12);
   for (const t of [0, 0.2, 0.4, 0.6, 0.8]) plot.append(svg("path", { class: "axis", d: `M0 ${sy(t)}H${WIDTH}` }), svg("text", { x: -5, y: sy(t) + 4, "text-anchor": "end" }, String(t)));
-  plot.append(svg("path", { class: "one", d: `M0 ${sy(Math.LN2)}H${WIDTH}` }), svg("text", { x: WIDTH, y: sy(Math.LN2) - 4, "text-anchor": "end" }, "guessing: ln 2 = 0.69"), svg("text", { x: -28, y: -6 }, "loss"), curve);
+  plot.append(svg("path", { class: "one", d: `M0 ${sy(Math.LN2)}H${WIDTH}` }), svg("text", { x: WIDTH, y: -6, "text-anchor": "end" }, "dashed: guessing, ln 2 = 0.69"), svg("text", { x: -28, y: -6 }, "↑ loss"), curve);
 
   /* --- learning ------------------------------------------------------------------------------------ */
   function restart() {
@@ -149,14 +149,16 @@
   }
 
   /* --- drawing ------------------------------------------------------------------------------------- */
-  const COLOURS = [[94, 80, 200], [230, 97, 1]];
+  /* [red, green, blue] of the two classes, for the scheme that is on. */
+  const colours = () => ["minus", "plus"].map((name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
   function paint() {
+    const [zero, one] = colours();
     const context = plane.getContext("2d"), cell = plane.width / CELLS;
     const small = new OffscreenCanvas(CELLS, CELLS), paper = small.getContext("2d"), pixels = paper.createImageData(CELLS, CELLS);
     for (let r = 0; r < CELLS; r += 1) for (let c = 0; c < CELLS; c += 1) {
       const p = dense.probability(net, state, [EXTENT * (2 * (c + 0.5) / CELLS - 1), EXTENT * (1 - 2 * (r + 0.5) / CELLS)]);
       const sure = Number.isNaN(p) ? 0 : Math.abs(2 * p - 1);
-      pixels.data.set([...COLOURS[p > 0.5 ? 1 : 0], 20 + 120 * sure], 4 * (r * CELLS + c));
+      pixels.data.set([...(p > 0.5 ? one : zero), 20 + 120 * sure], 4 * (r * CELLS + c));
     }
     paper.putImageData(pixels, 0, 0);
     context.clearRect(0, 0, plane.width, plane.height);
@@ -168,9 +170,9 @@
       context.beginPath();
       context.lineWidth = 2;
       context.strokeStyle = context.fillStyle = ink;
-      if (data.labels[i]) { context.arc(px, py, 5.5, 0, 2 * Math.PI); context.fillStyle = `rgb(${COLOURS[1]})`; context.fill(); } else {
+      if (data.labels[i]) { context.arc(px, py, 5.5, 0, 2 * Math.PI); context.fillStyle = `rgb(${one})`; context.fill(); } else {
         context.rect(px - 5, py - 5, 10, 10);
-        context.fillStyle = `rgb(${COLOURS[0]})`;
+        context.fillStyle = `rgb(${zero})`;
         context.fill();
       }
       context.stroke();

@@ -6,7 +6,9 @@ import csv
 import json
 from pathlib import Path
 
-from zoo.experiments.publishing.figures import DASHES, FONT, INK, LEGEND, PALETTE, svg, themed
+from zoo.experiments.publishing import axes
+from zoo.experiments.publishing.figures import FONT, LETTER, svg, themed
+from zoo.experiments.publishing.inks import INK, ink
 
 MISSING = "not measured"
 
@@ -271,30 +273,41 @@ def _lines(rows: list[dict]) -> dict:
         {"arm": r["contender"], "x": float(r["depth"]), "y": float(r["until_first_step_s"])} for r in rows
     ]
     order = list(dict.fromkeys(value["arm"] for value in values))
-    legend = alt.Legend(**LEGEND, columns=3)
+    depths = sorted({value["x"] for value in values})
+    up = axes.axis([value["y"] for value in values], "log")
+    # A seventh of a decade apart at least, or their numbers would touch.
+    named = [x for i, x in enumerate(depths) if i == 0 or x / depths[i - 1] > 1.4 or x == depths[-1]]
     drawn = alt.Chart(
         alt.Data(values=values),
-        title="From building to the end of the first training step, batch 8",
+        title=alt.Title(
+            text=["From building to the end of the first training step,", "batch 8"], subtitle="↑ seconds"
+        ),
         description="Seconds until the first training step of a pre-activation ResNet is done, batch 8, by depth.",
-        width=520,
-        height=300,
+        width=400,
+        height=260,
     ).mark_line(point=True)
     drawn = drawn.encode(
         x=alt.X(
             "x:Q",
             title="depth",
             scale=alt.Scale(type="log", nice=False, padding=8),
-            axis=alt.Axis(values=sorted({v["x"] for v in values})),
+            axis=alt.Axis(values=named, format="~f"),
         ),
-        y=alt.Y("y:Q", title="seconds", scale=alt.Scale(type="log", nice=False, padding=8)),
-        color=alt.Color(
-            "arm:N", sort=order, legend=legend, scale=alt.Scale(domain=order, range=PALETTE[: len(order)])
-        ),
+        y=alt.Y("y:Q", title=None, scale=up.scale(), axis=up.axis()),
+        color=alt.Color("arm:N", legend=alt.Legend(columns=2), scale=_inked(order)),
         strokeDash=alt.StrokeDash(
-            "arm:N", sort=order, legend=legend, scale=alt.Scale(domain=order, range=DASHES[: len(order)])
+            "arm:N",
+            legend=alt.Legend(columns=2),
+            scale=alt.Scale(domain=order, range=[list(ink(name).dash) for name in order]),
         ),
     )
     return themed(drawn).to_dict()
+
+
+def _inked(order: list[str]):
+    import altair as alt
+
+    return alt.Scale(domain=order, range=[ink(name).colour for name in order])
 
 
 def _bars(rows: list[dict]) -> dict:
@@ -304,18 +317,29 @@ def _bars(rows: list[dict]) -> dict:
     order = list(dict.fromkeys(value["arm"] for value in values))
     drawn = alt.Chart(
         alt.Data(values=values),
-        title="Training speed over stock Keras",
+        title=alt.Title(text="Training speed over stock Keras", subtitle="→ times stock Keras"),
         description="Images a second over those of stock Keras, on the same net and machine.",
-        width=420,
-        height=alt.Step(16),
+        width=280,
+        height=alt.Step(18),
     ).mark_bar()
+    header = alt.Header(
+        labelColor=INK,
+        labelFont=FONT,
+        labelFontSize=LETTER,
+        labelAngle=0,
+        labelOrient="top",
+        labelAnchor="start",
+    )
     drawn = drawn.encode(
         y=alt.Y("arm:N", title=None, sort=order, axis=alt.Axis(labelLimit=200)),
-        x=alt.X("y:Q", title="times stock Keras"),
-        color=alt.Color("arm:N", legend=None, scale=alt.Scale(domain=order, range=PALETTE[: len(order)])),
-        row=alt.Row("p:N", title=None, sort=None, header=alt.Header(labelColor=INK, labelFont=FONT)),
+        x=alt.X("y:Q", title=None),
+        color=alt.Color("arm:N", legend=None, scale=_inked(order)),
+        row=alt.Row("p:N", title=None, sort=None, header=header),
     )
-    return themed(drawn).to_dict()
+    made = themed(drawn).to_dict()
+    # Names stand left of the drawing, and are wider where its font is missing.
+    made["padding"] = {"left": 24, "right": 6, "top": 6, "bottom": 6}
+    return made
 
 
 def _draw(spec: dict, path: Path) -> None:

@@ -364,3 +364,12 @@ def test_what_is_still_to_be_run_adds_up(docs, md, monkeypatch):
     assert shown.index("first") < shown.index("second") and "1 h 30 min" in shown
     monkeypatch.setattr(scales, "waiting", lambda *_: [])
     assert render(fences.to_be_run, "", md) == "<p>Everything that is specified is published.</p>"
+
+
+def test_the_table_of_a_chart_has_bars_and_means_and_no_words_of_the_drawing():
+    drawn = [
+        {"arm": "zoo", "p": "mlp", "y": 1.25},
+        {"arm": "zoo", "y": 0.1, "t": "1 of 5 at chance", "a": -1},
+    ]
+    shown = charts._rows({"data": {"values": drawn}}, "Speed")
+    assert shown.count("<tr>") == 2 and "1.25" in shown and "chance" not in shown

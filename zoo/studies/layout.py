@@ -103,6 +103,7 @@ EXPERIMENT = Experiment(
     figures=(
         Curves(
             metric="test_accuracy",
+            colour="layout",
             title="Test accuracy of six nets with one name",
             x_title="epoch",
             y_title="test accuracy",
@@ -110,6 +111,7 @@ EXPERIMENT = Experiment(
         Dots(
             name="last",
             metric="test_accuracy",
+            colour="layout",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 4 epochs of 8,000 images",
         ),
