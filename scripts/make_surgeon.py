@@ -195,7 +195,7 @@ def answer(content: dict) -> str:
             )
         )
     titles = (
-        "",
+        "net",
         "activations before the softmax",
         "right with all of them",
         "cost less than a point alone",

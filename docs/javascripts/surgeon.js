@@ -62,7 +62,7 @@
     attach(drawing, { role: "toolbar", "aria-label": `Activations of ${name}: arrow keys move, space takes out or puts back` }, []);
     marks[name].forEach((mark, site) => {
       attach(mark, { role: "button", tabindex: site ? -1 : 0, "aria-pressed": false }, []);
-      mark.addEventListener("click", () => { enter(mark); toggle(site); });
+      mark.addEventListener("click", () => toggle(site));
       mark.addEventListener("keydown", (event) => {
         const last = marks[name].length - 1;
         const to = { ArrowRight: site + 1, ArrowDown: site + 1, ArrowLeft: site - 1, ArrowUp: site - 1, Home: 0, End: last }[event.key];
@@ -81,7 +81,10 @@
     if (box.top < top) globalThis.scrollBy(0, box.top - top);
     else if (box.bottom > globalThis.innerHeight - 8) globalThis.scrollBy(0, box.bottom - globalThis.innerHeight + 8);
   }
-  const toggle = (site) => set(state.gone ^ (1 << site));
+  function toggle(site) {
+    set(state.gone ^ (1 << site));
+    enter(marks[state.net][site]); // after the answer, which may have become longer
+  }
   function set(gone) { state.gone = gone; draw(); }
 
   /* --- controls -------------------------------------------------------------------------------------- */
@@ -112,7 +115,7 @@
   const says = h("div", { class: "zoo-try-status", role: "status", id: "surgeon-status" });
   const offers = h("p", { class: "zoo-s-offers", id: "surgeon-offers" });
   const panel = h("div", { class: "zoo-s-panel" }, says, offers);
-  const code = h("code", {}), listing = h("pre", { id: "surgeon-code", tabindex: 0 }, code);
+  const code = h("code", { id: "surgeon-code", tabindex: 0 }), listing = h("pre", {}, code); // the theme gives a pre an id of its own
 
   function describe(from, to) {
     const words = (sites) => sites.map((i) => net().sites[i]).join(", ");

@@ -249,6 +249,7 @@ def test_the_marks_are_one_tab_stop_and_arrows_move_between_them(surgeon):
     assert surgeon.evaluate("document.activeElement.dataset.site") == "1"
     surgeon.keyboard.press("End")
     assert surgeon.evaluate("document.activeElement.dataset.site") == str(len(CHEAPEST) - 1)
+    assert surgeon.locator(f"[aria-label^='Activations of {DEEP}'] [tabindex='0']").count() == 1
     surgeon.keyboard.press("ArrowRight")
     assert surgeon.evaluate("document.activeElement.dataset.site") == str(len(CHEAPEST) - 1)
     assert surgeon.get_attribute("#surgeon-status", "role") == "status"
@@ -259,6 +260,10 @@ def test_on_a_phone_the_answer_and_the_mark_are_on_the_screen_together(browser, 
     page = context.new_page()
     page.goto(f"{address}/try/surgeon.html")
     for site in (0, len(CHEAPEST) - 1):
+        # Where the reader has scrolled past the place at which the answer was laid out.
+        page.locator(mark(DEEP, site)).evaluate(
+            "it => it.scrollIntoView({ block: 'center', behavior: 'instant' })"
+        )
         page.tap(mark(DEEP, site))
         header = page.evaluate("document.querySelector('.md-header').getBoundingClientRect().bottom")
         answer, tapped = (page.locator(at).bounding_box() for at in ("#surgeon-status", mark(DEEP, site)))

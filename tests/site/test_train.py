@@ -178,7 +178,7 @@ def test_digits_are_fetched_when_they_are_chosen_and_learned(train):
     assert min(map(int, train.get_attribute("#train-now", "data-dead").split())) > 25
     # A plane again: its own layers, its own axis.
     train.select_option("#train-set", "spiral")
-    assert "of 16" in train.inner_text("#train-now") and "300 epochs" in train.inner_text(".zoo-train-loss")
+    assert "of 16" in train.inner_text("#train-now") and "300 epochs" in train.text_content(".zoo-train-loss")
 
 
 def test_a_run_that_is_stopped_by_a_choice_is_told_with_the_settings_it_had(train):
