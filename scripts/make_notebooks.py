@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from zoo.site import notebooks  # noqa: E402
+from zoo.site import notebooks
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:

@@ -126,7 +126,7 @@
   // It also wraps wide tables in a box that scrolls and cannot be reached by keyboard.
   addEventListener("load", () => document.querySelectorAll(".md-typeset__scrollwrap").forEach((box) => (box.tabIndex = 0)));
 
-  // Paper cannot be clicked: its answers are open.
+  // Paper cannot be clicked: its answers are open. The theme does so too, but not where pages are opened from a folder.
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details.question:not([open])")];

@@ -41,7 +41,8 @@ def chart(name: str, md: Markdown, caption: str = "") -> str:
         f'<figure class="zoo-chart" data-search-exclude id="chart-{name}"{live}>'
         f'<div class="zoo-chart-view" tabindex="0" role="group" aria-label="{escape(title)}">'
         f'<div class="zoo-chart-static">{drawing}</div></div>'
-        f"<figcaption>{escape(caption)} {' · '.join(links)}</figcaption>{_rows(spec, title)}</figure>"
+        f'<figcaption>{escape(caption)} <span class="zoo-downloads">{" · ".join(links)}</span></figcaption>'
+        f"{_rows(spec, title)}</figure>"
     )
 
 

@@ -23,7 +23,9 @@ from markdown import Markdown
 from zoo.site import holes, tables, trim
 from zoo.site.place import DOCS
 
-_FENCE = re.compile(r"^(?P<margin> *)```(?P<kind>[\w-]*)\n(?P<body>.*?)^(?P=margin)```$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"^(?P<margin> *)```(?P<kind>[\w-]*)\n(?P<body>.*?)^(?P=margin)```$", re.DOTALL | re.MULTILINE
+)
 _INCLUDED = re.compile(r'^ *--8<-- "([^":]+)(?::([^"]+))?" *$', re.MULTILINE)
 _MARKER = re.compile(r"^ *# --8<-- \[.*\n", re.MULTILINE)
 _HOLE = re.compile(r"`#!n ([^`]+)`")
@@ -31,11 +33,16 @@ _FORMULA = re.compile(r"`#!math ([^`]+)`")
 _PAGE_LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*?)\.md(#[^)\s]*)?\)")
 _FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
 #: "=== "Tab"", '??? question "Why?"', '!!! note "Title"': what follows, indented, belongs to it.
-_TITLED = re.compile(r'^(===|\?\?\?\+?|!!!)(?: \w+)? "([^"]+)"$')
+_TITLED = re.compile(r'^(===|\?\?\?\+?|!!!)(?: \w+)? "(.+)"$')
 _DRAWN = ("chart", "diagram", "diagrams")
-_MEASURED = {"results": tables.results, "proof": tables.proof, "paper": tables.paper, "reproduce": tables.reproduce}
+_MEASURED = {
+    "results": tables.results,
+    "proof": tables.proof,
+    "paper": tables.paper,
+    "reproduce": tables.reproduce,
+}
 
-_INSTALL = '''# Where the zoo is missing, it is installed from a clone of its repository.
+_INSTALL = """# Where the zoo is missing, it is installed from a clone of its repository.
 import importlib.util
 import subprocess
 import sys
@@ -50,7 +57,7 @@ import numpy as np
 
 import zoo
 
-keras.utils.set_random_seed(0)'''
+keras.utils.set_random_seed(0)"""
 
 
 @dataclass(kw_only=True)
@@ -124,7 +131,8 @@ def _finished(cell: Cell, taken: set[str]) -> dict[str, Any]:
         finished |= {"execution_count": None, "outputs": []}
     if cell.pictures:
         finished["attachments"] = {
-            name: {"image/svg+xml": base64.b64encode(svg.encode()).decode()} for name, svg in cell.pictures.items()
+            name: {"image/svg+xml": base64.b64encode(svg.encode()).decode()}
+            for name, svg in cell.pictures.items()
         }
     return finished
 
@@ -206,7 +214,9 @@ def _fenced(kind: str, body: str, md: Markdown) -> Iterator[Cell]:
     elif kind in ("", "text", "bash", "console"):
         yield Cell(kind="markdown", source=f"```{kind}\n{body.rstrip()}\n```")
     else:
-        raise ValueError(f"expected a fence that a notebook can show, got {kind!r}; say how in zoo/site/notebooks.py")
+        raise ValueError(
+            f"expected a fence that a notebook can show, got {kind!r}; say how in zoo/site/notebooks.py"
+        )
 
 
 def _resolved(body: str) -> str:

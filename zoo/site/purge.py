@@ -33,7 +33,7 @@ def purge(css: str, known: set[str]) -> str:
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
     for rule in _split(css, ";}", closing=True):
         selectors, brace, body = rule.partition("{")
-        if not brace or selectors.lstrip().startswith("@") and not selectors.lstrip().startswith(_NESTING):
+        if not brace or (selectors.lstrip().startswith("@") and not selectors.lstrip().startswith(_NESTING)):
             kept.append(rule)
         elif selectors.lstrip().startswith(_NESTING):
             inner = purge(body.rstrip()[:-1], known)

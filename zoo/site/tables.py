@@ -170,7 +170,10 @@ def _arms(data: dict[str, Any], metric: str) -> str:
 def _other_metrics(data: dict[str, Any], metrics: list[str]) -> str:
     """An arm a row and a metric a column; medians and counts of runs are in the JSON file."""
     cells = {
-        (arm["arm"], arm["metric"]): f"{_valued(arm['mean'], arm['metric'])} ({_interval(arm, arm['metric'])})"
+        (
+            arm["arm"],
+            arm["metric"],
+        ): f"{_valued(arm['mean'], arm['metric'])} ({_interval(arm, arm['metric'])})"
         for arm in data["table"]
     }
     arms = dict.fromkeys(arm["arm"] for arm in data["table"] if arm["metric"] in metrics)
@@ -318,7 +321,8 @@ def _grid(arms: list[dict[str, Any]]) -> str:
         return ""
     rates = sorted({run["rate"] for arm in tuned for run in arm["grid"]})
     rows = [
-        [arm["label"], *(_mean_loss(arm, rate) for rate in rates), number(arm["learning_rate"])] for arm in tuned
+        [arm["label"], *(_mean_loss(arm, rate) for rate in rates), number(arm["learning_rate"])]
+        for arm in tuned
     ]
     runs = len(tuned[0]["grid"]) // len({run["rate"] for run in tuned[0]["grid"]})
     shown = table(

@@ -146,7 +146,9 @@ def _grouped(elements: list[ET.Element]) -> list[ET.Element]:
 
     def look(element: ET.Element) -> object:
         keys = _SHARED | _SHARED_TEXT if element.tag == "text" else _SHARED
-        return element.tag == "text", tuple((key, element.get(key)) for key in sorted(keys) if key in element.attrib)
+        return element.tag == "text", tuple(
+            (key, element.get(key)) for key in sorted(keys) if key in element.attrib
+        )
 
     grouped = []
     for (_, shared), alike in groupby(elements, look):
@@ -194,7 +196,9 @@ def _relative(path: str) -> str:
             base = here if command.islower() else [0.0, 0.0]
             first = 5 if kind == "A" else 0
             steps = [round(value + base[i % 2] - here[i % 2], 1) for i, value in enumerate(own[first:])]
-            out.append(kind.lower() + _spaced([_short(v, 2) for v in own[:first]] + [_short(v) for v in steps]))
+            out.append(
+                kind.lower() + _spaced([_short(v, 2) for v in own[:first]] + [_short(v) for v in steps])
+            )
             here = [here[0] + steps[-2], here[1] + steps[-1]]
             if kind == "M":
                 begin, kind = list(here), "L"  # further points after a move are lines
