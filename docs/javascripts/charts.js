@@ -1,4 +1,4 @@
-// Brings a figure to life when it scrolls into view. Until then, without scripts, and on paper, the static drawing stands.
+// Brings a figure to life when it is scrolled to or touched. Until then, without scripts, and on paper, the static drawing stands.
 (() => {
   let bundle;
   const load = (address) =>
@@ -158,15 +158,24 @@
   // It also wraps wide tables in a box that scrolls and cannot be reached by keyboard.
   addEventListener("load", () => document.querySelectorAll(".md-typeset__scrollwrap").forEach((box) => (box.tabIndex = 0)));
 
-  const figures = [...document.querySelectorAll("figure[data-spec]")];
-  const watch = new IntersectionObserver((entries) => {
-    for (const entry of entries)
-      if (entry.isIntersecting) {
-        watch.unobserve(entry.target);
-        draw(entry.target);
-      }
+  // Paper cannot be clicked: its answers are open. The theme does so too, but not where pages are opened from a folder.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details.question:not([open])")];
+    closed.forEach((answer) => (answer.open = true));
   });
-  figures.forEach((figure) => watch.observe(figure));
+  addEventListener("afterprint", () => closed.forEach((answer) => (answer.open = false)));
+
+  const figures = [...document.querySelectorAll("figure[data-spec]")];
+  const start = (figure) => {
+    watch.unobserve(figure);
+    if (!figure.dataset.state) draw(figure);
+  };
+  const watch = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => start(target)));
+  // What is in view when the page opens waits: nobody loads a large bundle for a page that is left at once.
+  addEventListener("scroll", () => figures.filter((figure) => !figure.dataset.state).forEach((figure) => watch.observe(figure)), { once: true, passive: true });
+  for (const figure of figures)
+    for (const event of ["pointerenter", "touchstart", "focusin"]) figure.addEventListener(event, () => start(figure), { once: true, passive: true });
   new MutationObserver(() => figures.filter((figure) => figure.view).forEach(draw)).observe(document.body, {
     attributes: true,
     attributeFilter: ["data-md-color-scheme"],
