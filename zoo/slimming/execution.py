@@ -252,7 +252,7 @@ def arrays_of(model: keras.Model, x: Any) -> list[np.ndarray]:
         found = [] if missing else [x[symbol.name] for symbol in symbols]
     else:
         found = keras.tree.flatten(x) if isinstance(x, (list, tuple, dict)) else [x]
-    found = [a if isinstance(a, np.ndarray) else np.asarray(a) for a in found]
+    found = [np.asarray(keras.ops.convert_to_numpy(a) if keras.ops.is_tensor(a) else a) for a in found]
     fits = len(found) == len(symbols) and all(
         a.ndim == len(s.shape)
         and all(n is None or n == m for n, m in zip(s.shape[1:], a.shape[1:], strict=True))
