@@ -42,6 +42,11 @@ LEFT_OUT = {
 }
 ELSEWHERE = {f"test_{subject}" for subjects in LEFT_OUT.values() for subject in subjects.split()}
 
+if BACKEND == "jax":
+    import jax_draws
+
+    jax_draws.install()
+
 # A shared machine is slow at times, and CI has to say the same thing twice.
 settings.register_profile("zoo", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("zoo")
@@ -49,7 +54,9 @@ settings.load_profile("zoo")
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--every-case", action="store_true", help="on another backend, all cases of each test: tens of minutes"
+        "--every-case",
+        action="store_true",
+        help="on another backend, all cases of each test: tens of minutes",
     )
 
 

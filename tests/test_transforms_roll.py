@@ -311,8 +311,8 @@ def test_runs_in_nested_models_are_rolled_and_come_back():
     model = randomised(keras.Model(x, layers.Dense(8, name="top")(outer(x))))
     rolled = roll(model)
     inner = rolled.get_layer("outer")
-    assert [layer.name for layer in inner.get_layer("left").layers[1:]] == ["u0_to_2"]
-    assert [layer.name for layer in inner.get_layer("middle").layers[1:]] == ["u0_to_3"]
+    assert [layer.name for layer in inner.get_layer("left").layers[1:]] == ["u0_fc_to_3"]
+    assert [layer.name for layer in inner.get_layer("middle").layers[1:]] == ["u0_fc_to_4"]
     assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
     again = unroll(rolled)
     assert [w.path for w in again.weights] == [w.path for w in model.weights]
@@ -335,13 +335,14 @@ def test_a_run_in_a_nested_sequential_model_is_named():
 @pytest.mark.parametrize("remat", [False, True])
 def test_a_step_moves_a_rolled_net_as_it_moves_the_separate_layers(remat):
     model = randomised(chain(lambda y, k: normalised(k)(y), count=6, shape=(6, 6, 4)))
-    rolled = roll(model, remat=remat)
+    rolled, before = roll(model, remat=remat), model.get_weights()
     x = batch(model, 5)
     y = np.random.default_rng(1).normal(size=(5, 6, 6, 4))
     for net in (model, rolled):
         net.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
         net.train_on_batch(x, y)
-    before = randomised(chain(lambda y, k: normalised(k)(y), count=6, shape=(6, 6, 4))).get_weights()
     after, expected = unroll(rolled).get_weights(), model.get_weights()
-    assert not any(np.array_equal(old, new) for old, new in zip(before, expected, strict=True))
+    assert not any(
+        np.array_equal(old, new) for old, new in zip(before, expected, strict=True) if old.ndim > 1
+    )
     assert error(expected, after) < 1e-5
