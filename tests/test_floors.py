@@ -75,7 +75,7 @@ LIBRARY_NEEDS = {"keras", "numpy", "h5py", "rich", "zoo"}
 ONE_BACKEND = {"tensorflow", "jax", "torch"}
 # What an extra installs: imported inside the function that needs it.
 EXTRAS = {"tensorboard"}
-BACKEND_FILES = {"zoo.rolled.tensorflow_loop", "zoo.rolled.jax_loop"}
+BACKEND_FILES = {f"zoo.rolled.{backend}_loop" for backend in ONE_BACKEND}
 
 # What lists models, plans experiments or draws figures has no use for a backend: that takes seconds to start.
 NO_KERAS = (
