@@ -30,14 +30,15 @@ class Tensor:
 
 
 def read(path: str) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors`, `.pth` or `.pt` file by their names, in the order of the file.
+    """The tensors of a `.safetensors`, `.pth` or `.pt` file by their names, sorted.
 
     Raises:
         ImportError: If the package that reads such files is not installed; the text says which.
         ValueError: If the file is damaged, or a pickle that holds anything but a state dict: it is not opened then.
     """
     ending = os.path.splitext(path)[1].lower()
-    return _read_safetensors(path) if ending in SAFETENSORS else _read_pickle(path, ending)
+    tensors = _read_safetensors(path) if ending in SAFETENSORS else _read_pickle(path, ending)
+    return dict(sorted(tensors.items()))  # a safetensors file has no order
 
 
 def _read_safetensors(path: str) -> dict[str, Tensor]:
