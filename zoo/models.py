@@ -70,9 +70,9 @@ def build(
         input_tensor: A symbolic tensor to build the net on, such as `keras.Input((32, 32, 3))` or the output of layers of
             your own, which then belong to the model. `input_shape` is its shape and need not be given.
         **options: Every field of `zoo.spec.ModelSpec` besides name, family, stem and stages; a None means the default
-            of the net. `weights` is a file of Keras or, with `layout="torchvision"` or `"timm"`, one that the original has
-            saved (`"model.safetensors"`, `"model.pth"`): the outputs are the original's. `activation` and `classifier_activation` take None as no activation (linear), `weights` as random,
-            `pooling` as none.
+            of the net. `activation` and `classifier_activation` take None as no activation (linear), `weights` as random,
+            `pooling` as none. `weights` is a file of Keras or, with `layout="torchvision"` or `"timm"`, one that the
+            original has saved, `"model.safetensors"` or `"model.pth"`: the outputs are the original's.
 
     Returns:
         A Functional model from images (batch, height, width, channels) to (batch, classes), or to the last feature
