@@ -282,6 +282,8 @@ def build(name: str, path: Path | None, **options):
 
 # The layouts that are compared by what they make of one file of weights.
 COMPARED = ("torchvision/resnet50", "timm/resnetv2_50")
+# Where the activation comes after the convolution, a layout has nothing to decide there.
+OF_PRE_ACTIVATION = ("stem_activates", "projection_reads")
 # What single decisions of a layout may be instead.
 DECISIONS = {
     "stem_activates": (True,),
@@ -316,7 +318,8 @@ def compare_layouts(witness: Witness, folder: Path) -> dict:
     for layout, rows in placement.LAYOUT.items():
         if layout == mine or rows[pre] is None or layout == "keras_cifar10":  # the last has no ImageNet stem
             continue
-        names = [field.name for field in dataclasses.fields(own) if field.name != "momentum"]
+        left_out = ("momentum",) if pre else ("momentum", *OF_PRE_ACTIVATION)
+        names = [field.name for field in dataclasses.fields(own) if field.name not in left_out]
         both = {name: (getattr(own, name), getattr(rows[pre], name)) for name in names}
         layouts.append(
             {
@@ -328,10 +331,9 @@ def compare_layouts(witness: Witness, folder: Path) -> dict:
     decisions = []
     for field, values in DECISIONS.items():
         for value in values:
-            # What a net without activation in its stem decides of its first unit, one with it has decided already.
-            if value == getattr(own, field) or (not pre and field in ("stem_activates", "projection_reads")):
-                continue
-            if not pre and value == "last_unit":
+            if value == getattr(own, field) or (
+                not pre and (field in OF_PRE_ACTIVATION or value == "last_unit")
+            ):
                 continue
             with decided(mine, pre, **{field: value}):
                 decisions.append({"field": field, "value": value, "differences": same_weights(mine)})

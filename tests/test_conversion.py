@@ -104,6 +104,8 @@ def test_outputs_are_those_of_kerashub(key, tmp_path):
     net = zoo.assemble(replace(spec, weights=tmp_path / "net.weights.h5"))
     for size, expected in row["outputs"].items():
         assert_agrees(computed(net, int(size))[:, : len(expected[0])], expected)
+    with pytest.raises(ValueError, match="does not say in which range its weights want images"):
+        zoo.assemble(replace(spec, weights=tmp_path / "net.weights.h5", include_preprocessing=True))
 
 
 def renamed(names):

@@ -130,7 +130,7 @@ def _from_file(path: str, net: keras.Model, spec: ModelSpec) -> Groups:
             f"weights file {path!r} has the extension {ending!r}; expected .weights.h5 or .h5, as Keras saves, or "
             f"{' or '.join(conversion.SUFFIXES)}, as PyTorch's libraries do."
         )
-    return conversion.under_our_names(list(_read(path, net)), net, spec)
+    return conversion.under_our_names(path, list(_read(path, net)), net, spec)
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:

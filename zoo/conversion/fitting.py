@@ -51,12 +51,14 @@ def groups_of(path: str, net: keras.Model, spec: ModelSpec) -> Groups:
     return groups + fitting.left_over()
 
 
-def under_our_names(groups: Groups, net: keras.Model, spec: ModelSpec) -> Groups:
+def under_our_names(path: str, groups: Groups, net: keras.Model, spec: ModelSpec) -> Groups:
     """The layers of a Keras file under the names of the net's, where they have those that the original gives them."""
     original = original_of(spec)
     if original is None or original.saved_by != "keras":
         return groups
     ours = {theirs: layer for layer, theirs in modules(spec, (x.name for x in net.layers)).items()}
+    if any(ours.get(name, name) != name for name, _ in groups):
+        _check_scales_nothing(path, spec)
     return [(ours.get(name, name), arrays) for name, arrays in groups]
 
 
@@ -73,6 +75,10 @@ def _check_has_original(path: str, spec: ModelSpec) -> None:
             f"{spec.ordering!r} as {' or '.join(SUFFIXES)}; "
             + (f"use {', or '.join(known)}." if known else "such files hold resnet and vgg nets.")
         )
+    _check_scales_nothing(path, spec)
+
+
+def _check_scales_nothing(path: str, spec: ModelSpec) -> None:
     if spec.include_preprocessing:
         raise ValueError(
             f"include_preprocessing=True: the file {path!r} does not say in which range its weights want images; leave it "
