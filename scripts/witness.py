@@ -17,6 +17,7 @@ import importlib
 import importlib.metadata
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -231,16 +232,14 @@ def look(witness: Witness, folder: Path) -> dict:
 
     path = folder / witness.file
     if witness.library == "keras_hub":
-        net, options = hub_net(witness, zoo.specify(witness.ours).stages), {"include_top": False}
+        options = {"include_top": False}
+        net = hub_net(witness, zoo.specify(witness.ours).stages)
         net.save_weights(path)
         parameters = sum(int(np.prod(w.shape)) for w in net.trainable_weights)
         theirs = keras_outputs(net, witness.sizes)
     else:
-        net, options = torch_net(witness, 1000), {"classes": 1000}
-        save(net, path)
-        parameters = sum(p.numel() for p in net.parameters())
-        theirs = torch_outputs(net, witness.sizes)
-    del net
+        options = {"classes": 1000}
+        parameters, theirs = asked(witness, folder)
     outputs = {}
     for shape, sizes in witness.batches():
         ours = build(witness.ours, path, input_shape=shape, **witness.options, **options)
@@ -269,6 +268,23 @@ def save(net, path: Path) -> None:
         from safetensors.torch import save_file
 
         save_file(net.state_dict(), path)
+
+
+def asked(witness: Witness, folder: Path) -> tuple[int, dict[int, np.ndarray]]:
+    """The parameters of an original and what it computes, from a process of its own; its file is in the folder then."""
+    # Two frameworks in one process share libraries, and not all of their versions go together.
+    subprocess.run([sys.executable, __file__, "--ask", str(folder), witness.key], check=True)
+    with np.load(folder / "theirs.npz") as held:
+        return int(held["parameters"]), {size: held[str(size)] for size in witness.sizes}
+
+
+def ask(witness: Witness, folder: Path) -> None:
+    """What `asked` asks for."""
+    net = torch_net(witness, 1000)
+    save(net, folder / witness.file)
+    parameters = sum(p.numel() for p in net.parameters())
+    outputs = torch_outputs(net, witness.sizes)
+    np.savez(folder / "theirs.npz", parameters=parameters, **{str(size): y for size, y in outputs.items()})
 
 
 def build(name: str, path: Path | None, **options):
@@ -300,7 +316,7 @@ def compare_layouts(witness: Witness, folder: Path) -> dict:
     from zoo import placement
 
     path = folder / witness.file
-    save(torch_net(witness, 1000), path)
+    asked(witness, folder)
     options = {"input_shape": (None, None, 3), "classes": 1000, "shortcut": "projection"}
     mine = witness.options["layout"]
     original = build(witness.ours, path, layout=mine, **options)
@@ -483,9 +499,13 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="also nets that were compared before")
     parser.add_argument("--fixture", action="store_true", help="only write tests/originals.json")
     parser.add_argument("--tables", action="store_true", help="only write the tables, from the data")
+    parser.add_argument("--ask", metavar="FOLDER", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if unknown := set(arguments.nets) - set(WITNESSES):
         parser.error(f"unknown nets {', '.join(sorted(unknown))}; known: {', '.join(WITNESSES)}")
+    if arguments.ask:
+        ask(WITNESSES[arguments.nets[0]], arguments.ask)
+        return
     if arguments.fixture:
         made = {key: small(key) for key in (*SMALL, *SMALL_HUB)}
         FIXTURE.write_text(json.dumps(made, separators=(",", ":")) + "\n", encoding="utf-8")

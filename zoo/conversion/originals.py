@@ -105,7 +105,9 @@ def modules(spec: ModelSpec, layers: Iterable[str]) -> dict[str, str]:
     """Layer -> module of the original, for those layers that the original has."""
     original = original_of(spec)
     found: dict[str, str] = {}
-    for layer in layers if original else ():
+    if original is None:
+        return found
+    for layer in layers:
         for ours, theirs in original.modules.items():
             if match := re.fullmatch(re.sub(r"\{(\w+)\}", r"(?P<\1>\\d+)", ours), layer):
                 found[layer] = theirs.format(**_numbers(spec, match.groupdict()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +94,7 @@ def _read_pickle(path: str, ending: str) -> dict[str, Tensor]:
     except Exception as error:  # of a file that is none PyTorch says all kinds of things
         raise ValueError(
             f"weights file {path!r} is not read: it is damaged, or a pickle of more than tensors, which can run code when "
-            f"it is opened ({_first_line(error)}). Save model.state_dict() alone, with torch.save or as .safetensors."
+            f"it is opened ({_first_sentence(error)}). Save model.state_dict() alone, with torch.save or as .safetensors."
         ) from error
     if not isinstance(held, Mapping) or not all(isinstance(t, torch.Tensor) for t in held.values()):
         raise ValueError(
@@ -111,8 +112,9 @@ def _read_pickle(path: str, ending: str) -> dict[str, Tensor]:
     }
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _first_sentence(error: Exception) -> str:
+    # What PyTorch says after it is how to run the pickle all the same.
+    return re.split(r"[.,]?\s*(?:\n|\. )", str(error).strip() or type(error).__name__)[0].rstrip(".")
 
 
 def _described(held: Any) -> str:
