@@ -249,6 +249,14 @@ def test_nets_that_no_library_saves(options, text, tmp_path):
     assert text in refusal("torchvision/resnet18", file_of("torchvision/resnet18", tmp_path), **options)
 
 
+def test_a_layer_with_weights_that_the_original_has_not(tmp_path):
+    path = file_of("torchvision/resnet18", tmp_path)
+    text = refusal("torchvision/resnet18", path, activation=keras.layers.PReLU(shared_axes=[1, 2]))
+    assert (
+        "the first layer that disagrees is 'stem_conv_act', a PReLU with weights, where the original" in text
+    )
+
+
 def test_a_family_without_original(tmp_path):
     path = file_of("torchvision/resnet18", tmp_path)
     with pytest.raises(ValueError, match="such files hold resnet and vgg nets"):

@@ -99,6 +99,11 @@ class _Fitting:
 
     def layer(self, layer: keras.layers.Layer) -> tuple[str, list[np.ndarray]]:
         """A layer with its weights, as Keras has them."""
+        if layer.name not in self.modules:
+            raise ValueError(
+                f"{self.source} does not fit {self.net.name}: the first layer that disagrees is {layer.name!r}, a "
+                f"{type(layer).__name__} with weights, where the original has none."
+            )
         return layer.name, [self._weight(layer, w.name, tuple(w.shape)) for w in layer.weights]
 
     def left_over(self) -> Groups:
