@@ -748,8 +748,14 @@ RESIDUAL_REFUSALS = [
     (
         dict(layout="torch"),
         ValueError,
-        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'keras_resnet', "
-        "'keras_cifar10'.",
+        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'torchvision', "
+        "'keras_resnet', 'keras_cifar10'.",
+    ),
+    (
+        dict(layout="torchvision", ordering="relu_only_pre_activation"),
+        ValueError,
+        "layout='torchvision' has no net that activates before its convolutions, received ordering="
+        "'relu_only_pre_activation'; use layout='timm' or ordering='original'.",
     ),
     (dict(opens=1), TypeError, "opens must be True or False, received 1."),
 ]

@@ -83,10 +83,7 @@ EXPERIMENT = Experiment(
                 "{graphs (layout=he2016|keras|kerashub|timm|keras_resnet|keras_cifar10)} different graphs "
                 "behind six names"
             ),
-            why=(
-                "kerashub and timm differ in the ImageNet stem only, keras_resnet and keras_cifar10 in "
-                "nothing."
-            ),
+            why="kerashub and timm are the same net, and so are keras_resnet and keras_cifar10.",
         ),
         Expectation(
             what="their accuracy at this scale",
