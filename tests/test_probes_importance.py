@@ -58,7 +58,7 @@ def test_one_output_is_two_classes(activation):
     x, y = batch(model, 9), np.arange(9) % 2
     (row,) = activation_importance(model, x, y)
     plain = drop_activations(model, "a", fit=x).model
-    scores = np.asarray(plain(x))[:, 0].astype("float64")
+    scores = keras.ops.convert_to_numpy(plain(x))[:, 0].astype("float64")
     p = scores if activation else 1 / (1 + np.exp(-scores))
     assert row["accuracy"] == np.mean((p > 0.5) == y)
     assert row["loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean(), rel=1e-4)

@@ -215,8 +215,11 @@ def _split(element: Any) -> tuple[Any, Any]:
 
 
 def _as_arrays(structure: Any) -> Any:
-    # Tensors of another backend, of TensorFlow's Datasets above all, are arrays for all of them.
+    # Tensors of another backend, of TensorFlow's Datasets above all, are arrays for all of them. A backend knows how
+    # its own become one: on Torch from an accelerator, and out of a computation that has gradients.
     def convert(value: Any) -> Any:
+        if keras.ops.is_tensor(value):
+            return np.asarray(keras.ops.convert_to_numpy(value))
         return np.asarray(value) if hasattr(value, "shape") and hasattr(value, "__array__") else value
 
     return keras.tree.map_structure(convert, structure)

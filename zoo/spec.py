@@ -26,7 +26,7 @@ from zoo.options import (
     UnitNormalization,
 )
 from zoo.placement import FAMILIES as BEYOND
-from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, WORDS, Layout, Row
+from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, VGG, WORDS, Layout, Row
 
 FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet", *BEYOND)
 FORMS = get_args(Form)
@@ -101,6 +101,7 @@ class UnitSpec:
         _one_of("shortcut", self.shortcut, (None, *SHORTCUTS))
         _check_shortcut_parameters(self)
         _check_layout_of_shortcut(self)
+        _check_layout_of_ordering(self)
         if self.layout in _BOTTLENECK_ONLY and self.block != "bottleneck":
             raise ValueError(
                 f"layout={self.layout!r} exists with bottleneck units only, received block={self.block!r}; "
@@ -121,6 +122,7 @@ class UnitSpec:
     def conventions(self) -> Layout:
         """What the layout decides for units of this ordering."""
         decided = LAYOUT[self.layout][self.is_residual and self.placement.is_pre_activation]
+        assert decided is not None, "a unit that its layout has not is refused when it is made"
         # No normalisation subtracts what a bias adds.
         return decided if self.normalization == "batch" else replace(decided, bias="all")
 
@@ -148,7 +150,8 @@ class ModelSpec:
         include_top: Whether the classifier is part of the net.
         pooling: What follows the last feature map when `include_top=False`: None, `"avg"` or `"max"`.
         classifier_activation: Activation of the classifier; None returns logits.
-        weights: None (random), `"imagenet"`, the name of shipped weights, or the path of a weights file.
+        weights: None (random), `"imagenet"`, the name of shipped weights, or the path of a weights file: `.weights.h5` or
+            `.h5`, and under the layout of its library a `.safetensors`, `.pth` or `.pt` file of torchvision or timm.
         activation: What `keras.activations.get` takes, or a layer, cloned for each site. A tuple has one for each stage:
             the stem goes with the first, what follows the last stage with that. A mapping has the keys `"stem"`,
             `"stage1"` and so on, `"head"`, and `"rest"` for the places it leaves out.
@@ -626,16 +629,13 @@ def _check_residual(spec: ModelSpec) -> None:
             raise ValueError(
                 f"rolled={spec.rolled!r} rolls identical residual units, and {spec.name} has none; use a resnet."
             )
-        has_keras = spec.family == "vgg"
-        if spec.layout != "he2016" and not (has_keras and spec.layout == "keras"):
-            raise ValueError(
-                f"layout={spec.layout!r} has no {spec.name}; use layout={'keras' if has_keras else 'he2016'!r}."
-            )
+        _check_layout_of_chain(spec)
         return
     _one_of("shortcut", spec.shortcut, SHORTCUTS)
     _one_of("block", spec.block, BLOCKS)
     _check_shortcut_parameters(spec)
     _check_layout_of_shortcut(spec)
+    _check_layout_of_ordering(spec)
     if spec.layout in _BOTTLENECK_ONLY and spec.block != "bottleneck":
         raise ValueError(
             f"layout={spec.layout!r} exists with bottleneck units only, and {spec.name} has basic ones; "
@@ -644,11 +644,6 @@ def _check_residual(spec: ModelSpec) -> None:
     if spec.layout == "keras_cifar10" and spec.stem != "cifar":
         raise ValueError(
             f"layout='keras_cifar10' is a CIFAR net, and {spec.name} has an ImageNet stem; use 'keras'."
-        )
-    if spec.layout == "timm" and spec.stem != "cifar":
-        raise ValueError(
-            f"layout='timm' pads the max-pool of {spec.name}'s stem with minus infinity, which no stock Keras layer "
-            "does; use layout='kerashub', equal but for that."
         )
     if spec.layout == "keras" and spec.is_pre_activation and min(spec.stages) < 2:
         raise ValueError(
@@ -685,6 +680,30 @@ def _check_layout_of_shortcut(spec: ModelSpec | UnitSpec) -> None:
         raise ValueError(
             f"layout={spec.layout!r} fixes shortcut='projection', received shortcut={spec.shortcut!r}; "
             "use layout='he2016' to vary the shortcut."
+        )
+
+
+def _check_layout_of_ordering(spec: ModelSpec | UnitSpec) -> None:
+    activating_after, before = LAYOUT[spec.layout]
+    if before is not None or not spec.placement.is_pre_activation:
+        return
+    alike = [name for name, rows in LAYOUT.items() if rows[0] == activating_after and rows[1] is not None]
+    raise ValueError(
+        f"layout={spec.layout!r} has no net that activates before its convolutions, received ordering="
+        f"{spec.ordering!r}; use layout={_listed(alike, 'or')} or ordering='original'."
+    )
+
+
+def _check_layout_of_chain(spec: ModelSpec) -> None:
+    layouts = tuple(VGG) if spec.family == "vgg" else ("he2016",)
+    if spec.layout not in layouts:
+        instead = [layout for layout in layouts if layout != "he2016" or len(layouts) == 1]
+        raise ValueError(f"layout={spec.layout!r} has no {spec.name}; use layout={_listed(instead, 'or')}.")
+    orderings = VGG[spec.layout].orderings
+    if orderings is not None and spec.ordering not in orderings:
+        raise ValueError(
+            f"layout={spec.layout!r} has no {spec.name} with ordering={spec.ordering!r}; use ordering="
+            f"{_listed(orderings, 'or')}, or another layout."
         )
 
 

@@ -13,7 +13,7 @@ import h5py
 import keras
 import numpy as np
 
-from zoo import pretrained
+from zoo import conversion, pretrained
 from zoo.catalog import lookup
 from zoo.graph.internals import automatic_name, flatten_layers
 from zoo.naming import in_classifier, is_classifier
@@ -59,12 +59,14 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
 
     Args:
         net: The net of the spec; changed in place.
-        spec: `spec.weights` is `"imagenet"`, the name of shipped weights, or the path of a `.weights.h5` or `.h5` file,
-            saved from this net in any form or from its `keras.applications` twin.
+        spec: `spec.weights` is `"imagenet"`, the name of shipped weights, or the path of a file: a `.weights.h5` or `.h5`
+            file, saved from this net in any form or from its `keras.applications` or KerasHub twin, or a `.safetensors`,
+            `.pth` or `.pt` file of the library that the layout is named after, see `zoo.conversion`.
 
     Raises:
+        ImportError: If the package that reads such a file is not installed.
         TypeError: If `spec.weights` is neither a string nor a path.
-        ValueError: If the file is missing, damaged or of another net; the first layer that disagrees is named.
+        ValueError: If the file is missing, damaged or of another net; the first layer or tensor that disagrees is named.
     """
     weights = spec.weights
     if not isinstance(weights, (str, os.PathLike)):
@@ -81,9 +83,10 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
             names = ["'imagenet'", *(repr(n) for n in pretrained.names(spec.name))]
             raise ValueError(
                 f"weights={path!r} is neither a file nor a name of weights for {spec.name}; expected one of "
-                f"{', '.join(names)} or the path of a .weights.h5 file."
+                f"{', '.join(names)} or the path of a .weights.h5 file, or of a {' or '.join(conversion.SUFFIXES)} file of "
+                "the library that layout= names."
             )
-        source, groups = f"weights file {path!r}", list(_read(path, net))
+        source, groups = f"weights file {path!r}", _from_file(path, net, spec)
     groups, left_out = _without_classifier(net, spec, groups)
     _assign(net, groups, source, left_out)
     if left_out and not spec.include_top:
@@ -116,6 +119,18 @@ def _without_classifier(net: keras.Model, spec: ModelSpec, groups: Groups) -> tu
             if is_classifier(name) and arrays[0].ndim == 2 and arrays[0].shape[-1] != spec.classes
         ]
     return [group for group in groups if group[0] not in left_out], left_out
+
+
+def _from_file(path: str, net: keras.Model, spec: ModelSpec) -> Groups:
+    ending = os.path.splitext(path)[1].lower()
+    if ending in conversion.SUFFIXES:
+        return conversion.groups_of(path, net, spec)
+    if ending not in (".h5", ".hdf5") and not h5py.is_hdf5(path):
+        raise ValueError(
+            f"weights file {path!r} has the extension {ending!r}; expected .weights.h5 or .h5, as Keras saves, or "
+            f"{' or '.join(conversion.SUFFIXES)}, as PyTorch's libraries do."
+        )
+    return conversion.under_our_names(path, list(_read(path, net)), net, spec)
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:

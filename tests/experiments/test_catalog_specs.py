@@ -222,6 +222,32 @@ class TestMerge:
         assert rows["parameters_after"] < rows["parameters_before"] and rows["time_ratio"] > 0
 
 
+def test_the_arm_in_float32_is_one_of_the_orderings():
+    def runs(name):
+        experiment = STUDIES.lookup(name)
+        return {canonical(run_of(experiment, a, 0, backend="tensorflow", rate=0.1)) for a in experiment.arms}
+
+    assert len(runs("precision") & runs("ordering_20")) == 1
+
+
+def test_a_net_in_mixed_bfloat16_begins_as_in_float32_and_leaves_the_policy_alone():
+    options = {"classifier_activation": None, "width": 2, "ordering": "full_pre_activation"}
+    pictures = images(side=8, count=10)
+    name = "zoo.experiments.nets:mixed_bfloat16"
+    mixed = build_model(name, net="resnet8", images=pictures, seed=3, **options)
+    single = build_model("resnet8", images=pictures, seed=3, **options)
+    assert all(map(np.array_equal, mixed.get_weights(), single.get_weights()))
+    *computing, last_one = mixed.layers
+    assert {layer.compute_dtype for layer in computing if layer.weights} == {"bfloat16"}
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
+    ours, theirs = (keras.ops.convert_to_numpy(net(pictures.x_train[:4])) for net in (mixed, single))
+    assert (last_one.compute_dtype, ours.dtype) == ("float32", "float32")
+    assert 0 < np.abs(ours - theirs).max() < 0.1 * np.abs(theirs).max()
+    with pytest.raises(ValueError, match="resnet9999"):
+        build_model(name, net="resnet9999", images=pictures, seed=3, **options)
+    assert keras.config.dtype_policy().name == "float32"
+
+
 def test_a_quick_run_of_one():
     experiment = quick(STUDIES.lookup("algebra"))
     for arm in experiment.arms:

@@ -153,8 +153,8 @@ def warn_unseen(what: str, model: keras.Model, found: dict[str, str]) -> None:
         )
 
 
-def tell_unseen(what: str, model: keras.Model) -> None:
-    """Warn of all activations of `model` that no transform can reach.
+def tell_unseen(what: str, model: keras.Model) -> dict[str, str]:
+    """Warn of all activations of `model` that no transform can reach, and return them as `unseen` does.
 
     Raises:
         ValueError: that is all of them, so that there is nothing to transform.
@@ -166,6 +166,7 @@ def tell_unseen(what: str, model: keras.Model) -> None:
             f"the graph."
         )
     warn_unseen(what, model, found)
+    return found
 
 
 def _outside() -> int:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from zoo.graph.internals import (
+    attributes,
     flatten_layers,
     is_bookkeeping,
     keep_remat,
@@ -274,8 +275,9 @@ class _Tokens:
 
     def _changed(self, layer: Any, replace: Callable[[Any], Any]) -> dict[str, Any]:
         found = {}
-        for name in vars(layer).keys() - plain_attributes():
-            value = vars(layer)[name]
+        own = attributes(layer)
+        for name in own.keys() - plain_attributes():
+            value = own[name]
             replaced = _mapped(replace, value)
             if replaced is not value:
                 found[name] = replaced

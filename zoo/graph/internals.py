@@ -54,6 +54,15 @@ def shadow(layer: Any, attributes: dict[str, Any]) -> Any:
     return new
 
 
+def attributes(layer: Any) -> dict[str, Any]:
+    """What is set on `layer`, by name: on Torch a layer is a module, which keeps the layers set on it elsewhere."""
+    found = dict(vars(layer))
+    if keras.backend.backend() == "torch":
+        modules = found.get("_modules", {}).items()
+        found |= {name: value for name, value in modules if isinstance(value, keras.layers.Layer)} | found
+    return found
+
+
 def flatten_layers(layer: keras.layers.Layer) -> list[Any]:
     """`layer` and all layers inside it, each once, from the outside in.
 

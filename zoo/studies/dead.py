@@ -131,7 +131,7 @@ EXPERIMENT = Experiment(
         Factor(
             metric="dead_units",
             x="learning rate",
-            colour="net",
+            colour="normalisation",
             arms=tuple(arm("relu", norm, rate) for norm in NORMALISATIONS for rate in RATES),
             title="Dead ReLU units after 120 steps over the learning rate",
             x_title="learning rate",

@@ -146,6 +146,7 @@ EXPERIMENT = Experiment(
     figures=(
         Dots(
             metric="test_accuracy",
+            colour="head",
             arms=tuple(HEADS),
             title="Test accuracy by activation of the head and loss",
             y_title="test accuracy after 5 epochs of 3,000 images",
@@ -153,6 +154,7 @@ EXPERIMENT = Experiment(
         Curves(
             name="training",
             metric="test_accuracy",
+            colour="head",
             panel="fit",
             arms=tuple(HEADS),
             title="Test accuracy through training, where activation and loss fit and where they do not",

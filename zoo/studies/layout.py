@@ -83,10 +83,7 @@ EXPERIMENT = Experiment(
                 "{graphs (layout=he2016|keras|kerashub|timm|keras_resnet|keras_cifar10)} different graphs "
                 "behind six names"
             ),
-            why=(
-                "kerashub and timm differ in the ImageNet stem only, keras_resnet and keras_cifar10 in "
-                "nothing."
-            ),
+            why="kerashub and timm are the same net, and so are keras_resnet and keras_cifar10.",
         ),
         Expectation(
             what="their accuracy at this scale",
@@ -103,6 +100,7 @@ EXPERIMENT = Experiment(
     figures=(
         Curves(
             metric="test_accuracy",
+            colour="layout",
             title="Test accuracy of six nets with one name",
             x_title="epoch",
             y_title="test accuracy",
@@ -110,6 +108,7 @@ EXPERIMENT = Experiment(
         Dots(
             name="last",
             metric="test_accuracy",
+            colour="layout",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 4 epochs of 8,000 images",
         ),

@@ -110,6 +110,7 @@ EXPERIMENT = Experiment(
     figures=(
         Dots(
             metric="test_accuracy",
+            colour="order",
             title="Test accuracy of both orders",
             y_title="test accuracy after 5 epochs of 3,000 images",
         ),

@@ -346,6 +346,7 @@ EXPERIMENT = Experiment(
             Series(
                 name=part,
                 metric="mean_square",
+                colour="activation",
                 arms=tuple(f"{activation}, {name}" for activation in GAINS),
                 title=f"Mean square before each activation, {name}",
                 x_title="layer",
