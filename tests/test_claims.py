@@ -35,6 +35,7 @@ from zoo.experiments.publishing.numbers import Numbers, crossing, interval_text,
 from zoo.experiments.publishing.publication import Observation, Published
 from zoo.experiments.publishing.quotes import filled, quote
 from zoo.studies import STUDIES
+from zoo.studies.ordering import TABLE_2
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "docs" / "data"
@@ -531,6 +532,11 @@ def test_the_hidden_winner_of_which_is_named():
 def test_the_tables_of_power_are_computed():
     for name, text in (("power", power.table()), ("power_resnet110", power.famous())):
         assert (ROOT / "docs" / "snippets" / f"{name}.md").read_text() == text
+
+
+def test_the_famous_step_is_that_of_the_reported_table():
+    first, last = (float(TABLE_2.cell(row, "ResNet-110")) for row in ("original", "full_pre_activation"))
+    assert power.FAMOUS_STEP == pytest.approx(first - last)
 
 
 def test_the_page_is_what_the_data_say(ledger):

@@ -29,6 +29,7 @@ from zoo.experiments.measurements import (
 )
 from zoo.experiments.training.loop import Training, build_model
 from zoo.models import smallest_input
+from zoo.placement import RESIDUAL
 from zoo.probes import activation_stats
 from zoo.studies import STUDIES
 
@@ -225,6 +226,32 @@ class TestMerge:
         assert rows["parameters_after"] < rows["parameters_before"] and rows["time_ratio"] > 0
 
 
+def test_the_arm_in_float32_is_one_of_the_orderings():
+    def runs(name):
+        experiment = STUDIES.lookup(name)
+        return {canonical(run_of(experiment, a, 0, backend="tensorflow", rate=0.1)) for a in experiment.arms}
+
+    assert len(runs("precision") & runs("ordering_20")) == 1
+
+
+def test_a_net_in_mixed_bfloat16_begins_as_in_float32_and_leaves_the_policy_alone():
+    options = {"classifier_activation": None, "width": 2, "ordering": "full_pre_activation"}
+    pictures = images(side=8, count=10)
+    name = "zoo.experiments.nets:mixed_bfloat16"
+    mixed = build_model(name, net="resnet8", images=pictures, seed=3, **options)
+    single = build_model("resnet8", images=pictures, seed=3, **options)
+    assert all(map(np.array_equal, mixed.get_weights(), single.get_weights()))
+    *computing, last_one = mixed.layers
+    assert {layer.compute_dtype for layer in computing if layer.weights} == {"bfloat16"}
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
+    ours, theirs = (keras.ops.convert_to_numpy(net(pictures.x_train[:4])) for net in (mixed, single))
+    assert (last_one.compute_dtype, ours.dtype) == ("float32", "float32")
+    assert 0 < np.abs(ours - theirs).max() < 0.1 * np.abs(theirs).max()
+    with pytest.raises(ValueError, match="resnet9999"):
+        build_model(name, net="resnet9999", images=pictures, seed=3, **options)
+    assert keras.config.dtype_policy().name == "float32"
+
+
 def test_a_quick_run_of_one():
     experiment = quick(STUDIES.lookup("algebra"))
     for arm in experiment.arms:
@@ -309,6 +336,39 @@ class TestSignal:
         assert list(variance) == list(gradient) == [1, 2, 3, 4, 5]
         assert gradient[5] == pytest.approx(1)
         assert variance[5] > variance[1]  # branches add up
+
+    @pytest.mark.parametrize("ordering", RESIDUAL)
+    def test_a_residual_unit_ends_where_its_ordering_does(self, ordering):
+        model = self.one_stage(family="resnet", units=3, width=4, ordering=ordering)
+        ops = list(RESIDUAL[ordering].after_addition)
+        end = f"_{ops[-1]}" if ops else ""
+        assert [t._keras_history.operation.name for t in signal._units(model)] == [
+            f"stage1_unit{k}_add{end}" for k in (1, 2, 3)
+        ]
+
+    @pytest.mark.parametrize(
+        ("ordering", "end"), [("conv_act", "act"), ("conv_norm_act", "act"), ("conv_act_norm", "norm")]
+    )
+    def test_a_plain_unit_ends_with_what_follows_its_convolution(self, ordering, end):
+        model = self.one_stage(family="plain", units=3, width=4, ordering=ordering)
+        assert [t._keras_history.operation.name for t in signal._units(model)] == [
+            f"stage1_conv{k}_{end}" for k in (1, 2, 3)
+        ]
+
+    def test_layers_are_found_whatever_they_are_called(self):
+        model = self.one_stage(family="resnet", units=2, width=4, ordering="original")
+        taken = iter("abcdefghijklmnopqrstuvwxyz")
+
+        def renamed(layer):
+            return layer.from_config(layer.get_config() | {"name": next(taken)})
+
+        other = keras.models.clone_model(model, clone_function=renamed)
+        other.set_weights(model.get_weights())
+        first, second = (
+            {layer.name for layer in net.layers[1:]} for net in (model, other)
+        )  # but for the input
+        assert not first & second
+        assert list(signal.propagation(context(other))) == list(signal.propagation(context(model)))
 
     def test_glorot_halves_what_relu_lets_through(self):
         scaled = {

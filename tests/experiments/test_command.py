@@ -76,6 +76,7 @@ def test_an_unreachable_scheduler_is_said(capsys, monkeypatch):
     assert "no Dask scheduler answers at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
 
 
+@pytest.mark.deep  # processes of its own
 def test_a_dask_cluster_does_the_runs_of_a_whole_command(tmp_path):
     """Through the script itself, as a reader gives it, in a folder that is not the repository; a quick run on
     another data set answers and publishes nothing.

@@ -93,3 +93,21 @@ def inverted_residuals(
     x = conv_unit(8 * width, 1, activation="relu6", name="last")(x)
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     return keras.Model(image, layers.Dense(classes, name="predictions")(x), name="inverted_residuals")
+
+
+def mixed_bfloat16(*, net: str, **options: Any) -> keras.Model:
+    """A net of the catalog that computes in bfloat16, its variables and its outputs in float32.
+
+    Args:
+        net: Its name.
+        **options: Of `zoo.build`.
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build(net, **options)
+    finally:
+        keras.config.set_dtype_policy(before)
+    # The loss is a matter of small differences of large numbers: eight bits are too few for it.
+    outputs = keras.layers.Activation("linear", name="in_float32", dtype="float32")(model.output)
+    return keras.Model(model.input, outputs, name=model.name)

@@ -41,7 +41,7 @@ Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 
 Pictures (`scripts/make_pictures.py` draws them from tensors, `zoo.site.shapes` has the pieces): `functions`,
 `convolution`, `convolution-stride`, `convolution-padding`, `convolution-channels`, `maps`; and by `scripts/make_try.py`
-`train-PLACEMENT` and `spiral`.
+`train-PLACEMENT` and `spiral`, by `scripts/make_surgeon.py` `surgeon-NET`.
 
 Other habits
 ------------

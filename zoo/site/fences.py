@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 
 from markdown import Markdown
 from pymdownx.inlinehilite import InlineHiliteException
@@ -13,6 +14,7 @@ from zoo.site import catalog_tables, charts, diagrams, holes, maths, scales, tab
 
 def _strict(render: Callable[..., str]) -> Callable[..., str]:
     # pymdownx shows a fence whose formatter failed as plain code; a misspelt name has to stop the build.
+    @wraps(render)  # found by its name: Zensical pickles its configuration
     def formatter(source, language, css_class, options, md, **_) -> str:
         try:
             return render(source, md)

@@ -236,9 +236,7 @@ STUDY = Study(
                 figure="norm_order",
                 rules=dict.fromkeys(
                     (EXPERIMENT.name, PHOTOGRAPHED.name),
-                    Pairs(
-                        pairs=((arm(net=net, ordering=better), arm(net=net, ordering=worse)),), sign="higher"
-                    ),
+                    Pairs.one(arm(net=net, ordering=better), arm(net=net, ordering=worse), "higher"),
                 ),
             )
             for where, better, worse in (
