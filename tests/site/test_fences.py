@@ -331,6 +331,8 @@ def test_photographs_are_shown_as_soon_as_they_are_published_and_not_before(docs
     assert '<h3 id="why_photographs">On photographs: Is an activation needed' in shown
     assert shown.count('<figure class="zoo-chart"') == 3 and "Test accuracy, measured here" in shown
     assert "Not yet measured" not in shown and 'aria-label="Reproduce why_photographs"' in shown
+    table = scales.in_tables("why", md)
+    assert "<figure" not in table and "Test accuracy, measured here" in table
     # Only what the study has on photographs: its first experiment has fences of its own.
     assert 'id="chart-why"' not in shown
     with pytest.raises(SuperFencesException, match=r"unknown study 'wy'; expected one of .*why"):

@@ -47,7 +47,12 @@ TABLE: dict[str, dict[str, Ink]] = {
         "plain, no BN, He": Ink(TAN, PAIRS),
         "plain, no BN, Glorot": Ink(OLIVE, SPARSE),
     },
-    "normalisation": {"BN": Ink(TEAL, SOLID), "no BN": Ink(TAN, LONG)},
+    "normalisation": {
+        "BN": Ink(TEAL, SOLID),
+        "no BN": Ink(TAN, LONG),
+        "skipinit": Ink(INDIGO, SHORT),
+        "scaled_ws": Ink(MAUVE, DOT),
+    },
     "plain ordering": {
         "conv_act": Ink(TAN, DOT),
         "conv_norm_act": Ink(TEAL, SOLID),
@@ -71,6 +76,19 @@ TABLE: dict[str, dict[str, Ink]] = {
         "none": Ink(SAGE, LONG),  # of the placements, too
     },
     "placement": {"first": Ink(MAUVE, SHORT), "last": Ink(ORANGE, DASH_DOT), "all": Ink(BLUE, SOLID)},
+    "precision": {"float32": Ink(BLUE, SOLID), "mixed_bfloat16": Ink(ORANGE, LONG)},
+    "activations a block": {
+        "activations 1": Ink(ORANGE, LONG),
+        "activations 2": Ink(MAUVE, SHORT),
+        "activations 3": Ink(BLUE, SOLID),
+    },
+    # Beside the functions that all stages share.
+    "function a stage": {
+        "tanh first": Ink(MAUVE, LONG),
+        "tanh last": Ink(CRIMSON, DOT),
+        "gelu, tanh, relu": Ink(INDIGO, DASH_DOT),
+        "tanh, relu, gelu": Ink(OLIVE, SPARSE),
+    },
     "form": {"separate": Ink(BLUE, SOLID), "builtin": Ink(ORANGE, LONG)},
     "pooling order": {"activation first": Ink(BLUE, SOLID), "pooling first": Ink(ORANGE, LONG)},
     "shortcut": {
@@ -124,6 +142,10 @@ TABLE: dict[str, dict[str, Ink]] = {
 }
 # Other names of the same thing: those of arms of several studies.
 SAME = {
+    "relu6": "relu",
+    "all relu": "relu",
+    "all gelu": "gelu",
+    "all tanh": "tanh",
     "identity": "original",
     "resnet20, original": "original",
     "resnet20, full_pre_activation": "full_pre_activation",
