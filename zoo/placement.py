@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+if TYPE_CHECKING:
+    from zoo.options import PlainOrderingName, ResidualOrderingName
 
 CONV, NORM, ACT = "conv", "norm", "act"
 #: What a row is written in.
@@ -522,7 +525,11 @@ FAMILIES = {
 }
 
 
-def orderings(kind: str) -> dict[str, Row] | dict[str, ResidualOrdering]:
+@overload
+def orderings(kind: Literal["plain"]) -> dict[PlainOrderingName, Row]: ...
+@overload
+def orderings(kind: Literal["residual"]) -> dict[ResidualOrderingName, ResidualOrdering]: ...
+def orderings(kind: str) -> Any:
     """The orderings of a kind of unit, and what each is in words.
 
     Args:

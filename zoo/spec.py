@@ -6,30 +6,40 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
+from zoo.options import (
+    Activated,
+    Block,
+    Downsampling,
+    FinalPooling,
+    Form,
+    NetLayout,
+    NetNormalization,
+    OrderingName,
+    Padding,
+    PoolingLayer,
+    PoolingOrder,
+    Rolled,
+    Shortcut,
+    UnitLayout,
+    UnitNormalization,
+)
 from zoo.placement import FAMILIES as BEYOND
 from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, VGG, WORDS, Layout, Row
 
 FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet", *BEYOND)
-FORMS = ("separate", "builtin")
+FORMS = get_args(Form)
 RESIDUAL_ORDERINGS = tuple(RESIDUAL)
 PLAIN_ORDERINGS = tuple(PLAIN)
-SHORTCUTS = (
-    "identity_pad",
-    "projection",
-    "constant_scaling",
-    "exclusive_gating",
-    "shortcut_only_gating",
-    "conv1x1",
-    "dropout",
-)
+SHORTCUTS = get_args(Shortcut)
 LAYOUTS = tuple(LAYOUT)
 # What a unit may have instead of batch normalisation.
-NORMALIZATIONS = ("batch", None, "skipinit", "scaled_ws")
-BLOCKS = ("basic", "bottleneck")
-POOLINGS = (None, "avg", "max")
-ROLLED = (False, True, "remat")
+NORMALIZATIONS = get_args(UnitNormalization)
+BLOCKS = get_args(Block)
+POOLINGS = get_args(FinalPooling)
+ROLLED = get_args(Rolled)
+WAYS_DOWN = get_args(Downsampling)
 
 # Which parameter belongs to which shortcut, and the value He et al. 2016, table 1, uses for it.
 SHORTCUT_PARAMETERS = {
@@ -68,12 +78,12 @@ class UnitSpec:
     """
 
     ordering: str
-    form: str = "separate"
+    form: Form = "separate"
     activation: Any = "relu"
-    layout: str = "he2016"
-    normalization: str | None = "batch"
-    block: str | None = None
-    shortcut: str | None = None
+    layout: UnitLayout = "he2016"
+    normalization: UnitNormalization = "batch"
+    block: Block | None = None
+    shortcut: Shortcut | None = None
     shortcut_scale: float | None = None
     branch_scale: float | None = None
     gate_bias: float | None = None
@@ -182,26 +192,26 @@ class ModelSpec:
     input_shape: tuple[int | None, ...] = (32, 32, 3)
     classes: int = 10
     include_top: bool = True
-    pooling: str | None = None
+    pooling: FinalPooling = None
     classifier_activation: Any = "softmax"
     weights: Any = None
     activation: Any = "relu"
-    activated: str = "all"
-    form: str = "separate"
-    ordering: str
-    shortcut: str | None = None
+    activated: Activated = "all"
+    form: Form = "separate"
+    ordering: OrderingName
+    shortcut: Shortcut | None = None
     shortcut_scale: float | None = None
     branch_scale: float | None = None
     gate_bias: float | None = None
     dropout_rate: float | None = None
-    layout: str
-    block: str | None = None
-    padding: str = "same"
-    downsampling: str | None = None
-    pooling_order: str | None = None
+    layout: NetLayout
+    block: Block | None = None
+    padding: Padding = "same"
+    downsampling: Downsampling | None = None
+    pooling_order: PoolingOrder | None = None
     kernel_initializer: Any = None
-    rolled: bool | str = False
-    normalization: str | None = "batch"
+    rolled: Rolled = False
+    normalization: NetNormalization = "batch"
     alpha: float | None = None
     narrow_activation: Any = None
     depthwise_activation: Any = None
@@ -583,7 +593,7 @@ def _check_placement(spec: ModelSpec) -> None:
         )
     _check_normalization(spec, spec.name)
     _check_form(spec)
-    _one_of("activated", spec.activated, ("all", "last"))
+    _one_of("activated", spec.activated, get_args(Activated))
     if spec.activated == "last" and spec.is_residual:
         raise ValueError(
             "activated='last' is for plain families; a residual unit has its activations by its ordering."
@@ -698,16 +708,16 @@ def _check_layout_of_chain(spec: ModelSpec) -> None:
 
 
 def _check_pooling_layers(spec: ModelSpec) -> None:
-    _one_of("padding", spec.padding, ("same", "valid"))
+    _one_of("padding", spec.padding, get_args(Padding))
     if spec.padding == "valid" and spec.family != "convnet":
         raise ValueError(
             f"padding='valid' is for convnet only, and {spec.name} is of family {spec.family!r}."
         )
     if spec.family in ("convnet", "vgg"):
-        allowed = ("max_pool", "average_pool") + (("stride", "none") if spec.family == "convnet" else ())
-        _one_of("downsampling", spec.downsampling, allowed)
-        _one_of("pooling_order", spec.pooling_order, ("act_pool", "pool_act"))
-        if spec.pooling_order == "pool_act" and spec.downsampling not in ("max_pool", "average_pool"):
+        pools = get_args(PoolingLayer)
+        _one_of("downsampling", spec.downsampling, WAYS_DOWN if spec.family == "convnet" else pools)
+        _one_of("pooling_order", spec.pooling_order, get_args(PoolingOrder))
+        if spec.pooling_order == "pool_act" and spec.downsampling not in pools:
             raise ValueError(
                 f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}."
             )

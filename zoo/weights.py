@@ -12,10 +12,10 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
-from keras.src.utils.naming import to_snake_case
 
 from zoo import conversion, pretrained
 from zoo.catalog import lookup
+from zoo.graph.internals import automatic_name, flatten_layers
 from zoo.naming import in_classifier, is_classifier
 from zoo.placement import FAMILIES
 from zoo.spec import ModelSpec
@@ -179,7 +179,7 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
     # Keras itself names, fetches and checks the file, so address and hash are always its own. The size of the
     # image is left to it: but for the dense layers of a VGG, checked above, no weight depends on it.
     model = getattr(keras.applications, twin)(weights="imagenet", include_top=spec.include_top, **arguments)
-    layers = model._flatten_layers(include_self=False)
+    layers = flatten_layers(model)
     return [(x.name, x.get_weights()) for x in layers if x.weights and not isinstance(x, keras.Model)]
 
 
@@ -238,7 +238,7 @@ def _names_by_position(net: keras.Model) -> dict[str, str]:
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for layer in net.layers:
-        kind = to_snake_case(type(layer).__name__)
+        kind = automatic_name(type(layer))
         names[f"{kind}_{counts[kind]}" if counts[kind] else kind] = layer.name
         counts[kind] += 1
     return names
@@ -290,7 +290,7 @@ def _with_our_names(groups: Groups, layers: list) -> Groups:
             unnamed[automatic[1]].append((int(automatic[2] or 0), name))
     renamed: dict[str, str] = {}
     for kind, found in unnamed.items():
-        waiting = [x.name for x in layers if x.name not in held and to_snake_case(type(x).__name__) == kind]
+        waiting = [x.name for x in layers if x.name not in held and automatic_name(type(x)) == kind]
         if len(waiting) == len(found):
             renamed |= zip((name for _, name in sorted(found)), waiting, strict=True)
     groups = [(renamed.get(name, name), arrays) for name, arrays in groups]

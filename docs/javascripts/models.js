@@ -3,7 +3,8 @@
   const table = document.querySelector("table[data-sortable]");
   const rows = [...table.tBodies[0].rows];
   const heads = [...table.tHead.rows[0].cells];
-  const value = (row, column) => row.cells[column].dataset.value;
+  // A cell whose text is not what it is sorted by carries the value.
+  const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent;
   const numeric = (column) => heads[column].classList.contains("zoo-number");
 
   heads.forEach((head, column) => {

@@ -7,7 +7,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 PAGES_WEIGH_AT_MOST = 2_000_000
-BEFORE_CHARTS_AT_MOST = 600_000
+LOADS_AT_MOST = 400_000
+#: What is looked things up in rather than read, and the one interactive that brings trained weights along.
+LOOKED_UP_AT_MOST = 500_000
+LOOKED_UP = ("api/", "zoo.html")
+HEAVY_DATA = "placement-lab-data.js"
 
 
 class Page(HTMLParser):
@@ -87,18 +91,38 @@ def test_no_page_weighs_more_than_two_megabytes(site):
     assert {name: weight for name, weight in weights.items() if weight > PAGES_WEIGH_AT_MOST} == {}
 
 
-def test_each_page_weighs_little_before_its_charts(site, pages):
+def loaded_at_first(site, name, page):
+    """Bytes of a page and of what its tags load; the browser test sees that no script adds to them."""
+    files = {((site.folder / name).parent / load).resolve() for load in page.loads}
+    late = ("vega.js", ".vl.json")  # what a chart names for when it is touched
+    return (site.folder / name).stat().st_size + sum(
+        file.stat().st_size for file in files if not file.name.endswith((*late, HEAVY_DATA))
+    )
+
+
+def test_each_page_loads_little_at_first(site, pages):
     heavy = {}
     for name, page in pages.items():
-        text = (site.folder / name).read_text()
-        # A static chart is a chart; the scripts of an interactive are part of the page.
-        weight = len(re.sub(r'<figure class="zoo-chart".*?</figure>', "", text, flags=re.S).encode())
-        for load in page.loads:
-            if not load.endswith(("vega.js", ".vl.json")):
-                weight += ((site.folder / name).parent / load).resolve().stat().st_size
-        if weight > BEFORE_CHARTS_AT_MOST:
+        weight = loaded_at_first(site, name, page)
+        if weight > (LOOKED_UP_AT_MOST if name.startswith(LOOKED_UP) else LOADS_AT_MOST):
             heavy[name] = weight
     assert heavy == {}
+
+
+def test_the_style_of_what_is_used_stays(site):
+    """A rule for each of these is needed; of these others, no page has the class."""
+    style = "".join(path.read_text() for path in (site.folder / "assets" / "stylesheets").glob("*.css"))
+    for needed in (".md-search__", ".md-typeset details", ".tabbed-labels", ".md-nav--primary", "[data-md-color-scheme=slate]",
+                   ".js .md-typeset", "@media print", "[data-md-color-primary=indigo]"):  # fmt: skip
+        assert needed in style, needed
+    for unused in (
+        ".giscus",
+        ".md-consent",
+        ".task-list",
+        "[data-md-color-primary=teal]",
+        ".tabbed-labels>:nth-child(19)",
+    ):
+        assert unused not in style, unused
 
 
 def test_no_page_shows_an_unread_fence(site):

@@ -7,8 +7,23 @@ import markdown
 import pytest
 from pymdownx.superfences import SuperFencesException
 
+from zoo.experiments.claims.scales import Judged, Scales, Twins
+from zoo.experiments.publishing.differences import Runs, paired_difference
+from zoo.experiments.publishing.waiting import Waiting
 from zoo.placement import FAMILIES
-from zoo.site import catalog_tables, charts, diagrams, docstrings, fences, maths, measured, svg, tables
+from zoo.site import (
+    catalog_tables,
+    charts,
+    diagrams,
+    docstrings,
+    fences,
+    maths,
+    measured,
+    place,
+    scales,
+    svg,
+    tables,
+)
 from zoo.site.place import DOCS
 
 DATA = {
@@ -117,10 +132,27 @@ def test_the_paper_is_shown_once_a_page_and_as_the_papers(docs, md):
 
 def test_results_show_the_main_metric_first_and_a_dash_for_no_number(docs, md):
     shown = render(fences.results, "why", md)
-    assert shown.index("Test accuracy") < shown.index("The other metrics") < shown.index("Train loss")
+    assert shown.index("Test accuracy") < shown.index("The other metrics") < shown.index("train loss")
     assert "+5.00 to –" in shown
     assert "4 of 5" in shown and "5 of 5" in shown
-    assert "1000" in shown  # the seed of the tuning run
+    assert "rate 0.1" in shown and "0.25" in shown  # the tuning run and its loss
+
+
+def test_the_grid_is_an_arm_a_row_and_a_rate_a_column(docs, md):
+    tried = [{"rate": r, "seed": s, "train_loss": loss} for r, losses in ((0.1, (0.2, 0.4)), (1.0, (0.1, None)))
+             for s, loss in enumerate(losses)]  # fmt: skip
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, arms=[DATA["arms"][0] | {"grid": tried}])))
+    shown = render(fences.results, "why", md)
+    assert "<td>0.3</td><td>diverged</td><td>0.1</td></tr>" in shown and "2 a rate" in shown
+
+
+def test_the_other_metrics_are_a_column_each(docs, md):
+    rows = [DATA["table"][0] | {"arm": a, "metric": m, "mean": mean} for a, m, mean in
+            (("one", "test_accuracy", 0.5), ("one", "train_loss", 1.5), ("two", "growth", 2.5))]  # fmt: skip
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, table=rows)))
+    shown = render(fences.results, "why", md)
+    assert '<th scope="row">one</th><td>1.5 (0.4 to 0.6)</td><td>–</td>' in shown
+    assert '<th scope="row">two</th><td>–</td><td>2.5 (0.4 to 0.6)</td>' in shown
 
 
 def test_proof_shows_the_arms_and_the_experiments_own_tables(docs, md):
@@ -187,7 +219,7 @@ def test_the_zoo_table_shows_what_was_measured():
     html = catalog_tables.table()
     assert "not timed yet" in html
     for name in ("convnet", "resnet50v2", "resnet1202"):
-        row = re.search(rf'<tr><th scope="row" data-value="{name}">.*?</tr>', html)[0]
+        row = re.search(rf'<tr><th scope="row"><a href="#{name}">.*?</tr>', html)[0]
         assert f'data-value="{float(f"{times[name]:.3g}")}"' in row
     assert html.count('<figure class="zoo-card-curve">') == len(measured.trained())
     for name, about in measured.trained().items():
@@ -210,7 +242,7 @@ def test_a_wide_table_stands_upright(docs, md):
     wide = {"arm": "a convolution", **{f"quantity {i}": float(i) for i in range(tables.WIDEST)}}
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, sums=[wide])))
     shown = render(fences.proof, "why", md)
-    assert '<th scope="row">quantity 3</th><td class="zoo-number">3</td>' in shown
+    assert '<th scope="row">quantity 3</th><td>3</td>' in shown and 'class="zoo-rows zoo-n1"' in shown
 
 
 def test_a_formula_of_its_own_is_read_in_docstrings():
@@ -228,8 +260,8 @@ def test_a_question_is_answered_in_words_and_a_number_stays_one(docs, md):
     ]
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, sums=rows)))
     shown = render(fences.proof, "why", md)
-    assert '<th scope="row">max</th><td class="zoo-number">yes</td><td class="zoo-number">1</td>' in shown
-    assert '<th scope="row">mean</th><td class="zoo-number">no</td><td class="zoo-number">0</td>' in shown
+    assert '<th scope="row">max</th><td>yes</td><td>1</td>' in shown
+    assert '<th scope="row">mean</th><td>no</td><td>0</td>' in shown
 
 
 def test_runs_that_failed_are_a_rate_of_success_beside_the_mean(docs, md):
@@ -274,7 +306,7 @@ def test_no_interval_is_one_dash(docs, md):
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[pair])))
     shown = render(fences.results, "why", md)
     assert "– to –" not in shown
-    assert shown.count('<td class="zoo-number">–</td>') == 4  # difference, interval, both p
+    assert shown.count("<td>–</td>") == 4  # difference, interval, both p
 
 
 def test_the_rows_of_a_chart_are_the_same_places_of_each_curve():
@@ -282,8 +314,79 @@ def test_the_rows_of_a_chart_are_the_same_places_of_each_curve():
     shown = charts._sampled(drawn)
     places = {a: [row["x"] for row in shown if row["arm"] == a] for a in ("one", "two", "three")}
     assert places["one"] == places["two"] == places["three"]
-    assert (places["one"][0], places["one"][-1], len(shown)) == (1, 40, 60)
+    assert (places["one"][0], places["one"][-1], len(shown)) == (1, 40, 30)
     # A curve with places of its own keeps its nearest ones.
     other = charts._sampled([*drawn, {"arm": "four", "x": 17.5, "y": 1.0}])
     assert [row["x"] for row in other if row["arm"] == "four"] == [17.5]
     assert charts._sampled(drawn[:5]) == drawn[:5]
+
+
+def test_photographs_are_shown_as_soon_as_they_are_published_and_not_before(docs, md, monkeypatch):
+    monkeypatch.setattr(place, "DOCS", docs)
+    assert render(fences.photographs, "why", md) == ""
+    for part in ("", "-training", "-last"):
+        (docs / f"figures/why_photographs{part}.svg").write_text(SVG)
+    (docs / "data/why_photographs.json").write_text(json.dumps(DATA))
+    shown = render(fences.photographs, "why", md)
+    assert '<h3 id="why_photographs">On photographs: Is an activation needed' in shown
+    assert shown.count('<figure class="zoo-chart"') == 3 and "Test accuracy, measured here" in shown
+    assert "Not yet measured" not in shown and 'aria-label="Reproduce why_photographs"' in shown
+    # Only what the study has on photographs: its first experiment has fences of its own.
+    assert 'id="chart-why"' not in shown
+    with pytest.raises(SuperFencesException, match=r"unknown study 'wy'; expected one of .*why"):
+        render(fences.photographs, "wy", md)
+
+
+def test_both_scales_stand_side_by_side_with_what_flips_counted(docs, md, monkeypatch):
+    better, worse = (
+        paired_difference(
+            Runs(values=dict(enumerate(values))), Runs(values=dict.fromkeys(range(3), 0.5)), "test_accuracy"
+        )
+        for values in ((0.6, 0.61, 0.62), (0.4, 0.41, 0.42))
+    )
+    names = {"study": "which", "names": ("which", "which_large"), "metric": "test_accuracy"}
+    flip, same = (
+        Twins(first=first, second="relu", small=better, full=full, **names)
+        for first, full in (("elu", worse), ("gelu", better))
+    )
+    claim = Judged(
+        study="which", sentence="So it is.", small="holds here", full="does not hold here", flips=True
+    )
+    found = Scales(twins=(flip, same), judged=(claim,), waiting=7)
+    monkeypatch.setattr(scales, "both_scales", lambda *_: found)
+    shown = render(fences.side_by_side, "", md)
+    assert "2 differences measured at both scales, 1 of which flips; 7 more are planned" in shown
+    for words in (
+        "elu − relu",
+        "+11 points",
+        "−9 points",
+        "<td>flips</td>",
+        "<td>the same sign</td>",
+        "So it is.",
+    ):
+        assert words in shown
+    monkeypatch.setattr(scales, "both_scales", lambda *_: Scales(twins=(), judged=(), waiting=7))
+    assert render(fences.side_by_side, "", md) == (
+        "<p>No difference is measured at both scales yet; 7 are planned.</p>"
+    )
+
+
+def test_what_is_still_to_be_run_adds_up(docs, md, monkeypatch):
+    one, other = (
+        Waiting(name=name, question="Why?", runs=3, shared=1, minutes=minutes)
+        for name, minutes in (("first", 50.0), ("second", 40.0))
+    )
+    monkeypatch.setattr(scales, "waiting", lambda *_: [one, other])
+    shown = render(fences.to_be_run, "", md)
+    assert shown.index("first") < shown.index("second") and "1 h 30 min" in shown
+    monkeypatch.setattr(scales, "waiting", lambda *_: [])
+    assert render(fences.to_be_run, "", md) == "<p>Everything that is specified is published.</p>"
+
+
+def test_the_table_of_a_chart_has_bars_and_means_and_no_words_of_the_drawing():
+    drawn = [
+        {"arm": "zoo", "p": "mlp", "y": 1.25},
+        {"arm": "zoo", "y": 0.1, "t": "1 of 5 at chance", "a": -1},
+    ]
+    shown = charts._rows({"data": {"values": drawn}}, "Speed")
+    assert shown.count("<tr>") == 2 and "1.25" in shown and "chance" not in shown

@@ -35,13 +35,14 @@ def table() -> str:
     models = [model | measured.of(model["name"]) for model in _read("zoo_table")]
     columns = [(key, title) for key, title in _COLUMNS if any(model.get(key) is not None for model in models)]
     heads = "".join(f'<th scope="col"{_number(key)}>{escape(title)}</th>' for key, title in columns)
+    aligned = tables.numeric_columns({i for i, (key, _) in enumerate(columns) if key in _NUMBERS})
     body = "".join(_row(model, [key for key, _ in columns]) for model in models)
     first = {model["family"]: model["name"] for model in reversed(models)}
     cards = "".join(_card(model, like=_like(model, first)) for model in models)
     drawings = "".join(_symbol(name) for name in sorted({_diagram(model) for model in models}))
     return (
         '<div class="zoo-models"><div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="All models">'
-        f'<table class="zoo-rows" data-sortable><caption><span>{len(models)} models. Parameters include moving statistics; FLOPs '
+        f'<table class="zoo-rows{aligned}" data-sortable><caption><span>{len(models)} models. Parameters include moving statistics; FLOPs '
         f"count a multiply-add as two, for one picture of the size on the card.{_timed()}</span></caption>"
         f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
         f'<svg class="zoo-drawings" data-search-exclude aria-hidden="true">{drawings}</svg>'
@@ -73,10 +74,11 @@ def _number(key: str) -> str:
 def _row(model: dict[str, Any], columns: list[str]) -> str:
     cells = ""
     for key in columns[1:]:
-        value = escape(str(_sort_value(model, key)))
-        cells += f'<td data-value="{value}"{_number(key)}>{escape(_shown(model, key))}</td>'
+        value, shown = escape(str(_sort_value(model, key))), escape(_shown(model, key))
+        sorted_by = "" if value == shown else f' data-value="{value}"'
+        cells += f"<td{sorted_by}>{shown}</td>"
     name = escape(model["name"])
-    return f'<tr><th scope="row" data-value="{name}"><a href="#{name}">{name}</a></th>{cells}</tr>'
+    return f'<tr><th scope="row"><a href="#{name}">{name}</a></th>{cells}</tr>'
 
 
 def _sort_value(model: dict[str, Any], key: str) -> Any:

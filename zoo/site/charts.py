@@ -8,11 +8,11 @@ from typing import Any
 
 from markdown import Markdown
 
-from zoo.site import svg, tables
+from zoo.site import svg, tables, trim
 from zoo.site.place import DOCS, link
 
 #: A longer table is a download, not something to read.
-_ROWS_SHOWN = 60
+_ROWS_SHOWN = 30
 _HEADINGS = {"arm": "arm", "p": "panel", "x": "x", "y": "mean", "l": "95 % (t) from", "h": "to"}
 
 
@@ -26,7 +26,7 @@ def chart(name: str, md: Markdown, caption: str = "") -> str:
     spec = json.loads(spec_path.read_text()) if spec_path.exists() else {}
     title = _text(spec.get("title")) or name
     description = _text(spec.get("description")) or caption or title
-    drawing = svg.inline(picture.read_text(), f"chart-{name}", title, description)
+    drawing = svg.inline(trim.trim(picture.read_text()), f"chart-{name}", title, description)
     live = ""
     if spec:
         bundle = link(md, "javascripts/vega.js")
@@ -41,7 +41,8 @@ def chart(name: str, md: Markdown, caption: str = "") -> str:
         f'<figure class="zoo-chart" data-search-exclude id="chart-{name}"{live}>'
         f'<div class="zoo-chart-view" tabindex="0" role="group" aria-label="{escape(title)}">'
         f'<div class="zoo-chart-static">{drawing}</div></div>'
-        f"<figcaption>{escape(caption)} {' · '.join(links)}</figcaption>{_rows(spec, title)}</figure>"
+        f'<figcaption>{escape(caption)} <span class="zoo-downloads">{" · ".join(links)}</span></figcaption>'
+        f"{_rows(spec, title)}</figure>"
     )
 
 
@@ -68,7 +69,9 @@ def _sampled(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _rows(spec: dict[str, Any], title: str) -> str:
     """What the chart draws, as a table: the means, without the single seeds, which are in the CSV file."""
-    drawn = [row for row in (spec.get("data") or {}).get("values") or [] if row.get("s") is None]
+    drawn = [
+        row for row in (spec.get("data") or {}).get("values") or [] if row.get("s") is None and "t" not in row
+    ]
     if not drawn:
         return ""
     columns = [key for key in _HEADINGS if any(key in row for row in drawn)]

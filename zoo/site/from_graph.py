@@ -10,6 +10,7 @@ from difflib import SequenceMatcher
 import keras
 
 import zoo
+from zoo.graph import producer
 from zoo.placement import LAYOUT
 from zoo.site import draw
 from zoo.spec import LAYOUTS, PLAIN_ORDERINGS, RESIDUAL_ORDERINGS, SHORTCUTS
@@ -75,7 +76,7 @@ def sources(op) -> list:
     """The operations whose outputs this one reads."""
     if isinstance(op, keras.layers.InputLayer):
         return []
-    return [tensor._keras_history.operation for tensor in keras.tree.flatten(op.input)]
+    return [producer(tensor).operation for tensor in keras.tree.flatten(op.input)]
 
 
 def blocks(model: keras.Model, chosen: set[str], *, borders: bool) -> list[draw.Block]:

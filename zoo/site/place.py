@@ -13,9 +13,14 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 def link(md: Markdown, target: str) -> str:
     """Relative URL of `target` (a path below `docs/`) seen from the page that `md` is rendering.
 
-    MkDocs rewrites links that Markdown made, but not those inside HTML that a fence returns.
+    MkDocs and Zensical rewrite links that Markdown made, but not those inside HTML that a fence returns.
     """
-    if "relpath" not in md.treeprocessors:  # rendered outside MkDocs, as in a unit test
-        return target
-    page = md.treeprocessors["relpath"].file.url
-    return posixpath.relpath(target, posixpath.dirname(page) or ".")
+    page = _url(md)
+    return posixpath.relpath(target, posixpath.dirname(page) or ".") if page else target
+
+
+def _url(md: Markdown) -> str:
+    """Where the page will be, as the builder says it; nothing outside of both, as in a unit test."""
+    if "relpath" in md.treeprocessors:
+        return md.treeprocessors["relpath"].file.url
+    return md.preprocessors["rendering_context"].page.url if "rendering_context" in md.preprocessors else ""

@@ -33,23 +33,21 @@ WIDEST = 7  # columns that a page holds without scrolling
 
 def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: set[int] = frozenset()) -> str:
     """A captioned, headed table that scrolls by itself where the screen is narrower than it."""
-    head = "".join(
-        f'<th scope="col"{_align(i, numeric)}>{escape(str(c))}</th>' for i, c in enumerate(columns)
-    )
+    head = "".join(f'<th scope="col">{escape(str(column))}</th>' for column in columns)
     body = []
     for row in rows:
         first, *rest = [escape(str(cell)) for cell in row]
-        cells = "".join(f"<td{_align(i, numeric)}>{cell}</td>" for i, cell in enumerate(rest, 1))
-        body.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
+        body.append(f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>')
     return (
         f'<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="{escape(caption)}">'
-        f'<table class="zoo-rows"><caption><span>{escape(caption)}</span></caption>'
+        f'<table class="zoo-rows{numeric_columns(numeric)}"><caption><span>{escape(caption)}</span></caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
-def _align(column: int, numeric: set[int]) -> str:
-    return ' class="zoo-number"' if column in numeric else ""
+def numeric_columns(columns: set[int]) -> str:
+    """Classes that align whole columns: a class a cell would weigh more than the numbers."""
+    return "".join(f" zoo-n{column}" for column in sorted(columns))
 
 
 def experiment_of(name: str) -> str:
@@ -110,7 +108,8 @@ def results(name: str, md: Markdown) -> str:
         return not_measured(name) + paper(name, md)
     metrics = list(dict.fromkeys(arm["metric"] for arm in data["table"]))
     main = _MAIN_METRIC if _MAIN_METRIC in metrics else metrics[0]
-    others = "".join(_arms(data, metric) for metric in metrics if metric != main)
+    beside = [metric for metric in metrics if metric != main]
+    others = _other_metrics(data, beside) if beside else ""
     pairs = data.get("comparisons", [])
     compared = pairs if len(pairs) <= LONGEST else [pair for pair in pairs if pair["metric"] == main]
     parts = [_arms(data, main)]
@@ -165,6 +164,24 @@ def _arms(data: dict[str, Any], metric: str) -> str:
         rows,
         f"{metric.replace('_', ' ').capitalize()}, measured here.{note}",
         numeric={1, 2, 3, 4, 5},
+    )
+
+
+def _other_metrics(data: dict[str, Any], metrics: list[str]) -> str:
+    """An arm a row and a metric a column; medians and counts of runs are in the JSON file."""
+    cells = {
+        (
+            arm["arm"],
+            arm["metric"],
+        ): f"{_valued(arm['mean'], arm['metric'])} ({_interval(arm, arm['metric'])})"
+        for arm in data["table"]
+    }
+    arms = dict.fromkeys(arm["arm"] for arm in data["table"] if arm["metric"] in metrics)
+    return table(
+        ["arm", *(metric.replace("_", " ") for metric in metrics)],
+        [[arm, *(cells.get((arm, metric), "–") for metric in metrics)] for arm in arms],
+        "Mean of the runs that trained, with its 95 % t interval, measured here. Where no run trained, at chance",
+        numeric=set(range(1, len(metrics) + 1)),
     )
 
 
@@ -298,23 +315,31 @@ def _own_cell(quantity: str, value: Any) -> str:
 
 
 def _grid(arms: list[dict[str, Any]]) -> str:
-    tried = [
-        [
-            arm["label"],
-            number(run["rate"]),
-            run["seed"],
-            number(run["train_loss"]),
-            number(arm["learning_rate"]),
-        ]
-        for arm in arms
-        for run in arm["grid"]
-    ]
-    if not tried:
+    """The rates that were tried, an arm a row and a rate a column; each run by itself is in the JSON file."""
+    tuned = [arm for arm in arms if arm["grid"]]
+    if not tuned:
         return ""
-    columns = ["arm", "rate tried", "seed", "training loss at the end", "rate chosen"]
-    caption = "The grid of learning rates: short runs with seeds of their own; the lowest mean loss is taken"
-    shown = table(columns, tried, caption, numeric={1, 2, 3, 4})
+    rates = sorted({run["rate"] for arm in tuned for run in arm["grid"]})
+    rows = [
+        [arm["label"], *(_mean_loss(arm, rate) for rate in rates), number(arm["learning_rate"])]
+        for arm in tuned
+    ]
+    runs = len(tuned[0]["grid"]) // len({run["rate"] for run in tuned[0]["grid"]})
+    shown = table(
+        ["arm", *(f"rate {number(rate)}" for rate in rates), "rate chosen"],
+        rows,
+        f"The grid of learning rates: mean training loss at the end of short runs with seeds of their own, {runs} "
+        f"a rate; the rate with the lowest is taken",
+        numeric=set(range(1, len(rates) + 2)),
+    )
     return _more("How each arm got its learning rate", shown)
+
+
+def _mean_loss(arm: dict[str, Any], rate: float) -> str:
+    losses = [run["train_loss"] for run in arm["grid"] if run["rate"] == rate]
+    if not losses:
+        return ""
+    return "diverged" if None in losses else number(sum(losses) / len(losses))
 
 
 def reproduce(name: str, md: Markdown) -> str:

@@ -1,0 +1,65 @@
+"""What the build adds that a page could do without: less to load, and a notebook beside each question.
+
+MkDocs calls these functions by their names (`hooks` in mkdocs.yml). A builder that knows no hooks makes the same pages,
+heavier and without notebooks; no page links to a notebook that was not written.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from zoo.site import notebooks, purge
+from zoo.site.place import DOCS
+
+#: White space means something within these.
+_AS_IT_IS = re.compile(r"(<(pre|textarea|script|style)\b.*?</\2>)", re.DOTALL)
+#: What can be left out: names and blanks have the colour of all code, a type's full name may be the name shown.
+_NEEDLESS = (
+    (re.compile(r'<span class="(?:n|w|kc|sa|vm)">([^<]*)</span>'), r"\1"),
+    # Operators have the colour of punctuation, so that a run of both is one piece.
+    (
+        re.compile(r'(?:<span class="[op]">[^<]*</span>)+'),
+        lambda run: f'<span class="p">{re.sub("<[^>]*>", "", run[0])}</span>',
+    ),
+    # HTML ends a cell where the next one begins.
+    (re.compile(r"</(?:td|th|tr)>"), ""),
+    (re.compile(r'<span title="([^"<]+)">\1</span>'), r"\1"),
+)
+#: The script that makes the search wait has to run before the one that starts it.
+_THEME = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
+#: The chart bundle brings its own style with it, and is large.
+_SCRIPTS_WITHOUT_CLASSES = ("vega.js",)
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """A question page that names its notebook, below its answer."""
+    source = DOCS / page.file.src_uri
+    if source not in notebooks.question_pages():
+        return markdown
+    answer, heading, rest = markdown.partition("\n## ")
+    return f"{answer}\n{notebooks.link(source)}\n{heading}{rest}"
+
+
+def on_post_page(output: str, **_: Any) -> str:
+    """A page that loads its search on first use, without blank lines, whose code marks only what is seen."""
+    output = _THEME.sub(r'<script src="\1javascripts/on-first-use.js"></script>\g<0>', output)
+    for needless, short in _NEEDLESS:
+        output = needless.sub(short, output)
+    parts = _AS_IT_IS.split(output)  # text, what is kept, the name of its tag, text ...
+    return "".join(
+        re.sub(r"\s+", " ", part) if i % 3 == 0 else part for i, part in enumerate(parts) if i % 3 < 2
+    )
+
+
+def on_post_build(config: Any, **_: Any) -> None:
+    """The notebooks; and the style sheets without the rules that match nothing here."""
+    site = Path(config["site_dir"])
+    notebooks.write(site)
+    known: set[str] = set()
+    for path in [*site.rglob("*.html"), *site.rglob("*.js")]:
+        if path.name not in _SCRIPTS_WITHOUT_CLASSES and "lunr" not in path.parts:
+            known |= purge.words(path.read_text(encoding="utf-8"))
+    for path in [*site.rglob("stylesheets/*.css"), *site.glob("assets/*.css")]:
+        path.write_text(purge.purge(path.read_text(encoding="utf-8"), known), encoding="utf-8")
