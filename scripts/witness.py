@@ -438,7 +438,9 @@ def _small(witness: Witness, tensors: dict, outputs: dict, options: dict) -> dic
 
 def percent(value: float) -> str:
     """A relative difference, as one reads it."""
-    return f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 else f"{100 * value:.0f} %"
+    if value < 1e-3:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return f"{100 * value:.1g} %" if value < 0.1 else f"{100 * value:.0f} %"
 
 
 def witness_table(rows: dict) -> str:
