@@ -162,11 +162,10 @@ def torch_net(witness: Witness, classes: int, divisor: int = 1):
             models = importlib.import_module("torchvision").models
             net = models.get_model(witness.original, num_classes=classes)
         for module in net.modules() if divisor > 1 else ():
-            for held in (module._parameters, module._buffers):
-                for key, tensor in held.items():
-                    if tensor is not None and tensor.ndim:
-                        shape = narrowed(tuple(tensor.shape), divisor)
-                        held[key] = type(tensor)(torch.empty(shape))
+            held = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+            for key, tensor in held:
+                if tensor.ndim:
+                    setattr(module, key, type(tensor)(torch.empty(narrowed(tuple(tensor.shape), divisor))))
     state = {name: torch.from_numpy(drawn(name, tuple(t.shape))) for name, t in net.state_dict().items()}
     net.load_state_dict(state, assign=True)
     return net.eval()
