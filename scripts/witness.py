@@ -437,7 +437,7 @@ def percent(value: float) -> str:
     """A relative difference, as one reads it."""
     if value < 1e-3:
         return f"{value:.0e}".replace("e-0", "e-")
-    return f"{100 * value:.1g} %" if value < 0.1 else f"{100 * value:.0f} %"
+    return f"{100 * value:.1g} %" if value < 0.095 else f"{100 * value:.0f} %"
 
 
 def witness_table(rows: dict) -> str:

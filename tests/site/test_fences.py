@@ -143,7 +143,7 @@ def test_the_grid_is_an_arm_a_row_and_a_rate_a_column(docs, md):
              for s, loss in enumerate(losses)]  # fmt: skip
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, arms=[DATA["arms"][0] | {"grid": tried}])))
     shown = render(fences.results, "why", md)
-    assert "<td>0.3</td><td>diverged</td><td>0.1</td></tr>" in shown and "2 a rate" in shown
+    assert "<td>0.3</td><td>diverged</td><td>0.1</td></tr>" in shown and "2 runs per rate" in shown
 
 
 def test_the_other_metrics_are_a_column_each(docs, md):

@@ -71,6 +71,16 @@ def _sampled(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in drawn if id(row) in kept]
 
 
+def _along(spec: Any) -> str:
+    """What the horizontal axis is called: the first title that any layer gives to `x`."""
+    if isinstance(spec, dict):
+        x = (spec.get("encoding") or {}).get("x") or {}
+        if x.get("field") == "x" and (title := _text(x.get("title"))):
+            return title
+    parts = spec.values() if isinstance(spec, dict) else spec if isinstance(spec, list) else ()
+    return next(filter(None, map(_along, parts)), "")
+
+
 def _rows(spec: dict[str, Any], title: str) -> str:
     """What the chart draws, as a table: the means, without the single seeds, which are in the CSV file."""
     drawn = [
@@ -79,8 +89,9 @@ def _rows(spec: dict[str, Any], title: str) -> str:
     if not drawn:
         return ""
     columns = [key for key in _HEADINGS if any(key in row for row in drawn)]
+    headings = _HEADINGS | {"x": _along(spec) or _HEADINGS["x"]}
     shown = tables.table(
-        [_HEADINGS[key] for key in columns],
+        [headings[key] for key in columns],
         [[tables.number(row.get(key)) for key in columns] for row in _sampled(drawn)],
         f"What is drawn: {title}",
     )

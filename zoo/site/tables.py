@@ -169,20 +169,23 @@ def _arms(data: dict[str, Any], metric: str) -> str:
 
 def _other_metrics(data: dict[str, Any], metrics: list[str]) -> str:
     """An arm a row and a metric a column; medians and counts of runs are in the JSON file."""
-    cells = {
-        (
-            arm["arm"],
-            arm["metric"],
-        ): f"{_valued(arm['mean'], arm['metric'])} ({_interval(arm, arm['metric'])})"
-        for arm in data["table"]
-    }
+    cells = {(arm["arm"], arm["metric"]): _mean_and_interval(arm) for arm in data["table"]}
+    trains = any("trained" in arm for arm in data["table"] if arm["metric"] in metrics)
     arms = dict.fromkeys(arm["arm"] for arm in data["table"] if arm["metric"] in metrics)
     return table(
         ["arm", *(metric.replace("_", " ") for metric in metrics)],
         [[arm, *(cells.get((arm, metric), "–") for metric in metrics)] for arm in arms],
-        "Mean of the runs that trained, with its 95 % t interval, measured here. Where no run trained, at chance",
+        f"Mean of the runs{' that trained' * trains}, with its 95 % t interval, measured here"
+        f"{'. Where no run trained, at chance' * trains}",
         numeric=set(range(1, len(metrics) + 1)),
     )
+
+
+def _mean_and_interval(arm: dict[str, Any]) -> str:
+    """`0.4 (0.3 to 0.5)`; the value alone where there is no interval, or all runs agree."""
+    mean, interval = _valued(arm["mean"], arm["metric"]), _interval(arm, arm["metric"])
+    agree = arm["low"] == arm["mean"] == arm["high"]
+    return mean if agree or interval == "–" else f"{mean} ({interval})"
 
 
 def _differences(pairs: list[dict[str, Any]]) -> str:
@@ -225,6 +228,8 @@ def _rate(arm: dict[str, Any]) -> str:
 
 def _valued(value: float | None, metric: str, *, signed: bool = False) -> str:
     """A number in the unit of its metric: accuracies in per cent, differences of them in points."""
+    if value in (0, 1) and not signed and _asks(metric):
+        return "yes" if value else "no"
     if value is None or metric not in POINTS:
         return number(value)
     return f"{100 * value:+.2f} points".replace("-", "−") if signed else f"{100 * value:.2f} %"
@@ -240,6 +245,8 @@ def _expectations(expected: list[dict[str, str]]) -> str:
 
 def _interval(row: dict[str, Any], metric: str = "", *, signed: bool = False) -> str:
     if row["low"] is None and row["high"] is None:
+        return "–"
+    if not signed and _asks(metric) and row["low"] == row["high"]:
         return "–"
     if metric in POINTS:
         form = "{:+.2f}" if signed else "{:.2f}"
@@ -281,7 +288,7 @@ def proof(name: str, md: Markdown) -> str:
             for arm in data["arms"]
             if arm["graph"]
         ],
-        "What each arm is. Equal fingerprints: equal graphs, equal data.",
+        "What each arm is. Equal fingerprints (of graph and data): equal graphs, equal data.",
         numeric={1, 2, 3},
     )
     own = [figure for figure in data["spec"]["figures"] if figure["kind"] == "table"]
@@ -289,7 +296,9 @@ def proof(name: str, md: Markdown) -> str:
     if not any(arm["graph"] for arm in data["arms"]):
         return tables
     built = sum(bool(arm["graph"]) for arm in data["arms"])
-    return tables + _folded(f"What each of the {built} arms with a net is", arms, built)
+    return tables + _folded(
+        f"The net of each of the {built} arms: size, learning rate, fingerprints", arms, built
+    )
 
 
 def _own(rows: list[dict[str, Any]], title: str) -> str:
@@ -310,8 +319,12 @@ def _own(rows: list[dict[str, Any]], title: str) -> str:
 
 def _own_cell(quantity: str, value: Any) -> str:
     """A number, or a word where the quantity is a question: `equal to the bit`, `same graph as keras`."""
-    question = quantity.startswith(("equal to ", "same graph ", "default is "))
-    return {0: "no", 1: "yes"}.get(value, number(value)) if question else number(value)
+    return {0: "no", 1: "yes"}.get(value, number(value)) if _asks(quantity) else number(value)
+
+
+def _asks(quantity: str) -> bool:
+    """Whether a quantity, or a metric, is a question whose answer is yes or no."""
+    return quantity.replace("_", " ").startswith(("equal to ", "same graph ", "default is ", "merged"))
 
 
 def _grid(arms: list[dict[str, Any]]) -> str:
@@ -328,8 +341,8 @@ def _grid(arms: list[dict[str, Any]]) -> str:
     shown = table(
         ["arm", *(f"rate {number(rate)}" for rate in rates), "rate chosen"],
         rows,
-        f"The grid of learning rates: mean training loss at the end of short runs with seeds of their own, {runs} "
-        f"a rate; the rate with the lowest is taken",
+        f"The learning rates tried: mean training loss at the end of short runs on separate seeds, {runs} "
+        f"run{'s' * (runs > 1)} per rate. The rate with the lowest loss was chosen",
         numeric=set(range(1, len(rates) + 2)),
     )
     return _more("How each arm got its learning rate", shown)

@@ -76,7 +76,7 @@ EXPERIMENT = Experiment(
     ),
     expectations=(
         Expectation(
-            what="the six layouts behind a CIFAR stem",
+            what="the six layouts after a CIFAR stem",
             value="differ in first activation, what the projection reads, place of the stride, and biases",
             source="the six code bases; keras#15167, keras-resnet#26, pytorch-cifar#9",
             measured=(
@@ -118,7 +118,7 @@ EXPERIMENT = Experiment(
                 *(f"same_graph_as_{layout}" for layout in LAYOUTS),
                 "normalisations",
             ),
-            title="Which layouts are the same graph behind a CIFAR stem",
+            title="Which layouts are the same graph after a CIFAR stem",
         ),
     ),
     cost=4.0,

@@ -378,7 +378,7 @@ EXPERIMENT = Experiment(
             name="values",
             arms=tuple(deep(activation, OWN) for activation in GAINS),
             metrics=("gain", "growth", "mean_over_std", "skewness", "excess_kurtosis", "zero_fraction"),
-            title="Values behind the activation of the middle layer, by activation",
+            title="Values after the activation of the middle layer, by activation",
         ),
     ),
     cost=8.0,
