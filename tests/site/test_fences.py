@@ -155,6 +155,44 @@ def test_the_other_metrics_are_a_column_each(docs, md):
     assert '<th scope="row">two</th><td>–</td><td>2.5 (0.4 to 0.6)</td>' in shown
 
 
+@pytest.mark.parametrize(
+    ("metric", "mean", "low", "high", "shown"),
+    [
+        ("equal_to_the_bit", 1.0, 1.0, 1.0, "yes"),
+        ("same_graph_as_keras", 0.0, 0.0, 0.0, "no"),
+        ("layers", 28.0, 28.0, 28.0, "28"),
+        ("dead_units", None, None, None, "–"),
+        ("merged", 0.6, 0.4, 0.8, "0.6 (0.4 to 0.8)"),
+    ],
+)
+def test_another_metric_is_a_word_or_a_number_alone_where_all_runs_agree(
+    docs, md, metric, mean, low, high, shown
+):
+    main = DATA["table"][1]
+    row = {
+        "arm": main["arm"],
+        "metric": metric,
+        "mean": mean,
+        "iqm": mean,
+        "low": low,
+        "high": high,
+        "runs": 3,
+    }
+    (docs / "data/why.json").write_text(json.dumps(dict(DATA, table=[main, row])))
+    table = render(fences.results, "why", md).partition("The other metrics")[2]
+    assert f"<td>{shown}</td></tr>" in table
+    assert "trained" not in table.partition("</table>")[0]  # these were measured, not trained
+
+
+def test_the_table_of_a_chart_names_the_horizontal_axis():
+    drawn = {"data": {"values": [{"arm": "a", "x": 1, "y": 0.5}]}}
+    mark = {"encoding": {"x": {"field": "x", "title": ["training", "step"]}}}
+    assert '<th scope="col">training step</th>' in charts._rows(
+        {**drawn, "layer": [{"mark": "rule"}, mark]}, "T"
+    )
+    assert '<th scope="col">x</th>' in charts._rows({**drawn, **{"encoding": {"x": {"field": "l"}}}}, "T")
+
+
 def test_proof_shows_the_arms_and_the_experiments_own_tables(docs, md):
     shown = render(fences.proof, "why", md)
     assert "Sums" in shown
