@@ -29,6 +29,7 @@ PARTS = (
     "training",
     "inference",
     "transforms",
+    "merging",
     "peak",
     "depth",
     "steps",
@@ -102,7 +103,7 @@ def machine() -> dict:
     from zoo.experiments.running.environment import processor
 
     versions = {"python": sys.version.split()[0]}
-    for package in ("keras", "tensorflow", "jax", "torch", "onnxruntime", "numpy"):
+    for package in ("keras", "tensorflow", "jax", "torch", "onnxruntime", "openvino", "numpy"):
         try:
             versions[package] = version(package)
         except PackageNotFoundError:

@@ -24,6 +24,7 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 import zoo  # noqa: E402
+from zoo.graph import inbound_nodes  # noqa: E402
 
 OUTPUT = ROOT / "docs" / "javascripts" / "placement-lab-data.js"
 TABLE = ROOT / "docs" / "snippets" / "placement_lab_table.md"
@@ -87,7 +88,7 @@ def operations(model: keras.Model) -> list[dict]:
     """The graph as a list: each operation with the positions of its inputs in the list."""
     place, ops = {}, []
     for layer in model.operations:
-        node = layer._inbound_nodes[0]
+        node = inbound_nodes(layer)[0]
         op = {"name": layer.name, "inputs": [place[id(tensor)] for tensor in node.input_tensors]}
         kind = type(layer).__name__
         if kind == "InputLayer":

@@ -1,13 +1,16 @@
 #!/usr/bin/env python
-"""Run the scripts of the pages "train" and "spiral", and write what a reader without JavaScript sees there.
+"""Run the scripts of the pages "train" and "spiral", and write what a reader without JavaScript sees there; and
+the digits that "train" learns.
 
     scripts/make_try.py
 
 The pages' own scripts run in a browser (Chromium, by Playwright): the pictures and tables are what the page
-shows, not a second implementation. Writes docs/snippets/train_table.md, docs/snippets/spiral_table.md,
-docs/diagrams/train-*.svg and docs/diagrams/spiral.svg.
+shows, not a second implementation. Writes docs/javascripts/digits-data.js, docs/snippets/train_table.md,
+docs/snippets/train_digits_table.md, docs/snippets/spiral_table.md, docs/diagrams/train-*.svg and
+docs/diagrams/spiral.svg.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -16,10 +19,11 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from zoo.experiments.data.sets import SOURCES  # noqa: E402
 from zoo.site import shapes  # noqa: E402
 from zoo.site.place import DOCS  # noqa: E402
 
-SCRIPTS = ("dense-net.js", "spiral.js")
+SCRIPTS = ("dense-net.js", "digits-data.js", "spiral.js")
 CHROMIUM = "/usr/bin/chromium"
 TABLE = DOCS / "snippets" / "train_table.md"
 SPIRAL_TABLE = DOCS / "snippets" / "spiral_table.md"
@@ -27,6 +31,12 @@ SET, RATE, SEED, EPOCHS = "spiral", 0.3, 1, 300
 CELLS, EXTENT = 48, 1.65
 PLACEMENTS = {"none": "no activation", "first": "after layer 1", "both": "after layers 1 and 2"}
 FUNCTIONS = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "tanh": "tanh", "sigmoid": "sigmoid"}
+# Digits: how many the page learns from and how many it has not seen; its layers, its epochs, the runs of the table.
+DIGITS = DOCS / "javascripts" / "digits-data.js"
+DIGITS_TABLE = DOCS / "snippets" / "train_digits_table.md"
+LEARNED, UNSEEN = 600, 200
+LAYERS, DIGIT_EPOCHS = (64, 32, 32, 10), 40
+DIGIT_RUNS = (("none", 0.1), ("first", 0.1), ("both", 0.1), ("both", 1))
 RUN = """([choice, set, rate, seed, epochs, cells, extent]) => {
     const data = zooDense.dataSet(set, seed), net = zooDense.start(seed);
     for (let e = 0; e < epochs; e += 1) zooDense.epoch(net, choice, data, rate, seed, e);
@@ -35,6 +45,12 @@ RUN = """([choice, set, rate, seed, epochs, cells, extent]) => {
         ...data, ...zooDense.judge(net, choice, data),
         regions: every.map((r) => every.map((c) => zooDense.probability(net, choice, [at(c), -at(r)]))),
     };
+}"""
+
+RUN_DIGITS = """([choice, rate, seed, epochs, layers]) => {
+    const learned = zooDense.images(zooDigits.learned), net = zooDense.start(seed, layers);
+    for (let e = 0; e < epochs; e += 1) zooDense.epoch(net, choice, learned, rate, seed, e);
+    return { ...zooDense.judge(net, choice, learned), unseen: zooDense.judge(net, choice, zooDense.images(zooDigits.unseen)) };
 }"""
 
 WIDTHS, MATRIX_SEED = (2, 3, 5, 15, 30), 3  # those of the paper; the seed with which the page opens
@@ -100,6 +116,37 @@ def table(runs: dict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def digits() -> str:
+    """The script with the digits of scikit-learn: a letter a pixel, "a" for 0 to "q" for 16, as `images` reads it."""
+    x_train, y_train, x_test, y_test = SOURCES["digits"]()
+
+    def part(images, labels, count: int) -> dict:
+        levels = np.round(images[:count].ravel() * (16 / 255)).astype(
+            int
+        )  # 0 to 255 here, 0 to 16 in the file
+        return {"pixels": "".join(chr(97 + z) for z in levels), "labels": "".join(map(str, labels[:count]))}
+
+    content = {"learned": part(x_train, y_train, LEARNED), "unseen": part(x_test, y_test, UNSEEN)}
+    return f"globalThis.zooDigits =\n{json.dumps(content, separators=(',', ':'))};\n"
+
+
+def digits_table(page) -> str:
+    """Loss, accuracy and dead units of some runs on digits."""
+    lines = [
+        "| activations | learning rate | loss | right | right of new digits | dead units, layers 1 and 2 |",
+        "|---|---|---|---|---|---|",
+    ]
+    for placement, rate in DIGIT_RUNS:
+        choice = {"placement": placement, "activation": "relu"}
+        run = page.evaluate(RUN_DIGITS, [choice, rate, SEED, DIGIT_EPOCHS, LAYERS])
+        name = PLACEMENTS["none"] if placement == "none" else f"ReLU {PLACEMENTS[placement]}"
+        lines.append(
+            f"| {name} | {rate} | {run['loss']:.2f} | {100 * run['accuracy']:.0f} % | "
+            f"{100 * run['unseen']['accuracy']:.0f} % | {run['dead'][0]} and {run['dead'][1]} of {LAYERS[1]} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def push(page) -> dict:
     """The curve, and for each width where it comes back and how many channels are above zero at each point."""
     return page.evaluate(PUSH, [WIDTHS, MATRIX_SEED])
@@ -151,7 +198,9 @@ def made(page) -> dict[Path, str]:
     files = {DOCS / "diagrams" / f"train-{p}.svg": regions(p, runs[p, "relu"]) for p in PLACEMENTS}
     pushed = push(page)
     return files | {
+        DIGITS: digits(),
         TABLE: table(runs),
+        DIGITS_TABLE: digits_table(page),
         DOCS / "diagrams" / "spiral.svg": spiral(pushed),
         SPIRAL_TABLE: spiral_table(pushed),
     }

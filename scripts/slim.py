@@ -24,7 +24,8 @@ from rich.table import Table
 
 import zoo
 from zoo.callbacks import ActivationAnnealing
-from zoo.planning import BORDERS, measured_latency
+from zoo.latency import Stopwatch
+from zoo.planning import BORDERS
 
 console = Console()
 
@@ -121,8 +122,14 @@ def main(words=None):
         writer.writerows({**row, "merges": " ".join(row["merges"])} for row in rows)
 
     folded = zoo.transforms.fold_batchnorm(net).model
-    before = measured_latency(folded, given.batch)
-    plan = zoo.plan_depth(net, rows, budget=given.share * before, border=given.border, batch_size=given.batch)
+    stopwatch = Stopwatch(given.batch)
+    before = stopwatch(folded)
+    try:
+        plan = zoo.plan_depth(
+            net, rows, budget=given.share * before, border=given.border, batch_size=given.batch
+        )
+    except ValueError as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
     console.print(
         f"Without {', '.join(plan.drop) or 'anything'}: {plan.expected:.2f} ms expected, {before:.2f} ms folded."
     )
@@ -140,18 +147,22 @@ def main(words=None):
         trained = zoo.transforms.pad_once(trained, plan.named(trained)).model
         compiled(trained, y, given.rate, steps)
         trained.fit(x, y, batch_size=given.batch, epochs=given.epochs, verbose=0)
-    slim, measured = plan.merge(trained)
+    slim = plan.merge(trained).model
     slim.save(given.out / "slim.keras")
+    # In turn: the training may have taken long, and a machine changes its speed.
+    now, measured = stopwatch.in_turn([folded, slim])
 
     table = Table("net", "layers", "ms a batch", "accuracy", title=f"On {len(x_test)} test images")
-    for name, model, time in (("folded", folded, before), ("slim", slim, measured)):
+    for name, model, time in (("folded", folded, now), ("slim", slim, measured)):
         table.add_row(
             name, str(len(model.layers)), f"{time:.2f}", f"{100 * accuracy(model, x_test, y_test):.2f} %"
         )
     console.print(table)
     gap = np.abs(trained.predict(x_test[few], verbose=0) - slim.predict(x_test[few], verbose=0)).max()
+    console.print(f"Merged against unmerged: {gap:.1e} at most.")
     console.print(
-        f"Merged against unmerged: {gap:.1e} at most. Expected {plan.expected:.2f} ms, measured {measured:.2f} ms."
+        f"Expected {100 * plan.expected / before:.0f} % of the time of the folded net, "
+        f"measured {100 * measured / now:.0f} %."
     )
 
 

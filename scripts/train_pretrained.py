@@ -82,7 +82,7 @@ def train(name: str, runs: Path) -> None:
     training = Training(NETS[name])
     # The engine standardises; the shipped weights take what zoo.preprocess_input gives.
     training.images = unit_range(training.images)
-    training._background = 0.0
+    training.background = 0.0
     folder = RunFolder(runs, f"pretrained-{name}")
     with folder.claim() as mine:
         if not mine:

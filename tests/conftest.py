@@ -28,49 +28,43 @@ from hypothesis import settings
 BACKEND = os.environ["KERAS_BACKEND"]
 TESTS = Path(__file__).parent
 
-# On another backend: what is written for every one, and quick enough. The engine, the demo and the site are run on
-# TensorFlow alone; so are the nets of full size, which JAX compiles for minutes.
-LIBRARY = (
-    "activations",
-    "blocks",
-    "callbacks",
-    "catalog",
-    "freezing",
-    "graph",
-    "layers",
-    "models",
-    "naming",
-    "placement",
-    "planning",
-    "preprocessing",
-    "probes",
-    "reference",
-    "spec",
-    "slimming_traps",
-    "surgery",
-    "transforms_affine",
-    "transforms_collapse",
-    "transforms_fold",
-    "transforms_pad",
-    "transforms_split",
-    "transforms_stretches",
-    "transforms_swap",
-    "units",
-)
+# On another backend our code is the same and what computes is not. So there every test file of the library proper
+# runs but those in LEFT_OUT, and of each test function the first case: another net, ordering or size asks the backend
+# nothing new. Where the cases are what asks it (a transform, a probe, a kind of layer each), the test is marked
+# `backend`, and all of them run. `--every-case` runs them all everywhere.
+LEFT_OUT = {
+    "the engine, the scripts and the pages, which run on TensorFlow": (
+        "benchmark claims demo docs_snippets docstring_examples floors packaging pretrained slim venv"
+    ),
+    "starts no backend": "naming options placement spec",
+    "TensorFlow's own kernels, loops and settings": "normalization registration rolled settings",
+    "nets of full size, which JAX compiles for minutes": "applications applications_families transforms_applications",
+}
+ELSEWHERE = {f"test_{subject}" for subjects in LEFT_OUT.values() for subject in subjects.split()}
+
+if BACKEND == "jax":
+    import jax_draws
+
+    jax_draws.install()
 
 # A shared machine is slow at times, and CI has to say the same thing twice.
 settings.register_profile("zoo", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("zoo")
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--every-case",
+        action="store_true",
+        help="on another backend, all cases of each test: tens of minutes",
+    )
+
+
 def pytest_ignore_collect(collection_path):
     """On another backend, keep to the tests of the library proper."""
     if BACKEND == "tensorflow" or TESTS not in collection_path.parents:
         return None
-    if collection_path.is_dir():
-        return True
-    subject = collection_path.stem.removeprefix("test_")
-    return not any(f"{subject}_".startswith(f"{part}_") for part in LIBRARY) or None
+    return collection_path.is_dir() or collection_path.stem in ELSEWHERE or None
 
 
 def pytest_make_parametrize_id(config, val, argname):
@@ -82,10 +76,18 @@ def pytest_make_parametrize_id(config, val, argname):
 
 
 def pytest_collection_modifyitems(config, items):
-    if BACKEND != "tensorflow":
-        left_out = [item for item in items if item.get_closest_marker("tensorflow")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    if BACKEND == "tensorflow":
+        return
+    kept, left_out, seen = [], [], set()
+    for item in items:
+        function = item.nodeid.split("[")[0]
+        more = function in seen and not item.get_closest_marker("backend") and not config.option.every_case
+        out = more or item.get_closest_marker("tensorflow")
+        (left_out if out else kept).append(item)
+        if not out:
+            seen.add(function)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
 
 
 def pytest_collection_finish():

@@ -1,5 +1,7 @@
 """What transforms do not reach is named: by a warning, in `kept`, or by a refusal."""
 
+import copy
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,9 @@ from probed_nets import Residual, residual
 
 from zoo.activations import UnseenWarning, families, is_linear, label, passes_values, sites, unseen
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
+
+# A backend has its own ways of keeping layers inside layers.
+pytestmark = pytest.mark.backend
 
 
 def wrapped():
@@ -44,6 +49,16 @@ def test_transforms_say_what_they_leave(name):
     assert said[0].filename == __file__
 
 
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+def test_a_swap_keeps_what_it_left_in_its_result():
+    result = swap_activation(wrapped(), "relu", "gelu")
+    assert result.unseen == unseen(wrapped())
+    assert len(result) == 2 and result.sites == ("head",)  # still a pair
+    alone = keras.Sequential([keras.Input((4,)), layers.Dense(2, activation="relu")])
+    assert swap_activation(alone, "relu", "gelu").unseen == {}
+    assert copy.copy(result).unseen == result.unseen
+
+
 @pytest.mark.parametrize("name", TRANSFORMS)
 @pytest.mark.parametrize("kind", ["layer", "recurrent", "attention"])
 def test_transforms_refuse_where_they_see_nothing(name, kind):
@@ -72,6 +87,8 @@ def test_fold_keeps_what_it_does_not_see_with_the_reason(kind):
     assert all("it stands inside" in reason for reason in folded.kept.values())
 
 
+@pytest.mark.deep  # five nets of full size
+@pytest.mark.tensorflow  # Keras has no NASNet on Torch; what is read is the graph, the same on every backend
 def test_stock_models_hide_nothing():
     for name in ("EfficientNetB0", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile", "InceptionV3"):
         make = getattr(keras.applications, name)

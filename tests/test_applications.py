@@ -69,7 +69,7 @@ def same(ours, theirs, x=None):
     np.testing.assert_allclose(outputs(ours, x), expected, rtol=0, atol=tolerance)
 
 
-@pytest.fixture(scope="module", params=deep.marked(TWINS))
+@pytest.fixture(scope="module", params=deep.marked(TWINS, deep=("resnet50", "vgg19")))
 def twin(request, tmp_path_factory):
     """A net of keras.applications and the file its weights were saved to."""
     model = getattr(keras.applications, TWINS[request.param])(weights=None, **OPTIONS)
@@ -102,7 +102,13 @@ def named(model, unnamed):
 
 @pytest.mark.parametrize(
     ("name", "pooling"),
-    [("vgg16", None), ("vgg16", "avg"), ("vgg16", "max"), ("resnet50", None), ("resnet50v2", "avg")],
+    [
+        ("vgg16", None),
+        ("vgg16", "avg"),
+        ("vgg16", "max"),
+        deep.one("resnet50", None),
+        deep.one("resnet50v2", "avg"),
+    ],
 )
 def test_twin_without_its_top(name, pooling, tmp_path):
     model = getattr(keras.applications, TWINS[name])(
@@ -116,6 +122,7 @@ def test_twin_without_its_top(name, pooling, tmp_path):
     same(zoo.build(name, input_shape=(None, None, 3), **options), model, x)
 
 
+@pytest.mark.deep
 def test_classifier_activation_of_the_twin(tmp_path):
     model = keras.applications.ResNet50V2(weights=None, **OPTIONS | {"classifier_activation": "softmax"})
     model.save_weights(tmp_path / "net.weights.h5")
@@ -138,7 +145,7 @@ def save_as_old_model(model, path):
     [
         ("vgg16", "separate", save_as_old_weights),
         ("vgg16", "builtin", save_as_old_model),
-        ("resnet50", "separate", save_as_old_weights),
+        deep.one("resnet50", "separate", save_as_old_weights),
     ],
 )
 def test_files_of_the_time_before_keras_3_load(name, form, save, tmp_path):
@@ -190,7 +197,7 @@ class StandIn:
         return str(self.path)
 
 
-@pytest.mark.parametrize("name", ["vgg16", "vgg19", "resnet50", "resnet50v2"])
+@pytest.mark.parametrize("name", deep.marked(["vgg16", "vgg19", "resnet50", "resnet50v2"], deep=["resnet50"]))
 def test_imagenet_asks_for_the_file_keras_names(name, monkeypatch):
     fetch = StandIn(None)
     monkeypatch.setattr(file_utils, "get_file", fetch)
@@ -216,7 +223,7 @@ def test_imagenet_goes_through_the_twin(name, include_top, monkeypatch):
     assert asked == [{"weights": "imagenet", "include_top": include_top}]
 
 
-@pytest.mark.parametrize("name", ["resnet50", "resnet50v2"])
+@pytest.mark.parametrize("name", deep.marked(["resnet50", "resnet50v2"], deep=["resnet50"]))
 def test_imagenet_with_top(name, monkeypatch, tmp_path):
     options = dict(classes=1000, classifier_activation=None)
     model = getattr(keras.applications, TWINS[name])(weights=None, input_shape=(32, 32, 3), **options)

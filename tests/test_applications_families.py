@@ -29,9 +29,12 @@ TWINS = {
 }
 # The same graph as another, with other numbers.
 LATER = [
+    "mobilenetv2",
     "mobilenetv2_0.5",
     "mobilenetv2_0.75",
     "mobilenetv2_1.3",
+    "mobilenetv2_1.4",
+    "densenet121",
     "densenet169",
     "convnextsmall",
     "convnextbase",
@@ -99,7 +102,12 @@ def test_every_variant_computes_what_its_twin_does(name, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "pooling"),
-    [("mobilenetv2_0.35", None), ("xception", "max"), ("densenet121", "avg"), ("convnexttiny", "avg")],
+    [
+        ("mobilenetv2_0.35", None),
+        deep.one("xception", "max"),
+        deep.one("densenet121", "avg"),
+        deep.one("convnexttiny", "avg"),
+    ],
 )
 def test_without_the_top_and_at_unknown_size(name, pooling, tmp_path):
     size = LEAST.get(name, 33)
@@ -113,7 +121,7 @@ def test_without_the_top_and_at_unknown_size(name, pooling, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "save"), [("convnexttiny", save_as_old_weights), ("xception", save_as_old_model)]
+    ("name", "save"), [deep.one("convnexttiny", save_as_old_weights), ("xception", save_as_old_model)]
 )
 def test_files_of_the_time_before_keras_3(name, save, tmp_path):
     size = LEAST.get(name, 32)
@@ -163,6 +171,7 @@ def test_imagenet_goes_through_the_twin(name, monkeypatch):
     assert asked == [expected]
 
 
+@pytest.mark.deep
 def test_imagenet_weights_of_a_nested_model_arrive(monkeypatch, tmp_path):
     options = dict(input_shape=(32, 32, 3), include_top=False)
     model = twin("convnexttiny", **options)
@@ -201,12 +210,12 @@ def test_imagenet_is_refused_before_anything_is_fetched(name, options, text, mon
     ("name", "other", "text"),
     [
         ("mobilenetv2_0.5", "mobilenetv2_0.75", "the first layer that disagrees is 'Conv1'"),
-        (
+        deep.one(
             "densenet121",
             "densenet169",
             "the first layer that disagrees is 'conv4_block25_0_bn', which it lacks",
         ),
-        ("xception", "mobilenetv2_0.35", "the first layer that disagrees is 'Conv1', which it lacks"),
+        deep.one("xception", "mobilenetv2_0.35", "the first layer that disagrees is 'Conv1', which it lacks"),
     ],
 )
 def test_weights_of_another_net_are_refused(name, other, text, tmp_path):
@@ -218,7 +227,7 @@ def test_weights_of_another_net_are_refused(name, other, text, tmp_path):
     assert text in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["mobilenetv2_0.35", "convnexttiny"])
+@pytest.mark.parametrize("name", deep.marked(["mobilenetv2_0.35", "convnexttiny"], deep=["convnexttiny"]))
 @pytest.mark.parametrize("options", [{"include_top": False}, {"classes": 5}], ids=str)
 def test_a_classifier_that_the_net_does_not_have_is_left_out_with_a_warning(name, options, tmp_path):
     model = twin(name, input_shape=(32, 32, 3), classes=7)

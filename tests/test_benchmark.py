@@ -6,15 +6,20 @@ import json
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import onnx
 import pytest
+from keras import layers
+
+from zoo.normalization import BatchNormalization
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 benchmark = importlib.import_module("benchmark")
 page = importlib.import_module("benchmarks.page")
-race = importlib.import_module("benchmarks.race").race
+module = importlib.import_module("benchmarks.race")
+race = module.race
 worker = importlib.import_module("benchmarks.worker")
 
 
@@ -66,9 +71,10 @@ def test_verdicts():
     )
     assert verdicts["the same, rolled with remat"] == (page.MISSING, "")
     (first, *_) = table
-    assert first[1:] == ["at least 12", "13.00", "yes"]
+    assert first[1:] == ["at least 40", "13.00", "**no**"]
 
 
+@pytest.mark.deep  # processes of its own
 def test_contenders_take_turns_and_failures_are_rows():
     rows = list(race({"product": ("matmul", {"size": 8}), "nonsense": ("matmul", {"size": "x"})}, rounds=3))
     assert rows[0]["contender"] == "product"
@@ -98,7 +104,112 @@ def test_onnx_runtime_pools_the_zeros_of_the_padding():
 
 def test_what_computes_something_else_is_not_timed():
     expected = np.array([[0.5, 2.0]])
-    worker.refuse_unequal(expected, expected + 1e-5)
-    for wrong in (expected + 1e-3, expected * np.nan):
-        with pytest.raises(RuntimeError, match="not timed"):
-            worker.refuse_unequal(expected, wrong)
+    run, steps, ready = worker.timed(lambda: expected + 1e-5, expected, 3, {"layers": 2})
+    assert steps == 3 and ready == {"layers": 2, "difference": pytest.approx(5e-6, rel=0.01)}
+    run()
+    for wrong, by in (
+        (expected + 1e-3, 5e-4),
+        (expected * np.nan, np.inf),
+        (np.array([[0.5, np.inf]]), np.inf),
+    ):
+        run, _, ready = worker.timed(lambda wrong=wrong: wrong, expected, 3, {})
+        assert run is None and ready["difference"] == pytest.approx(by, rel=0.01)
+
+
+def test_what_differs_is_listed_with_its_difference(monkeypatch):
+    class Told:
+        """A contender whose process is played."""
+
+        def __init__(self, kind, **options):
+            self.ready, self.turns = options, 0
+
+        def go(self):
+            assert not self.ready.get("differs")
+            self.turns += 1
+            return 0.5
+
+        def end(self):
+            return {"peak_gb": 1.0}
+
+        stop = module.Contender.stop
+
+    monkeypatch.setattr(module, "Contender", Told)
+    contenders = {"right": ("", {"difference": 1e-7}), "wrong": ("", {"difference": 0.25, "differs": True})}
+    right, wrong = race(contenders, rounds=2)
+    assert right == {
+        "contender": "right", "seconds": 0.5, "fastest": 0.5, "slowest": 0.5, "difference": 1e-7, "peak_gb": 1.0
+    }  # fmt: skip
+    said = "its outputs differ by 0.25 of the largest: not timed"
+    assert wrong == {"contender": "wrong", "difference": 0.25, "failed": said}
+
+
+def branched():
+    """Two branches without activation, a stretch of two linear layers, and normalisation of the zoo's own class."""
+    inputs = keras.Input((8, 8, 3))
+    branches = [layers.Conv2D(4, k, padding="same", use_bias=False)(inputs) for k in (1, 3)]
+    x = layers.Add()([BatchNormalization()(b) for b in branches])
+    x = layers.Conv2D(5, 1, name="narrow")(layers.ReLU()(x))
+    x = layers.Conv2D(6, 1, name="wide")(x)
+    return keras.Model(inputs, layers.GlobalAveragePooling2D()(layers.ReLU()(x)))
+
+
+def test_folded_and_merged_nets_compute_what_stock_keras_does(monkeypatch):
+    monkeypatch.setattr(worker, "make", lambda *given, **options: branched())
+    cases = {
+        "as it is": ({}, {}),
+        "one call": ({"call": True}, {}),
+        "folded": ({"fold": True}, {"folded": 2, "kept": 0}),
+        "merged": ({"merge": True}, {"merged": 1, "folded": 0, "kept": 0, "collapsed": 1}),
+    }
+    for name, (options, found) in cases.items():
+        run, _, ready = worker.keras_predict("zoo", "any", 2, shape=(8, 8, 3), **options)
+        assert ready["difference"] < 1e-5, name
+        assert {key: ready[key] for key in found} == found
+        run()
+    # What a net begins with would hide a transform that forgets the statistics.
+    monkeypatch.setattr(worker, "prepared", lambda model, *given: (forgetful(model), {}))
+    assert worker.keras_predict("zoo", "any", 2, shape=(8, 8, 3))[0] is None
+
+
+def test_a_softmax_does_not_hide_a_difference():
+    inputs = keras.Input((3,))
+    sure = keras.Model(inputs, layers.Dense(2, activation="softmax", kernel_initializer="ones")(inputs))
+    sure.layers[-1].kernel.assign(1e4 * np.ones((3, 2)))
+    x = np.ones((1, 3), "float32")
+    assert worker.as_keras_computes(worker.stirred(sure), x) == pytest.approx(np.full((1, 2), 3e4))
+
+
+def forgetful(model):
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    for layer in copy.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.moving_mean.assign(0 * layer.moving_mean)
+    return copy
+
+
+def test_every_net_of_the_inference_part_has_its_contenders(monkeypatch):
+    inference, asked = importlib.import_module("benchmarks.inference"), {}
+
+    def told(contenders, rounds):
+        asked[len(asked)] = contenders
+        times = {
+            name: {"contender": name, "seconds": 1.0, "peak_gb": 1.0, "difference": 0.0}
+            for name in contenders
+        }
+        first, *rest = times.values()
+        yield from (
+            first,
+            *rest[:-1],
+            {"contender": rest[-1]["contender"], "difference": 0.5, "failed": "differs"},
+        )
+
+    monkeypatch.setattr(inference, "race", told)
+    rows = list(inference.measure(quick=True))
+    assert {row["net"] for row in rows} == set(inference.NETS)
+    assert sum("failed" in row for row in rows) == len(inference.NETS)
+    for net, contenders in zip(inference.NETS, asked.values(), strict=True):
+        kinds = {kind for kind, _ in contenders.values()}
+        assert all(callable(getattr(worker, kind)) for kind in kinds)
+        assert ("zoo, merged" in contenders) == (net in inference.MERGED)
+        assert net.startswith("resnet56") or {"onnx_predict", "openvino_predict"} <= kinds

@@ -298,8 +298,8 @@ def test_no_activation_leaves_no_activation():
 IMAGENET_FIRST = {
     "he2016": ("pad conv7/2 norm act pad max3/2", "conv1", "conv1 norm act conv3 norm act conv1"),
     "keras": ("pad conv7/2 pad max3/2 norm act", "conv1", "conv1 norm act pad conv3 norm act conv1"),
-    "kerashub": ("pad conv7/2 pad max3/2 norm act", "conv1", "conv1 norm act conv3 norm act conv1"),
-    "timm": None,
+    "kerashub": ("pad conv7/2 max3 subsample/2 norm act", "conv1", "conv1 norm act conv3 norm act conv1"),
+    "timm": ("pad conv7/2 max3 subsample/2 norm act", "conv1", "conv1 norm act conv3 norm act conv1"),
     "keras_resnet": ("conv7/2 norm act max3/2", "conv1", "conv1 norm act conv3 norm act conv1"),
     "keras_cifar10": None,
 }
@@ -370,9 +370,41 @@ def test_layout_has_the_imagenet_stem_of_its_source(layout):
     assert next(residual_units(model)) == IMAGENET_FIRST[layout]
 
 
+@pytest.mark.parametrize(
+    ("layout", "ordering", "words"),
+    [
+        ("he2016", "original", "pad conv7/2 norm act pad max3/2"),
+        ("kerashub", "original", "pad conv7/2 norm act pad max3/2"),
+        ("timm", "original", "pad conv7/2 norm act max3 subsample/2"),
+        ("torchvision", "original", "pad conv7/2 norm act max3 subsample/2"),
+        ("torchvision", "bn_after_addition", "pad conv7/2 norm act max3 subsample/2"),
+    ],
+)
+def test_a_border_of_minus_infinity_where_torch_has_it(layout, ordering, words):
+    options = dict(layout=layout, ordering=ordering, classes=10, width=4, input_shape=(32, 32, 3))
+    units = list(residual_units(zoo.build("resnet50", **options)))
+    assert units[0][0] == words
+    strided = units[3][2]
+    assert ("pad conv3/2" in strided) == (layout != "he2016"), "torch has its stride in the middle"
+
+
+@pytest.mark.parametrize(
+    ("ordering", "body"), [("conv_act", "conv3 act"), ("conv_norm_act", "conv3 norm act")]
+)
+def test_a_vgg_of_torchvision_has_every_bias_and_no_norm_between_its_dense_layers(ordering, body):
+    model = zoo.build(
+        "vgg11", layout="torchvision", ordering=ordering, width=2, input_shape=(224, 224, 3), classes=5
+    )
+    pool = "max2/2"
+    stages = [body, body, f"{body} {body}", f"{body} {body}", f"{body} {body}"]
+    top = "flatten dense act dense act dense softmax"
+    assert chain(model) == " ".join([*(f"{stage} {pool}" for stage in stages), top])
+    assert all(op.use_bias for op in operations(model) if hasattr(op, "use_bias"))
+
+
 def test_equal_graphs_under_different_names_are_known():
-    # KerasHub and timm differ in how the stem's max-pool pads, keras-resnet and the CIFAR-10 example in having
-    # an ImageNet stem: on CIFAR these pairs are one graph. Every other pair differs.
+    # KerasHub and timm are one graph, on ImageNet too; keras-resnet and the CIFAR-10 example differ in having an ImageNet
+    # stem, and on CIFAR are one graph. Every other pair differs.
     graphs = {layout: signature(v2(layout)) for layout in LAYOUTS}
     equal = {pair for pair in itertools.combinations(LAYOUTS, 2) if graphs[pair[0]] == graphs[pair[1]]}
     assert equal == {("kerashub", "timm"), ("keras_resnet", "keras_cifar10")}

@@ -27,6 +27,7 @@ def run(*arguments):
     )
 
 
+@pytest.mark.deep  # processes of its own
 def test_the_demo_trains_compares_and_writes(tmp_path):
     done = run("--quick", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr

@@ -174,7 +174,8 @@ def test_a_model_of_features_is_saved_like_any_other(tmp_path):
     taps.save(tmp_path / "taps.keras")
     again = keras.models.load_model(tmp_path / "taps.keras")(X)
     for name, y in taps(X).items():
-        np.testing.assert_allclose(again[name], y, rtol=1e-5, atol=1e-5)
+        expected, received = map(keras.ops.convert_to_numpy, (y, again[name]))
+        np.testing.assert_allclose(received, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(

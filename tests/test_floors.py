@@ -1,6 +1,7 @@
 """The listing of the files is the flow of the data: a module imports only from lower floors."""
 
 import ast
+import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ FLOORS = {
     "graph": 0,
     "layers": 0,
     "activations": 1,
+    "batches": 1,
     "catalog": 2,
+    "conversion": 2,
     "blocks": 2,
     "rolled": 2,
     "weights": 3,
@@ -33,6 +36,8 @@ FLOORS = {
     "models": 4,
     "cards": 5,
     "feature_maps": 5,
+    "precision": 3,
+    "latency": 3,
     "settings": 4,
     "freezing": 4,
     "transforms": 3,
@@ -70,8 +75,8 @@ LIBRARY_NEEDS = {"keras", "numpy", "h5py", "rich", "zoo"}
 # A backend by name: imported inside the function that runs on it, or in a file that is.
 ONE_BACKEND = {"tensorflow", "jax", "torch"}
 # What an extra installs: imported inside the function that needs it.
-EXTRAS = {"tensorboard"}
-BACKEND_FILES = {"zoo.rolled.tensorflow_loop", "zoo.rolled.jax_loop"}
+EXTRAS = {"tensorboard", "safetensors"}
+BACKEND_FILES = {f"zoo.rolled.{backend}_loop" for backend in ONE_BACKEND}
 
 # What lists models, plans experiments or draws figures has no use for a backend: that takes seconds to start.
 NO_KERAS = (
@@ -118,6 +123,7 @@ def room_of(module: str) -> str:
     return parts[2] if len(parts) > 2 else "__init__"
 
 
+@functools.cache  # what a file imports is asked by every file that reaches it
 def imports(module: str) -> list[Import]:
     found = []
 

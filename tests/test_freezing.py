@@ -127,6 +127,7 @@ def test_calling_the_base_in_inference_does_not_hold_in_fit():
     assert moved(with_head(backbone(), training=False), X, Y) == ["fc", "head", "norm"]
 
 
+@pytest.mark.tensorflow  # whose compiled step keeps what was trainable
 def test_a_flag_set_after_compile_waits_for_the_next_compile():
     base = backbone()
     model = with_head(base)
@@ -139,6 +140,7 @@ def test_a_flag_set_after_compile_waits_for_the_next_compile():
     assert moved(model, X, Y) == ["head"]  # compiles
 
 
+@pytest.mark.tensorflow  # elsewhere Keras sets those of the layers each time
 def test_setting_the_flag_of_a_model_sets_those_of_its_layers_where_it_changes():
     base = backbone()
     norm = base.get_layer("norm")

@@ -72,6 +72,7 @@ def test_readers_count_every_use():
     assert not graph.is_output(x)
 
 
+@pytest.mark.deep
 def test_thousands_of_layers_on_the_usual_stack():
     # Keras itself cannot build a chain this long; it is built the way a reader would, with a larger stack.
     limit = sys.getrecursionlimit()

@@ -134,7 +134,9 @@ def test_the_part_that_a_swap_keeps_is_compared():
     replace = {second: [Part(copy_layer(second, activation="gelu"), None)]}  # its weights are forgotten
     undone = {second: lambda x: ops.relu(replace[second][0].layer(x))}
     with pytest.raises(ValueError, match="'second'"):
-        rewrite(model, replace, undone={second: lambda x: ops.relu(x @ np.ones((4, 4), "float32"))})
+        rewrite(
+            model, replace, undone={second: lambda x: ops.relu(ops.matmul(x, np.ones((4, 4), "float32")))}
+        )
     rewrite(model, {second: [Part(copy_layer(second, activation="gelu"), copy_variables(second))]})
     del undone
 

@@ -19,7 +19,8 @@ from zoo.transforms import (
 )
 
 # Layers of one's own, and loops, may hide activations: that is said, and not what is tested here.
-pytestmark = pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+# A backend has its own ways of keeping what is no weight.
+pytestmark = [pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning"), pytest.mark.backend]
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.normal(5, 3, (100, 4)).astype("float32")

@@ -42,10 +42,31 @@ def kinds():
         v2 = spec.family == "resnet" and name.endswith("v2")
         kind = dataclasses.replace(spec, name="v2" * v2, alpha=alpha)
         groups.setdefault(kind, []).append(name)
-    return [pytest.param(names[0], id="=".join(names)) for names in groups.values()]
+    families = {lookup(names[0]).family: names[0] for names in reversed(groups.values())}
+    return [
+        pytest.param(
+            names[0],
+            id="=".join(names),
+            marks=() if families[lookup(names[0]).family] == names[0] else pytest.mark.deep,
+        )
+        for names in groups.values()
+    ]
 
 
 KINDS = kinds()
+# One net of each family is built and run every time; the other kinds of a family are units of other widths.
+FIRST = [kind for kind in KINDS if not kind.marks]
+
+
+def one_of_each_family():
+    """The kinds, the first of each family marked for every backend: its layers are asked of it there."""
+    first = {}
+    for kind in KINDS:
+        first.setdefault(specify(kind.values[0]).family, kind)
+    return [
+        pytest.param(*kind.values, id=kind.id, marks=[pytest.mark.backend] if kind in first.values() else [])
+        for kind in KINDS
+    ]
 
 
 def least(name):
@@ -233,6 +254,16 @@ def gradients(model, x, y):
             w.path: None if g is None else np.asarray(g)
             for w, g in zip(model.trainable_weights, found, strict=True)
         }
+    if keras.backend.backend() == "torch":
+        import torch
+
+        loss = keras.ops.mean((model(x, training=True) - keras.ops.convert_to_tensor(y)) ** 2)
+        values = [w.value for w in model.trainable_weights]
+        found = torch.autograd.grad(loss, values, allow_unused=True)
+        return {
+            w.path: None if g is None else keras.ops.convert_to_numpy(g)
+            for w, g in zip(model.trainable_weights, found, strict=True)
+        }
     import jax
 
     def loss(values):
@@ -245,7 +276,7 @@ def gradients(model, x, y):
     return {w.path: np.asarray(g) for w, g in zip(model.trainable_weights, found, strict=True)}
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", one_of_each_family())
 def test_every_weight_gets_a_finite_gradient(name):
     size = max(least(name), 32 if specify(name).total_stride == 32 else 8)
     # Logits and a smooth activation: an exact zero then means that nothing arrives.
@@ -303,17 +334,18 @@ import keras, numpy as np
 for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
     model = keras.saving.load_model(path)
     assert not [layer for layer in model.layers if type(layer).__module__.startswith("zoo")], path
-    np.testing.assert_allclose(
-        model(np.load(path.with_suffix(".x.npy")), training=False), np.load(path.with_suffix(".y.npy")), rtol=1e-5,
-        err_msg=str(path),
-    )
+    received = keras.ops.convert_to_numpy(model(np.load(path.with_suffix(".x.npy")), training=False))
+    np.testing.assert_allclose(received, np.load(path.with_suffix(".y.npy")), rtol=1e-5, err_msg=str(path))
     print(path.stem)
 """
 
 
-def test_saved_nets_load_where_zoo_cannot_be_imported(tmp_path):
+@pytest.mark.parametrize(
+    "kinds", [pytest.param(KINDS, id="all", marks=pytest.mark.deep), pytest.param(FIRST, id="families")]
+)
+def test_saved_nets_load_where_zoo_cannot_be_imported(kinds, tmp_path):
     # JAX compiles each operation of each shape: there a few nets are enough.
-    names = [kind.values[0] for kind in KINDS][:: 1 if TENSORFLOW else 5]
+    names = [kind.values[0] for kind in kinds][:: 1 if TENSORFLOW else 5]
     variants = {name: shallow(name, input_shape=(least(name), least(name), 3)) for name in names}
     small = dict(input_shape=(8, 8, 3))
     for ordering in ("bn_after_addition", "relu_before_addition", "relu_only_pre_activation"):
@@ -412,7 +444,7 @@ def test_separate_and_builtin_are_equal_to_the_bit(name, ordering):
 
 
 @pytest.mark.tensorflow  # where equality to the bit is claimed
-@pytest.mark.parametrize(("name", "ordering"), PAIRS[:3])
+@pytest.mark.parametrize(("name", "ordering"), [PAIRS[0], *(deep.one(*pair) for pair in PAIRS[1:3])])
 def test_separate_and_builtin_train_to_the_same_bits(name, ordering):
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(24, 32, 32, 3)).astype("float32"), rng.integers(0, 10, 24)

@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
 import zoo
+from zoo import options
 from zoo.options import Options
+from zoo.placement import FAMILIES, LAYOUT, PLAIN, RESIDUAL
 from zoo.spec import OPTIONS, ModelSpec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +24,27 @@ def test_the_options_are_the_fields_of_the_spec_names_and_types():
     # None asks for the default of the net, whatever the type.
     assert options == {name: Any if fields[name] is Any else fields[name] | None for name in OPTIONS}
     assert Options.__required_keys__ == frozenset()
+
+
+def _of_families(what: str) -> set:
+    return {name for family in FAMILIES.values() for name in getattr(family, what)}
+
+
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        ("PlainOrderingName", PLAIN),
+        ("ResidualOrderingName", RESIDUAL),
+        ("UnitLayout", LAYOUT),
+        ("OrderingName", {*PLAIN, *RESIDUAL} | _of_families("orderings")),
+        ("NetLayout", {*LAYOUT} | _of_families("layouts")),
+        ("NetNormalization", {*get_args(options.UnitNormalization)} | _of_families("normalizations")),
+    ],
+)
+def test_types_that_list_rows_list_all_and_no_other(words, rows):
+    """A checker reads no table, so these names stand twice; a new row is added to its type too."""
+    listed = get_args(getattr(options, words))
+    assert sorted(listed, key=str) == sorted(rows, key=str)
 
 
 def test_type_checkers_are_told_of_every_public_name_and_of_no_other():
@@ -45,6 +68,12 @@ first: str = sites[0]
 folded, gone, kept, error = zoo.transforms.fold_batchnorm(model)
 print(error + 1.0, kept["x"].upper(), folded.layers, zoo.transforms.fold_batchnorm(model).max_error)
 zoo.register("mine", zoo.specify("resnet20v2", width=8))
+for residual in zoo.orderings("residual"):
+    zoo.build("resnet20", ordering=residual, normalization=None, rolled=True, layout="he2016", form="separate")
+x = keras.Input((8, 8, 4))
+for plain, row in zoo.orderings("plain").items():
+    x = zoo.conv_unit(8, ordering=plain, padding="causal")(zoo.conv_unit(4, ordering=row)(x))
+x = zoo.unit_end("act conv norm")(zoo.residual_unit(8, shortcut="conv1x1", block="basic")(x))
 maps = zoo.features("resnet20v2", at="stage*", tap="before_act", width=8)
 for row in zoo.probes.activation_stats(model, maps):
     print(row["site"])
@@ -54,6 +83,13 @@ print(zoo.describe("mine").flops, zoo.list_models()[0].upper(), zoo.__version__)
 WRONG = {
     'zoo.build("resnet20", activaton="relu")': 'Unexpected keyword argument "activaton" for "build"',
     'zoo.build("resnet20", classes="ten")': 'Argument "classes" to "build" has incompatible type "str"',
+    'zoo.build("resnet20", ordering="orginal")': 'Argument "ordering" to "build" has incompatible type',
+    'zoo.build("resnet20", form="builtins")': 'Argument "form" to "build" has incompatible type',
+    'zoo.conv_unit(8, padding="sane")': 'Argument "padding" to "conv_unit" has incompatible type',
+    'zoo.residual_unit(8, ordering="conv_act")': 'Argument "ordering" to "residual_unit" has incompatible type',
+    'zoo.residual_unit(8, layout="cifar")': 'Argument "layout" to "residual_unit" has incompatible type',
+    'zoo.orderings("plane")': 'No overload variant of "orderings" matches argument type "str"',
+    'zoo.features("resnet20", tap="after")': 'Argument "tap" to "features" has incompatible type',
     "zoo.build()": "Too few arguments",
     'zoo.build(name="resnet20")': "Too few arguments",
     'zoo.biuld("resnet20")': 'Module has no attribute "biuld"',

@@ -1,6 +1,7 @@
 """The plan against an exhaustive search over a table of latencies; budgets nobody can meet; carried out and measured."""
 
 import itertools
+import types
 
 import keras
 import numpy as np
@@ -9,6 +10,7 @@ from keras import layers
 from transform_nets import batch, error, outputs, randomised
 
 import zoo
+from zoo.latency import Stopwatch
 from zoo.transforms import drop_activations, harden, soften
 
 
@@ -130,17 +132,119 @@ def test_latencies_are_measured_here():
         zoo.plan_depth(unknown, rows[:2], budget=1.0, cost="cost")
 
 
-def test_the_time_of_a_call_is_not_saved_with_every_merge(monkeypatch):
-    def fake(self, model):
-        return 5.0 + sum(bool(layer.weights) for layer in model.layers)
+def layers_with_weights(start):
+    """A latency in which calling takes `start`, and every layer with weights one."""
 
-    monkeypatch.setattr("zoo.planning._Stopwatch.__call__", fake)
-    rows = [{"site": row["site"], "cost": 1.0} for row in IMAGE_ROWS]
-    plan = zoo.plan_depth(image_net(), rows, budget=9, cost="cost")
-    assert (plan.before, plan.expected, plan.apply(image_net()).measured) == (12.0, 9.0, 9.0)
-    moved = zoo.plan_depth(image_net(), rows, budget=8, cost="cost", border="move")
+    def fake(self, models):
+        return [start + sum(bool(layer.weights) for layer in model.layers) for model in models]
+
+    return fake
+
+
+UNIT_ROWS = [{"site": f"act{i}", "cost": 1.0} for i in range(3)]
+
+
+def test_the_time_of_a_call_is_not_saved_with_every_merge(monkeypatch):
+    monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", layers_with_weights(5.0))
+    plan = zoo.plan_depth(image_net(), UNIT_ROWS, budget=9, cost="cost")
+    assert (plan.before, plan.estimated, plan.expected) == (12.0, 9.0, 9.0)
+    assert plan.apply(image_net()).measured == 9.0
+    moved = zoo.plan_depth(image_net(), UNIT_ROWS, budget=8, cost="cost", border="move")
     assert len(moved.drop) == 1
-    assert (moved.expected, moved.apply(image_net()).measured) == (8.0, 8.0)
+    assert (moved.estimated, moved.expected, moved.apply(image_net()).measured) == (8.0, 8.0, 8.0)
+
+
+def in_a_net(whole, small):
+    """Latencies in which a layer with weights takes otherwise in a whole net, which has a classifier, than by itself."""
+
+    def fake(self, models):
+        times = []
+        for model in models:
+            each = whole if any(layer.name == "top" for layer in model.layers) else small
+            times.append(10.0 + each * sum(bool(layer.weights) for layer in model.layers))
+        return times
+
+    return fake
+
+
+def test_what_is_expected_is_measured_on_the_whole_net(monkeypatch):
+    """By themselves merged layers save 1 each, in the net a half: of the plans tried, the one that meets the budget."""
+    monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", in_a_net(whole=0.5, small=1.0))
+    tight = zoo.plan_depth(image_net(), UNIT_ROWS, budget=11.0, cost="cost", border="move")
+    # Three convolutions as one, and the classifier; the parts promised 13.5 - 5.
+    assert (tight.before, tight.expected, tight.estimated) == (13.5, 11.0, 8.5)
+    assert len(tight.drop) == 2 and tight.apply(image_net()).measured == 11.0
+    loose = zoo.plan_depth(image_net(), UNIT_ROWS, budget=11.6, cost="cost", border="move")
+    assert len(loose.drop) == 1 and loose.expected == 11.5
+    with pytest.raises(ValueError, match=r"budget=10\.9.*the best there is 11, without 'act0', 'act1'"):
+        zoo.plan_depth(image_net(), UNIT_ROWS, budget=10.9, cost="cost", border="move")
+
+
+def test_a_slower_layer_is_no_choice(monkeypatch):
+    """Latencies by the numbers of kernels: one of 5 by 5 has more than two of 3 by 3."""
+
+    def fake(self, models):
+        return [
+            float(sum(np.prod(w.shape) for la in m.layers for w in la.weights if len(w.shape) > 1))
+            for m in models
+        ]
+
+    monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", fake)
+    plan = zoo.plan_depth(image_net(), UNIT_ROWS, budget=1e4, cost="cost", border="move")
+    assert plan.drop == ()
+    assert "as one layer it takes 112 more than in 2 blocks" in plan.kept["conv0 to norm1"]
+    gains = [{**row, "cost": -1.0} for row in UNIT_ROWS]
+    assert zoo.plan_depth(image_net(), gains, budget=1e4, cost="cost", border="move").drop == ()
+
+
+def test_a_plan_that_is_not_faster_is_not_returned(monkeypatch):
+    """Small models promise much, the whole net gains nothing from a merge, only from folding; and costs invite to drop."""
+
+    def fake(self, models):
+        times = []
+        for model in models:
+            norms = sum(isinstance(layer, layers.BatchNormalization) for layer in model.layers)
+            kernels = sum(isinstance(layer, layers.Conv2D) for layer in model.layers)
+            whole = any(layer.name == "top" for layer in model.layers)
+            times.append(10.0 + norms + (0 if whole else kernels))
+        return times
+
+    monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", fake)
+    gains = [{**row, "cost": -1.0} for row in UNIT_ROWS]
+    plan = zoo.plan_depth(image_net(), gains, budget=20.0, cost="cost", border="move")
+    assert (plan.drop, plan.expected) == ((), 10.0)
+    with pytest.raises(ValueError, match=r"no plan meets budget=9\.5: .*the best there is 10, "):
+        zoo.plan_depth(image_net(), UNIT_ROWS, budget=9.5, cost="cost", border="move")
+
+
+def test_other_speed_of_the_machine_is_no_saving(monkeypatch):
+    """Between parts and whole nets the machine got twice as fast: the plan is judged by the ratio."""
+    calls = []
+
+    def fake(self, models):
+        calls.append(models)
+        faster = 0.5 if len(calls) > 1 and any(layer.name == "top" for layer in models[0].layers) else 1.0
+        return [faster * (5.0 + sum(bool(layer.weights) for layer in model.layers)) for model in models]
+
+    monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", fake)
+    plan = zoo.plan_depth(image_net(), UNIT_ROWS, budget=9, cost="cost")
+    assert (plan.before, plan.expected) == (12.0, 9.0)
+
+
+def test_the_least_of_calls_in_turn(monkeypatch):
+    """A clock that is told: interruptions do not count, and it goes on until three calls agree."""
+    taken = iter([0.010, 0.5, 0.030, 0.020, 0.0101, 0.020, 0.0102, 0.0201, *[1.0] * 1000])
+    now = [0.0]
+
+    def run(inputs):
+        now[0] += next(taken)
+
+    monkeypatch.setattr("zoo.latency.time", types.SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr("zoo.latency._predictor", lambda model: run)
+    monkeypatch.setattr("zoo.latency.WARM_UP", 0)
+    # Of the first model: 10, 30, 10.1 and 10.2 ms; of the second 500, 20, 20 and 20.1.
+    assert Stopwatch(2).in_turn([image_net(), image_net()]) == pytest.approx([10.0, 20.0])
+    assert now[0] == pytest.approx(0.6204)
 
 
 BAD = {

@@ -58,7 +58,7 @@ def test_one_output_is_two_classes(activation):
     x, y = batch(model, 9), np.arange(9) % 2
     (row,) = activation_importance(model, x, y)
     plain = drop_activations(model, "a", fit=x).model
-    scores = np.asarray(plain(x))[:, 0].astype("float64")
+    scores = keras.ops.convert_to_numpy(plain(x))[:, 0].astype("float64")
     p = scores if activation else 1 / (1 + np.exp(-scores))
     assert row["accuracy"] == np.mean((p > 0.5) == y)
     assert row["loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean(), rel=1e-4)
@@ -105,7 +105,6 @@ def test_no_more_is_computed_than_comes_after_a_site(monkeypatch):
 
 BAD = {
     "fit must be one of 'affine', 'identity'; received 'linear'": {"fit": "linear"},
-    "batch_size must be a positive integer, received 0": {"batch_size": 0},
     "which is no activation site of .*did you mean '.*conv1_act'": {"sites": "stage1_unit1_conv1"},
     "sites names 'predictions_act', the classifier": {"sites": ["predictions_act"]},
     "sites names 'stem' more than once": {"sites": ["stem", "stem"]},
@@ -115,9 +114,11 @@ BAD = {
     r"y does not fit .* values from -1 to": {"y": Y - 1},
     r"y does not fit .* received shape \(21, 3\)": {"y": np.ones((21, 3))},
     r"y does not fit .* values from 0.5 to": {"y": Y + 0.5},
-    "x must hold one array for each input": {"x": X[..., :2]},
-    "x must hold .* received": {"x": [X, X]},
-    "at least one": {"x": X[:0], "y": Y[:0]},
+    r"input .* of .* takes arrays of shape \(None, 8, 8, 3\), received": {"x": X[..., :2]},
+    r"one array for each of .*, with the same number": {"x": [X, X]},
+    "x has no samples": {"x": X[:0], "y": Y[:0]},
+    "y is missing": {"y": None},
+    "batches=9, but x has 1 of 32 samples": {"batches": 9},
 }
 
 
@@ -158,3 +159,125 @@ def test_models_that_cannot_be_looked_at():
         ValueError, match=r"the output has the shape \(None, 6, 6, 4\): pass loss= and metric="
     ):
         activation_importance(maps, X, Y)
+
+
+SMALL, CLASSES = np.random.default_rng(1).normal(size=(20, 4)).astype("float32"), np.arange(20) % 3
+
+
+def small():
+    return randomised(
+        keras.Sequential(
+            [
+                keras.Input((4,)),
+                *(layers.Dense(5, activation="relu", name=n) for n in "ab"),
+                layers.Dense(3, name="top"),
+            ]
+        )
+    )
+
+
+def batches_of(size, x=SMALL, y=CLASSES):
+    return [(x[i : i + size], y[i : i + size]) for i in range(0, len(x), size)]
+
+
+class Loader(keras.utils.PyDataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return batches_of(5)[index]
+
+
+class Loading:
+    """As a loader of another library: a length and batches."""
+
+    def __len__(self):
+        return 4
+
+    def __iter__(self):
+        return iter(batches_of(5))
+
+
+STREAMS = {
+    "py dataset": (Loader, None),
+    "loader": (Loading, None),
+    "generator": (lambda: iter(batches_of(5)), 4),
+}
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_streams_give_the_rows_of_the_arrays(kind):
+    make, number = STREAMS[kind]
+    model = small()
+    assert activation_importance(model, make(), batches=number) == activation_importance(
+        model, SMALL, CLASSES, batch_size=5
+    )
+    part = activation_importance(model, SMALL[:10], CLASSES[:10], batch_size=5)
+    assert activation_importance(model, make(), batches=2) == part
+    assert activation_importance(model, SMALL, CLASSES, batch_size=5, batches=2) == part
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_maps_are_fitted_on_streams(kind):
+    make, number = STREAMS[kind]
+    model = small()
+    whole = drop_activations(model, ["a", "b"], fit=SMALL, batch_size=5).model.get_weights()
+    assert same(whole, drop_activations(model, ["a", "b"], fit=make(), batches=number).model.get_weights())
+    part = drop_activations(model, ["a", "b"], fit=SMALL[:10], batch_size=5).model.get_weights()
+    assert same(part, drop_activations(model, ["a", "b"], fit=make(), batches=2).model.get_weights())
+    assert not same(part, whole)
+
+
+@pytest.mark.tensorflow
+def test_datasets_of_tensorflow():
+    import tensorflow as tf
+
+    model, whole = small(), tf.data.Dataset.from_tensor_slices((SMALL, CLASSES)).batch(5)
+    expected = activation_importance(model, SMALL, CLASSES, batch_size=5)
+    assert activation_importance(model, whole) == expected
+    assert activation_importance(model, whole.repeat(), batches=4) == expected
+    # In another order each time that it is read; both passes see the same batches.
+    shuffled = tf.data.Dataset.from_tensor_slices((SMALL, CLASSES)).shuffle(20).batch(5)
+    rows = activation_importance(model, shuffled, fit="affine")
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in expected], rel=1e-5)
+    with pytest.raises(ValueError, match="may never end: pass batches="):
+        activation_importance(model, whole.repeat())
+    with pytest.raises(ValueError, match="fit is a _RepeatDataset, which may never end"):
+        drop_activations(model, "a", fit=whole.repeat())
+
+
+def test_streams_that_do_not_fit_are_refused():
+    model = small()
+    for message, call in {
+        "brings the targets with it: leave out y": lambda: activation_importance(model, Loader(), CLASSES),
+        "yields no targets": lambda: activation_importance(model, iter([SMALL]), batches=1),
+        "batch_size=5 is for arrays; x, a Loader": lambda: activation_importance(
+            model, Loader(), batch_size=5
+        ),
+        "batch_size=5 is for arrays; fit, a Loader": lambda: drop_activations(
+            model, "a", fit=Loader(), batch_size=5
+        ),
+        "fit has no samples": lambda: drop_activations(model, "a", fit=SMALL[:0]),
+        "one target for each of its samples.* shape \\(3,\\) for 5": lambda: activation_importance(
+            model, iter([(SMALL[:5], CLASSES[:3])]), batches=1
+        ),
+        "ended after 4 batches; batches=5": lambda: activation_importance(
+            model, iter(batches_of(5)), batches=5
+        ),
+        "there is none: pass fit=": lambda: drop_activations(model, "a", batches=2),
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            call()
+    for name in ("batch_size", "batches"):
+        with pytest.raises(TypeError, match=f"{name} must be a positive number or None, received 0"):
+            activation_importance(model, SMALL, CLASSES, **{name: 0})
+
+
+def test_inputs_are_taken_by_the_rule_of_keras():
+    """A missing last axis of size one; batches of the size that the model is fixed to."""
+    x = keras.Input(batch_shape=(4, 1))
+    model = randomised(keras.Model(x, layers.Dense(2)(layers.Dense(3, activation="relu", name="a")(x))))
+    data, y = SMALL[:8, :1], CLASSES[:8] % 2
+    assert activation_importance(model, data[:, 0], y) == activation_importance(model, data, y)
+    with pytest.raises(ValueError, match="takes batches of 4 samples"):
+        activation_importance(model, data[:6], y[:6])

@@ -10,6 +10,9 @@ from transform_nets import batch, outputs, randomised
 from zoo.activations import UnseenWarning
 from zoo.probes import activation_stats, gradient_stats
 
+# A backend has its own ways of keeping layers inside layers.
+pytestmark = pytest.mark.backend
+
 
 def means(model, x, **options):
     return {row["site"]: row["mean"] for row in activation_stats(model, x, **options)}

@@ -14,7 +14,7 @@ def net(**options):
 
 def test_settings_for_this_machine_go_into_compile():
     model = net()
-    found = zoo.fit_settings(model)
+    found = zoo.fit_settings(model, measure=False)
     model.compile("sgd", "sparse_categorical_crossentropy", **found)
     assert dict(found) == {"jit_compile": False, "steps_per_execution": 1}
     assert model.jit_compile is False
@@ -24,17 +24,17 @@ def test_settings_for_this_machine_go_into_compile():
 
 def test_every_setting_has_a_reason():
     found = zoo.fit_settings(net())
-    assert set(found.reasons) == {"jit_compile", "steps_per_execution", "threads"}
+    assert set(found.reasons) == {"jit_compile", "steps_per_execution", "threads", "dtype_policy"}
     assert found.reasons["jit_compile"].startswith("TensorFlow on the CPU")
     assert found.threads >= 1
 
 
 def test_other_machines(monkeypatch):
     monkeypatch.setattr(settings, "_has_accelerator", lambda: True)
-    assert zoo.fit_settings(net()).jit_compile is True
-    assert zoo.fit_settings(net(rolled=True)).jit_compile is False
+    assert zoo.fit_settings(net(), measure=False).jit_compile is True
+    assert zoo.fit_settings(net(rolled=True), measure=False).jit_compile is False
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    assert zoo.fit_settings(net()).jit_compile is True
+    assert zoo.fit_settings(net(), measure=False).jit_compile is True
 
 
 def test_refuses_what_is_no_model():

@@ -37,14 +37,14 @@ def files(tmp_path):
     return tmp_path
 
 
-def fake_latency(self, model):
+def fake_latencies(self, models):
     """A layer with weights takes 1: on no machine does the budget hang on its mood."""
-    return 1.0 + sum(bool(layer.weights) for layer in model.layers)
+    return [1.0 + sum(bool(layer.weights) for layer in model.layers) for model in models]
 
 
 @pytest.mark.parametrize("border", ["keep", "move"])
 def test_the_whole_way(slim, files, monkeypatch, capsys, caplog, border):
-    monkeypatch.setattr("zoo.planning._Stopwatch.__call__", fake_latency)
+    monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", fake_latencies)
     out, net = files / "out", keras.models.load_model(files / "net.keras")
     share = "1.0" if border == "keep" else "0.8"
     options = ["--share", share, "--border", border, "--epochs", "1", "--samples", "16", "--out", str(out)]
@@ -52,6 +52,8 @@ def test_the_whole_way(slim, files, monkeypatch, capsys, caplog, border):
     assert "Execution.advance" not in caplog.text  # TensorFlow would warn of traces
     said = capsys.readouterr().out
     assert "Importance" in said and "On 8 test images" in said and "Merged against unmerged" in said
+    expected = 100 * float(share)
+    assert f"Expected {expected:.0f} % of the time of the folded net, measured {expected:.0f} %." in said
     rows = list(csv.DictReader((out / "importance.csv").read_text().splitlines()))
     assert [row["site"] for row in rows] == ["a", "b", "c"]
     assert (out / "importance.svg").read_text().startswith("<svg")
@@ -74,6 +76,20 @@ def test_the_whole_way(slim, files, monkeypatch, capsys, caplog, border):
     assert done.returncode == 0, done.stderr
     expected = found.predict(x_test, verbose=0)
     assert np.allclose(json.loads(done.stdout.splitlines()[-1]), expected, atol=1e-6)
+
+
+def test_a_share_that_no_plan_meets_is_refused(slim, files, monkeypatch, capsys):
+    """Every net takes as long as every other here: nothing is faster, and nothing is trained or written."""
+    monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", lambda self, models: [1.0 for _ in models])
+    options = ["--share", "0.9", "--border", "move", "--samples", "16", "--out", str(files / "out")]
+    with pytest.raises(SystemExit) as left:
+        slim.main([str(files / "net.keras"), "--data", str(files / "data.npz"), *options])
+    assert left.value.code == 1
+    said = capsys.readouterr().err
+    assert (
+        "no plan meets budget=0.9: the model takes 1, the best there is 1, without dropping anything" in said
+    )
+    assert not (files / "out/slim.keras").exists()
 
 
 def test_what_is_wrong_is_said(slim, files, capsys):

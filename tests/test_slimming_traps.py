@@ -29,7 +29,8 @@ def replaced(model, x, maps):
         def act(z, **_):
             if maps is None:
                 a = original(z)
-                recorded.setdefault(name, []).append((np.array(z, "float64"), np.array(a, "float64")))
+                pair = (keras.ops.convert_to_numpy(value).astype("float64") for value in (z, a))
+                recorded.setdefault(name, []).append(tuple(pair))
                 return a
             scale, shift = maps[name]
             return z * keras.ops.cast(scale, z.dtype) + keras.ops.cast(shift, z.dtype)
@@ -42,7 +43,7 @@ def replaced(model, x, maps):
             inner = layer.activation
             if isinstance(inner, layers.Layer):
                 (weights,) = [v for v in site.operation.activation.variables]
-                inner = slopes(np.array(weights))
+                inner = slopes(keras.ops.convert_to_numpy(weights))
             object.__setattr__(layer, "activation", function_at(site.name, inner))
         elif site.function is not site.operation:
             object.__setattr__(layer, "activation", function_at(site.name, layer.activation))

@@ -37,15 +37,15 @@ REFUSALS = [
         "resnet20",
         dict(layout="torch"),
         ValueError,
-        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'keras_resnet', "
-        "'keras_cifar10'.",
+        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'torchvision', "
+        "'keras_resnet', 'keras_cifar10'.",
     ),
     (
         "plain20",
         dict(layout="torch"),
         ValueError,
-        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'keras_resnet', "
-        "'keras_cifar10'.",
+        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'torchvision', "
+        "'keras_resnet', 'keras_cifar10'.",
     ),
     (
         "resnet20",
@@ -255,7 +255,25 @@ REFUSALS = [
         "rolled=True rolls identical residual units, and plain20 has none; use a resnet.",
     ),
     ("convnet", dict(layout="keras"), ValueError, "layout='keras' has no convnet; use layout='he2016'."),
-    ("vgg16", dict(layout="timm"), ValueError, "layout='timm' has no vgg16; use layout='keras'."),
+    (
+        "vgg16",
+        dict(layout="timm"),
+        ValueError,
+        "layout='timm' has no vgg16; use layout='keras' or 'torchvision'.",
+    ),
+    (
+        "vgg16",
+        dict(layout="torchvision", ordering="act_conv_norm"),
+        ValueError,
+        "layout='torchvision' has no vgg16 with ordering='act_conv_norm'; use ordering='conv_act' or 'conv_norm_act', or "
+        "another layout.",
+    ),
+    (
+        "plain20",
+        dict(layout="torchvision"),
+        ValueError,
+        "layout='torchvision' has no plain20; use layout='he2016'.",
+    ),
     # parameters of another shortcut
     (
         "resnet20",
@@ -328,11 +346,11 @@ REFUSALS = [
         "layout='keras_cifar10' is a CIFAR net, and resnet50 has an ImageNet stem; use 'keras'.",
     ),
     (
-        "resnet50",
-        dict(layout="timm"),
+        "resnet50v2",
+        dict(layout="torchvision"),
         ValueError,
-        "layout='timm' pads the max-pool of resnet50's stem with minus infinity, which no stock Keras layer does; use "
-        "layout='kerashub', equal but for that.",
+        "layout='torchvision' has no net that activates before its convolutions, received ordering="
+        "'full_pre_activation'; use layout='timm' or ordering='original'.",
     ),
     (
         "resnet11v2",

@@ -111,8 +111,9 @@ def test_the_formula_by_hand():
     kernels = np.array([[[1.0]], [[2.0]]]), np.array([[[5.0]], [[7.0]]])
     model.set_weights([kernels[0], np.array([3.0]), kernels[1], np.array([11.0])])
     last = collapse_linear(model).model.get_layer("last")
-    assert np.array_equal(last.kernel[:, 0, 0], [5.0, 7.0 + 10.0, 14.0])
-    assert np.array_equal(last.bias, [11.0 + (5.0 + 7.0) * 3.0])
+    kernel, bias = last.get_weights()
+    assert np.array_equal(kernel[:, 0, 0], [5.0, 7.0 + 10.0, 14.0])
+    assert np.array_equal(bias, [11.0 + (5.0 + 7.0) * 3.0])
 
 
 def test_sizes_and_strides_of_the_result():

@@ -292,3 +292,57 @@ def test_models_beside_the_run_keep_what_they_hold():
     rolled = roll(model)
     assert same(outputs(model, data), outputs(rolled, data))
     assert len(rolled.trainable_variables) == 2
+
+
+def tower(name, units=3, kind=keras.Model):
+    z = w = keras.Input((8,))
+    parts = [layers.Dense(8, name=f"u{k}_fc", activation="tanh") for k in range(units)]
+    if kind is keras.Sequential:
+        return keras.Sequential([z, *parts], name=name)
+    return keras.Model(z, functools.reduce(lambda value, layer: layer(value), parts, w), name=name)
+
+
+def test_runs_in_nested_models_are_rolled_and_come_back():
+    x = keras.Input((8,))
+    left, right = tower("left"), tower("right", units=4)
+    deep = keras.Model(right.input, right.output, name="middle")
+    z = keras.Input((8,))
+    outer = keras.Model(z, deep(left(left(z))), name="outer")
+    model = randomised(keras.Model(x, layers.Dense(8, name="top")(outer(x))))
+    rolled = roll(model)
+    inner = rolled.get_layer("outer")
+    assert [layer.name for layer in inner.get_layer("left").layers[1:]] == ["u0_fc_to_3"]
+    assert [layer.name for layer in inner.get_layer("middle").layers[1:]] == ["u0_fc_to_4"]
+    assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
+    again = unroll(rolled)
+    assert [w.path for w in again.weights] == [w.path for w in model.weights]
+    assert same(model.get_weights(), again.get_weights())
+
+
+def test_a_run_in_a_nested_sequential_model_is_named():
+    x = keras.Input((8,))
+    model = keras.Model(x, tower("inner", kind=keras.Sequential)(x))
+    with pytest.raises(ValueError, match="the run from 'inner/u0_fc': it is in the Sequential model 'inner'"):
+        roll(model)
+    both = randomised(keras.Model(x, tower("plain")(model(x)), name="both"))
+    with pytest.warns(UserWarning, match="leaves a part of 'both' as it is: the run from '.*inner/u0_fc'"):
+        rolled = roll(both)
+    assert len(rolled_layers(rolled.get_layer("plain"))) == 1
+    assert same(outputs(both, batch(both)), outputs(rolled, batch(both)))
+
+
+@pytest.mark.backend  # which has a loop of its own
+@pytest.mark.parametrize("remat", [False, True])
+def test_a_step_moves_a_rolled_net_as_it_moves_the_separate_layers(remat):
+    model = randomised(chain(lambda y, k: normalised(k)(y), count=6, shape=(6, 6, 4)))
+    rolled, before = roll(model, remat=remat), model.get_weights()
+    x = batch(model, 5)
+    y = np.random.default_rng(1).normal(size=(5, 6, 6, 4))
+    for net in (model, rolled):
+        net.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        net.train_on_batch(x, y)
+    after, expected = unroll(rolled).get_weights(), model.get_weights()
+    assert not any(
+        np.array_equal(old, new) for old, new in zip(before, expected, strict=True) if old.ndim > 1
+    )
+    assert error(expected, after) < 1e-5

@@ -1,7 +1,6 @@
 """A subclass that computes something of its own is not the stock layer: nothing is swapped, merged or dropped for it."""
 
 import keras
-import numpy as np
 import pytest
 from keras import layers, ops
 from transform_nets import batch, configuration, error, outputs, randomised, same
@@ -91,7 +90,7 @@ def test_swapping_a_name_leaves_subclasses_with_code_of_their_own(case):
         assert result.sites == ("stock",)
         stock, own, fc, top = map(model.get_layer, ("stock", "own", "fc", "top"))
         expected = top(own(fc(ops.tanh(ops.matmul(x, stock.kernel) + stock.bias))))
-        assert error([np.asarray(expected)], outputs(result.model, x)) < 1e-6
+        assert error([ops.convert_to_numpy(expected)], outputs(result.model, x)) < 1e-6
     else:
         with pytest.raises(
             ValueError, match=rf"applies '{name}'; .*{type(model.get_layer('own')).__name__} \(1\)"
@@ -110,7 +109,8 @@ def test_the_class_itself_and_its_stock_parent_are_told_apart(case):
     result = swap_activation(model, type(own), "tanh")
     assert result.sites == ("own",)
     stock, fc, top = map(model.get_layer, ("stock", "fc", "top"))
-    assert error([np.asarray(top(ops.tanh(fc(stock(x)))))], outputs(result.model, x)) < 1e-6
+    expected = ops.convert_to_numpy(top(ops.tanh(fc(stock(x)))))
+    assert error([expected], outputs(result.model, x)) < 1e-6
 
 
 @pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")

@@ -16,6 +16,8 @@ import zoo
 from zoo.placement import PLAIN, RESIDUAL
 from zoo.spec import SHORTCUTS, UnitSpec
 
+array = keras.ops.convert_to_numpy
+
 IMAGE = (8, 8, 3)
 
 
@@ -300,7 +302,7 @@ def test_residual_units_take_one_two_and_three_axes(axes, shortcut, block):
     x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
     y = model(x, training=True)
     assert y.shape == (2, *(-(-n // 2) for n in shape[:-1]), 8)
-    assert np.all(np.isfinite(y))
+    assert np.all(np.isfinite(array(y)))
 
 
 @pytest.mark.parametrize("axes", SHAPES)
@@ -311,7 +313,7 @@ def test_zeros_are_padded_to_the_channels_and_nowhere_else(axes, strides):
     x = np.random.default_rng(0).normal(size=(2, *shape)).astype("float32")
     every = (slice(None), *[slice(None, None, strides)] * axes)
     expected = np.pad(x[every], [(0, 0)] * (axes + 1) + [(1, 2)])
-    np.testing.assert_array_equal(net(unit, shape=shape)(x), expected)
+    np.testing.assert_array_equal(array(net(unit, shape=shape)(x)), expected)
 
 
 @pytest.fixture
@@ -367,7 +369,7 @@ def test_any_normalisation(norm, axes):
     assert len(found) == 7 and {type(layer) for layer in found} == {kind}
     assert model.get_layer("unit_shortcut_norm") and model.get_layer("stem_norm")
     x = np.random.default_rng(0).normal(size=(2, *SHAPES[axes])).astype("float32")
-    assert np.all(np.isfinite(model(x)))
+    assert np.all(np.isfinite(array(model(x))))
 
 
 @pytest.mark.parametrize(
@@ -459,7 +461,7 @@ def test_transforms_see_every_site(axes):
     model = mixed("builtin", SHAPES[axes])
     x = np.random.default_rng(0).normal(size=(2, *SHAPES[axes])).astype("float32")
     split = zoo.transforms.split_activations(model)
-    np.testing.assert_array_equal(split(x), model(x))
+    np.testing.assert_array_equal(array(split(x)), array(model(x)))
     swapped = zoo.transforms.swap_activation(split, "relu", "gelu")
     assert sorted(swapped.sites) == sorted(SITES)
     folded = zoo.transforms.fold_batchnorm(model)
@@ -484,7 +486,7 @@ sys.meta_path.insert(0, Blocked())
 import keras, numpy as np
 model = keras.models.load_model(sys.argv[1])
 assert not any(name.split(".")[0] == "zoo" for name in sys.modules)
-np.save(sys.argv[2], model(np.load(sys.argv[3])))
+np.save(sys.argv[2], keras.ops.convert_to_numpy(model(np.load(sys.argv[3]))))
 """
 
 
@@ -509,7 +511,7 @@ def test_a_saved_net_of_units_loads_where_zoo_is_not_installed(tmp_path):
     ]
     done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), array(model(x)), rtol=1e-5, atol=1e-6)
 
 
 # ------------------------------------------------------------------ refusals
@@ -746,8 +748,14 @@ RESIDUAL_REFUSALS = [
     (
         dict(layout="torch"),
         ValueError,
-        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'keras_resnet', "
-        "'keras_cifar10'.",
+        "layout='torch' is not known; expected one of 'he2016', 'keras', 'kerashub', 'timm', 'torchvision', "
+        "'keras_resnet', 'keras_cifar10'.",
+    ),
+    (
+        dict(layout="torchvision", ordering="relu_only_pre_activation"),
+        ValueError,
+        "layout='torchvision' has no net that activates before its convolutions, received ordering="
+        "'relu_only_pre_activation'; use layout='timm' or ordering='original'.",
     ),
     (dict(opens=1), TypeError, "opens must be True or False, received 1."),
 ]

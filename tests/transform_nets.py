@@ -70,6 +70,12 @@ def gradients(model, x):
         with tf.GradientTape() as tape:
             loss = sum(tf.reduce_sum(tf.square(y)) for y in keras.tree.flatten(model(x)))
         found = tape.gradient(loss, variables)
+    elif backend == "torch":
+        import torch
+
+        loss = sum((y**2).sum() for y in keras.tree.flatten(model(x)))
+        found = torch.autograd.grad(loss, [v.value for v in variables])
+        found = map(keras.ops.convert_to_numpy, found)
     else:
         import jax
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import keras
 from keras import layers
-from keras.src.backend import compute_output_spec
 
+from zoo.graph.internals import computed
 from zoo.naming import ZooNames
 from zoo.normalization import BatchNormalization
 from zoo.normalizer_free import BranchScale, ScaledStandardizedConv2D, activation_gain
@@ -512,7 +512,7 @@ def check_activation_keeps_shape(
     function = None if is_layer and parts.unit.form == "separate" else parts.activation_argument()
     probe = keras.KerasTensor(shape)
     try:
-        output = compute_output_spec(function, probe) if function else parts.act("probe")(probe)
+        output = computed(function, probe) if function else parts.act("probe")(probe)
         shape = output.shape
     except Exception as error:
         raise ValueError(f"{argument}={given!r} cannot be applied to a feature map: {error}") from error

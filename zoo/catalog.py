@@ -452,9 +452,9 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
             )
     entry = lookup(name, chosen.get("block"), chosen.get("convolutions"))
     # None asks for the default of the net wherever None is no value of its own.
-    given = {k: v for k, v in chosen.items() if v is not None or k in OWN_NONE}
+    given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None or k in OWN_NONE}
     shipped = pretrained.find(name, given.get("weights"))
-    comes_with: dict[str, Any] = shipped.options if shipped else {}
+    comes_with: dict[str, Any] = dict(shipped.options) if shipped else {}
     if is_one_of(given.get("weights"), ("imagenet",)):
         comes_with = {"classes": 1000}
     defaults: dict[str, Any] = {"input_shape": ModelSpec.input_shape} | entry.defaults | comes_with

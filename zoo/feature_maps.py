@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from itertools import count
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, get_args
 
 import keras
 from keras import layers
@@ -17,7 +17,8 @@ from zoo.naming import KerasResNetNames, VGGNames, ZooNames
 from zoo.options import Options
 from zoo.rolled import RolledUnits
 
-TAPS = ("before_act", "after_act")
+Tap = Literal["before_act", "after_act"]
+TAPS = get_args(Tap)
 
 # What may stand between a layer and the activation that follows it: one kind of thing, normalised or made smaller.
 PASSED = (
@@ -38,7 +39,7 @@ PASSED = (
 def features(
     name_or_model: str | keras.Model,
     at: str = "stage*",
-    tap: str = "after_act",
+    tap: Tap = "after_act",
     **options: Unpack[Options],
 ) -> keras.Model:
     r"""A model from images to the feature maps inside a net, by name.

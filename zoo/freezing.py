@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 from keras import layers
 
-from zoo.graph import Graph, graphs, producer, rewrite
+from zoo.graph import Graph, flatten_layers, graphs, producer, rewrite
 
-NORMS = ("inference", "follow")
+Norms = Literal["inference", "follow"]
+NORMS = get_args(Norms)
 
 
-def freeze(model: keras.Model, until: str | None = None, *, norms: str = "inference") -> keras.Model:
+def freeze(model: keras.Model, until: str | None = None, *, norms: Norms = "inference") -> keras.Model:
     r"""A copy of `model` whose first layers, and whose batch normalisation, do not train.
 
     Frozen are the layer `until` and everything it is computed from; all layers without it. A frozen
@@ -53,7 +54,7 @@ def freeze(model: keras.Model, until: str | None = None, *, norms: str = "infere
     frozen = _all_layers(found) if until is None else _before(found, until)
     new = rewrite(model)
     for name, layer in _all_layers(graphs(new)).items():
-        for part in layer._flatten_layers():
+        for part in flatten_layers(layer):
             if name in frozen or (norms == "inference" and isinstance(part, layers.BatchNormalization)):
                 part.trainable = False
     return new

@@ -26,7 +26,7 @@ from zoo.families import skeleton
 from zoo.graph import room_for
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames, activation_of
 from zoo.options import Options
-from zoo.placement import FAMILIES, NOTHING, Steps
+from zoo.placement import FAMILIES, NOTHING, VGG, Layout, Steps
 from zoo.preprocessing import scaled
 from zoo.spec import OPTIONS, ModelSpec
 
@@ -71,7 +71,8 @@ def build(
             your own, which then belong to the model. `input_shape` is its shape and need not be given.
         **options: Every field of `zoo.spec.ModelSpec` besides name, family, stem and stages; a None means the default
             of the net. `activation` and `classifier_activation` take None as no activation (linear), `weights` as random,
-            `pooling` as none.
+            `pooling` as none. `weights` is a file of Keras or, with `layout="torchvision"` or `"timm"`, one that the
+            original has saved, `"model.safetensors"` or `"model.pth"`: the outputs are the original's.
 
     Returns:
         A Functional model from images (batch, height, width, channels) to (batch, classes), or to the last feature
@@ -79,8 +80,10 @@ def build(
         those of `normalization="skipinit"` or `"scaled_ws"`).
 
     Raises:
+        ImportError: If the package that reads a `.safetensors`, `.pth` or `.pt` file is not installed.
         TypeError: An unknown option, or an argument of a wrong type.
-        ValueError: An unknown name or value, or a combination that is impossible; the text says why and what to do.
+        ValueError: An unknown name or value, a combination that is impossible, or weights of another net; the text says why
+            and what to do, and names the first layer or tensor that disagrees.
 
     Warns:
         zoo.weights.LeftOutWarning: If `weights` hold a classifier that this net, by `include_top=False` or another number
@@ -304,7 +307,9 @@ def _convnet(x, spec: ModelSpec, parts: Parts):
 def _vgg(x, spec: ModelSpec, parts: Parts):
     names = parts.names
     dense = 2 if spec.include_top else 0
+    layout = VGG[spec.layout]
     chain = _Chain(spec, parts, sum(spec.stages) + dense)
+    chain.use_bias |= layout.bias_before_norm
     for stage, count in enumerate(spec.stages, start=1):
         for index in range(1, count + 1):
             name = names.conv(stage, index)
@@ -313,6 +318,8 @@ def _vgg(x, spec: ModelSpec, parts: Parts):
             x = chain.unit(x, name, linear, pool, at=f"stage{stage}")
     if spec.include_top:
         x = layers.Flatten(name=names.flatten)(x)
+        if not layout.normalised:
+            chain.row = chain.row.unnormalised()
         for index in (1, 2):
             linear = parts.dense(64 * spec.width, f"fc{index}", use_bias=chain.use_bias)
             x = chain.unit(x, f"fc{index}", linear, at="head")
@@ -342,10 +349,7 @@ def _resnet(x, spec: ModelSpec, parts: Parts):
     linear = parts.conv(spec.width, kernel, names.stem, strides=strides, use_bias=layout.bias != "none")
     x = place(x, ordering.stem(activates=layout.stem_activates), names.stem, parts.at("stem"), linear=linear)
     if spec.stem == "imagenet":
-        padding = "same" if layout.explicit_padding == "never" else "valid"
-        if padding == "valid":
-            x = layers.ZeroPadding2D(1, name=names.pad(names.stem_pool()))(x)
-        x = layers.MaxPooling2D(3, strides=2, padding=padding, name=names.stem_pool())(x)
+        x = _stem_pool(x, layout, names)
     units = residual_units(spec)
     for _, group in groupby(units, key=lambda unit: (unit.stage, "repeats" if unit.repeats else unit.index)):
         run = list(group)
@@ -355,6 +359,19 @@ def _resnet(x, spec: ModelSpec, parts: Parts):
             for unit in run:
                 x = _residual(x, unit, parts)
     return place(x, ordering.entry, names.head, parts.at("head"))
+
+
+def _stem_pool(x, layout: Layout, names: ZooNames):
+    """The max-pool of an ImageNet stem: 3 x 3, stride 2."""
+    name = names.stem_pool()
+    if layout.explicit_padding == "never":
+        return layers.MaxPooling2D(3, strides=2, padding="same", name=name)(x)
+    if layout.pool_border == "zero":
+        x = layers.ZeroPadding2D(1, name=names.pad(name))(x)
+        return layers.MaxPooling2D(3, strides=2, name=name)(x)
+    # No stock layer has a border of minus infinity that is centred under a stride of 2: every window, then every second.
+    x = layers.MaxPooling2D(3, strides=1, padding="same", name=name)(x)
+    return layers.MaxPooling2D(1, strides=2, name=f"{name}_subsample")(x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -490,6 +507,14 @@ def _check_input_shape(spec: ModelSpec) -> None:
     spatial = spec.input_shape[1:] if channels_first else spec.input_shape[:-1]
     if channels is None:
         raise ValueError(f"input_shape={spec.input_shape!r}: the number of channels must be known.")
+    size = VGG[spec.layout].map_size if spec.family == "vgg" and spec.include_top else None
+    if size is not None and any(side is not None and side // spec.total_stride != size for side in spatial):
+        first = size * spec.total_stride
+        raise ValueError(
+            f"input_shape={spec.input_shape!r}: with layout={spec.layout!r} the dense layers of {spec.name} read {size} x "
+            f"{size} maps, those of images of {first} to {first + spec.total_stride - 1} pixels (from others it pools them "
+            f"adaptively, which no stock layer does); use such a size, such as {first}, or include_top=False."
+        )
     least = smallest_input(spec)
     if any(size is not None and size < least for size in spatial):
         raise ValueError(

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
+
+if TYPE_CHECKING:
+    from zoo.options import PlainOrderingName, ResidualOrderingName
 
 CONV, NORM, ACT = "conv", "norm", "act"
 #: What a row is written in.
@@ -280,6 +283,8 @@ class Layout:
         bias: Which convolutions have a bias: `"none"`, `"all"`, or `"outer"` (stem, last of a branch, projection).
         explicit_padding: Zero padding as a layer of its own, centred as in Torch: `"strided"` convolutions (and pooling),
             `"always"`, or `"never"` ('same' padding, which pads an even image on the right and at the bottom only).
+        pool_border: What the border of an ImageNet stem's max-pool holds where padding is explicit: `"zero"`, which wins
+            over negative values, or `"minus_infinity"`, which never wins, as in Torch.
         momentum: Momentum of the moving statistics.
         epsilon: Added to the variance.
     """
@@ -289,6 +294,7 @@ class Layout:
     stride_at: str
     bias: str
     explicit_padding: str
+    pool_border: str
     momentum: float
     epsilon: float
 
@@ -299,26 +305,58 @@ _HE = Layout(
     stride_at="first",
     bias="none",
     explicit_padding="strided",
+    pool_border="zero",
     momentum=0.9,
     epsilon=1e-5,
 )
 _KERAS = replace(_HE, bias="all", momentum=0.99, epsilon=1.001e-5)
-_TORCH = replace(_HE, stride_at="middle")
+_HUB = replace(_HE, stride_at="middle")
+_TORCH = replace(_HUB, pool_border="minus_infinity")
+_TORCH_PRE_ACTIVATION = replace(_TORCH, stem_activates=False)
 _EXAMPLE = replace(
     _HE, projection_reads="raw", bias="all", explicit_padding="never", momentum=0.99, epsilon=1e-3
 )
 
-# layout: (orderings that activate after the convolution, residual orderings that activate before it)
-LAYOUT = {
+# layout: (orderings that activate after the convolution, residual orderings that activate before it; None: it has none)
+LAYOUT: dict[str, tuple[Layout, Layout | None]] = {
     "he2016": (_HE, _HE),
     "keras": (
         _KERAS,
         replace(_KERAS, stem_activates=False, stride_at="last_unit", bias="outer", explicit_padding="always"),
     ),
-    "kerashub": (_TORCH, replace(_TORCH, stem_activates=False)),
-    "timm": (_TORCH, replace(_TORCH, stem_activates=False)),
+    "kerashub": (_HUB, _TORCH_PRE_ACTIVATION),
+    "timm": (_TORCH, _TORCH_PRE_ACTIVATION),
+    "torchvision": (_TORCH, None),
     "keras_resnet": (_EXAMPLE, _EXAMPLE),
     "keras_cifar10": (_EXAMPLE, _EXAMPLE),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseHead:
+    """What code bases decide differently under the name "VGG", whose dense layers read its last maps.
+
+    Attributes:
+        orderings: The orderings that the code base has; None: any can be built.
+        bias_before_norm: Whether a convolution keeps the bias that a normalisation right after it subtracts.
+        normalised: Whether the dense layers are normalised as the convolutions are.
+        map_size: Height and width of the map that they read, whatever the image; None: of what comes.
+    """
+
+    orderings: tuple[str, ...] | None = None
+    bias_before_norm: bool = False
+    normalised: bool = True
+    map_size: int | None = None
+
+
+# The layouts of a VGG.
+VGG = {
+    "he2016": DenseHead(),
+    "keras": DenseHead(),
+    # vgg16 and vgg16_bn; an adaptive pooling, which changes nothing at 224 x 224, makes every map 7 x 7.
+    "torchvision": DenseHead(
+        orderings=("conv_act", "conv_norm_act"), bias_before_norm=True, normalised=False, map_size=7
+    ),
 }
 
 
@@ -487,7 +525,11 @@ FAMILIES = {
 }
 
 
-def orderings(kind: str) -> dict[str, Row] | dict[str, ResidualOrdering]:
+@overload
+def orderings(kind: Literal["plain"]) -> dict[PlainOrderingName, Row]: ...
+@overload
+def orderings(kind: Literal["residual"]) -> dict[ResidualOrderingName, ResidualOrdering]: ...
+def orderings(kind: str) -> Any:
     """The orderings of a kind of unit, and what each is in words.
 
     Args:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple, get_args
 
 import keras
 import numpy as np
 
 from zoo.activations import takes_activation
 from zoo.graph import copy_layer, rewrite, seeds_untouched
+from zoo.latency import Stopwatch
 from zoo.slimming.neighbours import Chain, chains, has_numbers
 from zoo.slimming.selection import choose
 from zoo.transforms.collapse import collapse_linear
@@ -21,12 +21,14 @@ from zoo.transforms.pad import pad_once
 
 Latency = Callable[[keras.Model], float]
 
-BORDERS = ("keep", "move")
+Border = Literal["keep", "move"]
+BORDERS = get_args(Border)
 # A merged kernel that multiplies this many times as often as its parts is not timed: no machine makes up for it.
 HOPELESS = 4.0
 # Trade-offs kept between two chains; beyond it those of almost the same latency count as one.
 MOST_KEPT = 4000
-WARM_UP, SECONDS = 2, 0.15
+# Whole nets that are built and timed before a budget is given up.
+TRIES = 5
 
 
 class CarriedOut(NamedTuple):
@@ -34,8 +36,9 @@ class CarriedOut(NamedTuple):
 
     Attributes:
         model: The merged model.
-        measured: Its latency, by the same measure and in the same unit as `DepthPlan.expected`; nan where the plan
-            was made from a table, which holds no whole models.
+        measured: Its latency, by the same measure and in the same unit as `DepthPlan.expected`, but later, and a busy
+            machine may have slowed down since: `zoo.latency.Stopwatch.in_turn` compares. nan where the plan was made
+            from a table, which holds no whole models.
     """
 
     model: keras.Model
@@ -52,7 +55,9 @@ class DepthPlan:
         cost: The sum of the costs of the dropped sites: what is expected to be lost if they add up.
         budget: What was asked for, in milliseconds.
         before: Latency of the model as it is, in milliseconds a batch.
-        expected: Latency of the merged net: `before`, with every stretch replaced.
+        expected: Latency of the merged net: measured on all of it, as it comes out with weights that are not trained
+            on; where the plan was made from a table, `estimated`.
+        estimated: `before`, with what every stretch by itself saves taken away.
         border: "keep" or "move".
         kept: Stretches that cannot be one layer, by their first and last layer -> the reason.
         latency: How latencies were found, or the table of them.
@@ -64,23 +69,26 @@ class DepthPlan:
     budget: float
     before: float
     expected: float
+    estimated: float
     border: str
     kept: dict[str, str] = field(repr=False)
     latency: Any = field(repr=False)
 
-    def apply(self, model: keras.Model, *, fit: Any = None) -> CarriedOut:
+    def apply(self, model: keras.Model, *, fit: Any = None, batches: int | None = None) -> CarriedOut:
         """Drop the activations of `model`, merge what the plan says, and measure.
 
         Args:
             model: The model that was planned for. It is left untouched.
             fit: As in `zoo.transforms.drop_activations`.
+            batches: As there.
 
         Raises:
             ValueError: `model` does not have the sites or layers of the plan.
         """
-        if self.drop:
-            model = drop_activations(model, self.drop, fit=fit).model
-        return self.merge(model)
+        return self.merge(self._dropped(model, fit, batches))
+
+    def _dropped(self, model: keras.Model, fit: Any = None, batches: int | None = None) -> keras.Model:
+        return drop_activations(model, self.drop, fit=fit, batches=batches).model if self.drop else model
 
     def merge(self, model: keras.Model) -> CarriedOut:
         """Merge what the plan says in a model whose activations are gone already, by `harden` say, and measure.
@@ -93,15 +101,18 @@ class DepthPlan:
         Raises:
             ValueError: a stretch of the plan still has an activation in it, or is not there.
         """
+        merged = self._merged(model)
+        measured = float("nan") if isinstance(self.latency, Mapping) else float(self.latency(merged))
+        return CarriedOut(merged, measured)
+
+    def _merged(self, model: keras.Model, probe: Any = None) -> keras.Model:
         named = self.named(model)
         if self.border == "move" and named:
             model = pad_once(model, named).model
             named = self.named(model)
         computing = _computing(chains(model, set()))
         wanted = [[name for name in stretch if name in computing] for stretch in named]
-        merged = collapse_linear(model, wanted).model if wanted else rewrite(model)
-        measured = float("nan") if isinstance(self.latency, Mapping) else float(self.latency(merged))
-        return CarriedOut(merged, measured)
+        return collapse_linear(model, wanted, probe=probe).model if wanted else rewrite(model, probe=probe)
 
     def named(self, model: keras.Model) -> list[tuple[str, ...]]:
         """The stretches as they are in `model`, with layers that came in since, such as a normalisation for a fit."""
@@ -126,20 +137,27 @@ def plan_depth(
     budget: float,
     latency: Latency | Mapping[tuple[str, ...], float] | None = None,
     cost: str = "loss_change",
-    border: str = "keep",
+    border: Border = "keep",
     batch_size: int = 32,
 ) -> DepthPlan:
     r"""Choose the activations to drop so that the merged net takes at most `budget`, at the least expected cost.
 
     Between two places where the graph branches, the net is a chain of linear layers and activation sites. For
-    every choice of sites that stay, the layers between two of them become one layer; its latency is measured, or
-    looked up. With $t_{ij}$ the latency of layers $i$ to $j$ as one and $c_k$ the cost of dropping site $k$, the
-    best cost for the first $j$ layers of a chain within time $T$ is
+    every choice of sites that stay, the layers between two of them become one layer. With $s_{ij}$ what that saves for
+    layers $i$ to $j$, their latency as they are minus that as one layer, and $c_k$ the cost of dropping site $k$, the
+    best cost for the first $j$ layers of a chain that saves $S$ is
 
-    $$C_j(T) = \min_{i \le j} C_{i-1}(T - t_{ij}) + \sum_{k=i}^{j-1} c_k,$$
+    $$C_j(S) = \min_{i \le j} C_{i-1}(S - s_{ij}) + \sum_{k=i}^{j-1} c_k,$$
 
     and chains are put together the same way: dynamic programming over all trade-offs, not only one budget. Costs
     are taken to add up, which untrained nets do not quite do; `DepthPlan.apply` says what came of it.
+
+    Savings are measured in turn: the stretch as it is, one function, and the one layer, another. (A layer by itself takes
+    longer than inside a net, by what calling and starting any function costs; in the difference that cancels.) Whole nets
+    add up only roughly. So the plan that should do is built and timed in full, on untrained weights, which take as long
+    as trained ones: `expected` is what came out. Where that misses the budget, the savings of all others are scaled
+    down alike, and the next best is tried. A stretch that is not faster as one layer is no choice, and a plan that
+    drops activations and is not faster than the net with all of them, its normalisation folded, is never returned.
 
     A stretch whose layers cannot be one layer exactly is no choice, and the reason is in `kept`. With
     `border="move"` padded stretches are, by `zoo.transforms.pad_once`, which changes the net at the border: train
@@ -150,10 +168,10 @@ def plan_depth(
         importance: Rows with `site` and `cost`, as `zoo.probes.activation_importance` returns them. Sites
             without a row stay.
         budget: Latency to meet, in the unit of `latency`: by default milliseconds a batch.
-        latency: A function from a model to its latency, called with small models of single stretches and with
-            the whole one; or a table from the names of the layers of a stretch to its latency as one layer, and
-            from `()` to that of everything that belongs to no stretch. A stretch of several blocks that is not in
-            the table is no choice. By default measured here: the least of repeated predictions of one batch.
+        latency: A function from a model to its latency, called with small models of single stretches, as they are
+            and merged, and with whole ones; or a table from the names of the layers of a stretch to its latency as one
+            layer, and from `()` to that of everything that belongs to no stretch. A stretch of several blocks that is
+            not in the table is no choice. By default measured here, by `zoo.latency.Stopwatch`.
         cost: Key of the rows: what dropping the site costs.
         border: "keep" or "move".
         batch_size: Samples in the batch that is measured.
@@ -189,52 +207,111 @@ def plan_depth(
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ValueError(f"batch_size must be a positive integer, received {batch_size!r}.")
     costs = _costs(model, importance, cost)
-    how = latency if latency is not None else _Stopwatch(batch_size)
+    how = latency if latency is not None else Stopwatch(batch_size)
     if not isinstance(how, Mapping) and not callable(how):
         raise ValueError(f"latency must be a function of a model, a table or None, received {latency!r}.")
-    options = _Options(how, border, costs)
-    fronts, apart = [], 0.0
-    for chain in chains(model, set(costs)):
-        if chain.sites:
-            apart += sum(options.apart(chain, block) for block in range(chain.blocks()))
-            fronts.append(_trade_offs(chain, options))
-    before = apart + float(how.get((), 0.0)) if isinstance(how, Mapping) else float(how(model))
-    front = [_Choice(before - apart, 0.0, (), ())]
-    for other in fronts:
-        front = _best([a.then(b) for a in front for b in other])
-    meets = [choice for choice in front if choice.latency <= budget]
-    if not meets:
-        best = min(front, key=lambda choice: choice.latency)
-        raise ValueError(
-            f"no plan meets budget={budget:g}: the model takes {before:.4g}, the best there is {best.latency:.4g}, without "
-            f"{', '.join(map(repr, best.drop)) or 'dropping anything'}. Raise the budget"
-            + (", or allow border='move'." if border == "keep" else ".")
-        )
-    chosen = min(meets, key=lambda choice: (choice.cost, choice.latency))
+    options = (_Table if isinstance(how, Mapping) else _Measured)(how, border, costs)
+    found = [chain for chain in chains(model, set(costs)) if chain.sites]
+    before = options.before(model, found)
+    front = [_Choice(0.0, 0.0, (), ())]
+    for chain in found:
+        front = _best([a.then(b) for a in front for b in _trade_offs(chain, options)])
+    whole = _Choice(0.0, 0.0, (), ())
+    for chain in found:
+        for block in range(chain.blocks()):
+            whole = whole.then(options.alone(chain, block))
     order = {name: place for place, name in enumerate(costs)}
-    return DepthPlan(
-        drop=tuple(sorted(chosen.drop, key=order.__getitem__)),
-        stretches=chosen.stretches,
-        cost=chosen.cost,
-        budget=float(budget),
-        before=before,
-        expected=chosen.latency,
-        border=border,
-        kept=options.kept,
-        latency=how,
+
+    def planned(choice: _Choice) -> DepthPlan:
+        return DepthPlan(
+            drop=tuple(sorted(choice.drop, key=order.__getitem__)),
+            stretches=choice.stretches,
+            cost=choice.cost,
+            budget=float(budget),
+            before=before,
+            expected=before + choice.change,
+            estimated=before + choice.change,
+            border=border,
+            kept=options.kept,
+            latency=how,
+        )
+
+    others = [choice for choice in front if choice.drop or choice.stretches != whole.stretches]
+    candidates = [planned(choice) for choice in (*others, whole)]
+    if not isinstance(how, Mapping):
+        return _tried(model, candidates, how)
+    chosen = _cheapest(candidates, 1.0)
+    if chosen is None:
+        raise _unmet(min(candidates, key=lambda plan: plan.expected))
+    return chosen
+
+
+def _cheapest(candidates: list[DepthPlan], share: float) -> DepthPlan | None:
+    """The one that loses least among those that meet the budget, if only `share` of what they save comes true."""
+
+    def hoped(plan: DepthPlan) -> float:
+        return plan.before - share * (plan.before - plan.estimated)
+
+    meets = [plan for plan in candidates if hoped(plan) <= plan.budget]
+    return min(meets, key=lambda plan: (plan.cost, hoped(plan)), default=None)
+
+
+def _unmet(best: DepthPlan) -> ValueError:
+    dropped = ", ".join(map(repr, best.drop)) or "dropping anything"
+    return ValueError(
+        f"no plan meets budget={best.budget:g}: the model takes {best.before:.4g}, the best there is {best.expected:.4g}, "
+        f"without {dropped}. Raise the budget"
+        + (", or allow border='move'." if best.border == "keep" else ".")
     )
+
+
+def _tried(model: keras.Model, candidates: list[DepthPlan], latency: Latency) -> DepthPlan:
+    """The cheapest plan whose whole net meets the budget and is faster than the one that keeps all activations.
+
+    Raises:
+        ValueError: None does; the one that promised most was timed, too.
+    """
+    whole, fastest = candidates[-1], min(candidates, key=lambda plan: plan.estimated)
+    left, share = list(candidates), 1.0
+    timed: list[DepthPlan] = []
+    while left:
+        plan = (_cheapest(left, share) if len(timed) < TRIES else None) or fastest
+        if not any(other is plan for other in left):
+            break
+        left = [other for other in left if other is not plan]
+        nets = [model, plan._merged(plan._dropped(model), probe=False)]
+        if plan.drop:
+            nets.append(whole._merged(model, probe=False))
+        before, expected, *with_all = latencies(latency, nets)
+        # The machine may have another speed than when the parts were timed: what was found out is the ratio.
+        plan = replace(plan, expected=expected * plan.before / before)
+        timed.append(plan)
+        if plan.expected <= plan.budget and not (with_all and expected >= with_all[0]):
+            return plan
+        if plan.estimated < plan.before:
+            share = min(share, max((plan.before - plan.expected) / (plan.before - plan.estimated), 0.0))
+    raise _unmet(min(timed, key=lambda plan: plan.expected))
+
+
+def latencies(latency: Latency, models: list[keras.Model]) -> list[float]:
+    """The latencies of several models, in turn where `latency` can do that."""
+    if isinstance(latency, Stopwatch):
+        return latency.in_turn(models)
+    return [float(latency(model)) for model in models]
 
 
 @dataclass(frozen=True)
 class _Choice:
-    latency: float
+    """Some stretches as one layer each: by how much the latency changes, and what is expected to be lost."""
+
+    change: float
     cost: float
     drop: tuple[str, ...]
     stretches: tuple[tuple[str, ...], ...]
 
     def then(self, other: _Choice) -> _Choice:
         return _Choice(
-            self.latency + other.latency,
+            self.change + other.change,
             self.cost + other.cost,
             self.drop + other.drop,
             self.stretches + other.stretches,
@@ -244,12 +321,12 @@ class _Choice:
 def _best(choices: list[_Choice]) -> list[_Choice]:
     """Those that no other one beats in latency and cost, fastest first."""
     front: list[_Choice] = []
-    for choice in sorted(choices, key=lambda c: (c.latency, c.cost, len(c.drop))):
+    for choice in sorted(choices, key=lambda c: (c.change, c.cost, len(c.drop))):
         if not front or choice.cost < front[-1].cost:
             front.append(choice)
     if len(front) > MOST_KEPT:
-        edges = np.linspace(front[0].latency, front[-1].latency, MOST_KEPT)
-        places = np.searchsorted(edges, [c.latency for c in front])
+        edges = np.linspace(front[0].change, front[-1].change, MOST_KEPT)
+        places = np.searchsorted(edges, [c.change for c in front])
         front = [c for c, here, after in zip(front, places, [*places[1:], -1], strict=True) if here != after]
     return front
 
@@ -257,9 +334,9 @@ def _best(choices: list[_Choice]) -> list[_Choice]:
 def _trade_offs(chain: Chain, options: _Options) -> list[_Choice]:
     fronts = [[_Choice(0.0, 0.0, (), ())]]
     for end in range(chain.blocks()):
-        found = []
-        for begin in range(end + 1):
-            option = options.choice(chain, begin, end)
+        found = [choice.then(options.alone(chain, end)) for choice in fronts[end]]
+        for begin in range(end):
+            option = options.together(chain, begin, end)
             if option is not None:
                 found += [choice.then(option) for choice in fronts[begin]]
         fronts.append(_best(found))
@@ -267,95 +344,124 @@ def _trade_offs(chain: Chain, options: _Options) -> list[_Choice]:
 
 
 class _Options:
-    """What each stretch of a chain costs and takes, as one layer."""
+    """By how much the latency changes where a stretch of a chain becomes one layer."""
 
     def __init__(self, latency: Any, border: str, costs: dict[str, float]):
         self.latency, self.border, self.costs = latency, border, costs
         self.kept: dict[str, str] = {}
-        self._known: dict[str, float] = {}
-        self._overhead: float | None = None
 
-    def apart(self, chain: Chain, block: int) -> float:
-        """Latency of one block as it is."""
-        nodes = chain.stretch(block, block)
-        if isinstance(self.latency, Mapping):
-            return self._looked_up(chain, nodes, needed=True)
-        return self._timed(_small_model(nodes))
+    def before(self, model: keras.Model, found: list[Chain]) -> float:
+        """Latency of the model as it is."""
+        raise NotImplementedError
 
-    def choice(self, chain: Chain, begin: int, end: int) -> _Choice | None:
-        """Blocks `begin` to `end` as one layer; a single block may stay as it is; None where they cannot be one."""
-        nodes = chain.stretch(begin, end)
+    def alone(self, chain: Chain, block: int) -> _Choice:
+        """One block as one layer, where it is several and that is faster; else as it is."""
+        raise NotImplementedError
+
+    def change(self, chain: Chain, begin: int, end: int) -> float:
+        """By how much the latency changes where blocks `begin` to `end` become one layer.
+
+        Raises:
+            ValueError: They cannot be one.
+        """
+        raise NotImplementedError
+
+    def together(self, chain: Chain, begin: int, end: int) -> _Choice | None:
+        """Several blocks as one layer; None where they cannot be one, or one is not faster."""
         drop = chain.sites[begin:end]
-        cost = sum(self.costs[name] for name in drop)
-        names = tuple(chain.graph.path + node.operation.name for node in nodes)
-        if isinstance(self.latency, Mapping):
-            found = self._looked_up(chain, nodes, needed=begin == end)
-            if begin == end:
-                return _Choice(found, cost, drop, ())
-            reason = self._reason(nodes)
-            if reason is not None or found is None:
-                self.kept[f"{names[0]} to {names[-1]}"] = reason or "it is not in the table"
-                return None
-            return _Choice(found, cost, drop, (names,))
-        alone = self.apart(chain, begin) if begin == end else float("inf")
-        if len(nodes) == 1:
-            return _Choice(alone, cost, drop, ())
-        separate = _small_model(nodes)
+        names = _names(chain, begin, end)
+        apart = sum(self.alone(chain, block).change for block in range(begin, end + 1))
         try:
-            merged = self._merged(separate, [node.operation.name for node in nodes if has_numbers(node)])
+            change = self.change(chain, begin, end)
+            if change >= apart:
+                raise ValueError(
+                    f"as one layer it takes {change - apart:.3g} more than in {end - begin + 1} blocks"
+                )
         except ValueError as error:
-            if begin < end:
-                self.kept[f"{names[0]} to {names[-1]}"] = str(error)
-                return None
-            return _Choice(alone, cost, drop, ())
-        more = _multiplications(merged) / max(_multiplications(separate), 1)
-        if isinstance(self.latency, _Stopwatch) and more > HOPELESS:
-            if begin == end:
-                return _Choice(alone, cost, drop, ())
-            self.kept[f"{names[0]} to {names[-1]}"] = f"as one layer it multiplies {more:.1f} times as often"
+            self.kept[f"{names[0]} to {names[-1]}"] = str(error)
             return None
-        together = self._timed(merged)
-        if alone <= together:
-            return _Choice(alone, cost, drop, ())
-        return _Choice(together, cost, drop, (names,))
+        return _Choice(change, sum(self.costs[name] for name in drop), drop, (names,))
 
-    def _looked_up(self, chain: Chain, nodes: list[Any], *, needed: bool) -> Any:
-        names = tuple(chain.graph.path + node.operation.name for node in nodes)
-        if names not in self.latency and needed:
-            raise ValueError(
-                f"the table of latencies lacks {names!r}, a block of {chain.graph.model.name!r}."
-            )
-        return self.latency.get(names)
-
-    def _reason(self, nodes: list[Any]) -> str | None:
-        try:
-            self._merged(_small_model(nodes), [node.operation.name for node in nodes if has_numbers(node)])
-        except ValueError as error:
-            return str(error)
-        return None
-
-    def _merged(self, separate: keras.Model, names: list[str]) -> keras.Model:
+    def _merged(self, chain: Chain, begin: int, end: int) -> keras.Model:
+        nodes = chain.stretch(begin, end)
+        separate = _small_model(nodes[0], [_without_activation(node.operation) for node in nodes])
         if self.border == "move":
             separate = pad_once(separate).model
         # What is only timed needs no comparison with what it came from.
+        names = [node.operation.name for node in nodes if has_numbers(node)]
         return collapse_linear(separate, [names], probe=False).model
 
-    def _timed(self, model: keras.Model) -> float:
-        key = repr(
-            [(type(la).__name__, _shape_of(la), {**la.get_config(), "name": ""}) for la in model.layers]
-        )
-        if isinstance(self.latency, _Stopwatch):
-            # Blocks of one kind take the same time, whatever they are called.
-            if key not in self._known:
-                # Calling any model takes a while, which a net pays once and not for each of its stretches.
-                self._known[key] = max(self.latency(model) - self._calling(), 0.0)
-            return self._known[key]
+
+class _Table(_Options):
+    """Looked up."""
+
+    def before(self, model: keras.Model, found: list[Chain]) -> float:
+        blocks = [self._block(chain, block) for chain in found for block in range(chain.blocks())]
+        return float(sum(blocks) + self.latency.get((), 0.0))
+
+    def alone(self, chain: Chain, block: int) -> _Choice:
+        return _Choice(0.0, 0.0, (), ())
+
+    def change(self, chain: Chain, begin: int, end: int) -> float:
+        self._merged(chain, begin, end)
+        found = self.latency.get(_names(chain, begin, end))
+        if found is None:
+            raise ValueError("it is not in the table")
+        return float(found - sum(self._block(chain, block) for block in range(begin, end + 1)))
+
+    def _block(self, chain: Chain, block: int) -> float:
+        names = _names(chain, block, block)
+        if names not in self.latency:
+            raise ValueError(
+                f"the table of latencies lacks {names!r}, a block of {chain.graph.model.name!r}."
+            )
+        return self.latency[names]
+
+
+class _Measured(_Options):
+    """Measured, each kind of stretch once: what it is called changes nothing."""
+
+    def __init__(self, latency: Any, border: str, costs: dict[str, float]):
+        super().__init__(latency, border, costs)
+        self._known: dict[str, float] = {}
+        self._alone: dict[tuple[int, int], _Choice] = {}
+
+    def before(self, model: keras.Model, found: list[Chain]) -> float:
         return float(self.latency(model))
 
-    def _calling(self) -> float:
-        if self._overhead is None:
-            self._overhead = self.latency(keras.Sequential([keras.Input((1,)), keras.layers.Identity()]))
-        return self._overhead
+    def alone(self, chain: Chain, block: int) -> _Choice:
+        # Every stretch asks for all of its blocks.
+        place = id(chain), block
+        if place not in self._alone:
+            self._alone[place] = self._one(chain, block)
+        return self._alone[place]
+
+    def _one(self, chain: Chain, block: int) -> _Choice:
+        as_it_is = _Choice(0.0, 0.0, (), ())
+        if len(chain.stretch(block, block)) == 1:
+            return as_it_is
+        try:
+            change = self.change(chain, block, block)
+        except ValueError:
+            return as_it_is
+        return _Choice(change, 0.0, (), (_names(chain, block, block),)) if change < 0 else as_it_is
+
+    def change(self, chain: Chain, begin: int, end: int) -> float:
+        nodes = chain.stretch(begin, end)
+        separate = _small_model(nodes[0], _as_they_are(chain, nodes))
+        key = repr([(type(la).__name__, {**la.get_config(), "name": ""}) for la in separate.layers])
+        if key not in self._known:
+            merged = self._merged(chain, begin, end)
+            more = _multiplications(merged) / max(_multiplications(separate), 1)
+            if isinstance(self.latency, Stopwatch) and more > HOPELESS:
+                raise ValueError(f"as one layer it multiplies {more:.1f} times as often")
+            now, then = latencies(self.latency, [separate, merged])
+            self._known[key] = then - now
+        return self._known[key]
+
+
+def _names(chain: Chain, begin: int, end: int) -> tuple[str, ...]:
+    return tuple(chain.graph.path + node.operation.name for node in chain.stretch(begin, end))
 
 
 def _computing(found: list[Chain]) -> set[str]:
@@ -363,18 +469,27 @@ def _computing(found: list[Chain]) -> set[str]:
     return {c.graph.path + n.operation.name for c in found for n in c.nodes if has_numbers(n)}
 
 
-def _shape_of(layer: Any) -> Any:
-    return tuple(layer.input.shape)
+def _without_activation(layer: Any) -> Any:
+    return copy_layer(layer, activation=None) if takes_activation(layer) else copy_layer(layer)
 
 
-def _small_model(nodes: list[Any]) -> keras.Model:
-    """The layers of a stretch as a model of their own, without activations; their weights do not matter."""
-    tensor = nodes[0].input_tensors[0]
-    copies = [
-        copy_layer(n.operation, activation=None) if takes_activation(n.operation) else copy_layer(n.operation)
-        for n in nodes
-    ]
-    return keras.Sequential([keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype), *copies])
+def _as_they_are(chain: Chain, nodes: list[Any]) -> list[Any]:
+    """Copies of the layers of a stretch with the activations between them, without the one after the last."""
+    copies = []
+    for node, following in pairwise(nodes):
+        while node is not following:
+            copies.append(copy_layer(node.operation))
+            (node,) = chain.graph.readers(node.outputs[0])
+    return [*copies, _without_activation(nodes[-1].operation)]
+
+
+def _small_model(first: Any, layers: list[Any]) -> keras.Model:
+    """Layers one after the other, on what the first call reads, as a model; their weights do not matter."""
+    tensor = first.input_tensors[0]
+    inputs = outputs = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
+    for layer in layers:
+        outputs = layer(outputs)
+    return keras.Model(inputs, outputs)
 
 
 def _multiplications(model: keras.Model) -> float:
@@ -385,72 +500,6 @@ def _multiplications(model: keras.Model) -> float:
             pixels = np.prod([n or 1 for n in layer.output.shape[2:]])
         total += pixels * sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
     return float(total)
-
-
-def measured_latency(model: keras.Model, batch_size: int = 32) -> float:
-    """The least time that `model` takes to predict one batch here, in milliseconds.
-
-    Args:
-        model: A built model of known sizes; its inputs are drawn.
-        batch_size: Samples in the batch.
-
-    Raises:
-        ValueError: a size of an input is not known.
-    """
-    return _Stopwatch(batch_size)(model)
-
-
-class _Stopwatch:
-    """The least time that a model takes to predict one batch, in milliseconds."""
-
-    def __init__(self, batch_size: int):
-        self.batch_size = batch_size
-
-    def __call__(self, model: keras.Model) -> float:
-        rng, inputs = np.random.default_rng(0), []
-        for tensor in keras.tree.flatten(model.inputs):
-            if None in tensor.shape[1:]:
-                raise ValueError(
-                    f"latency cannot be measured: the input {tensor.name!r} of {model.name!r} has the shape "
-                    f"{tensor.shape}. Fix its size in keras.Input, or pass latency=."
-                )
-            shape = (tensor.shape[0] or self.batch_size, *tensor.shape[1:])
-            inputs.append(keras.ops.convert_to_tensor(rng.normal(size=shape), dtype=tensor.dtype))
-        run = _predictor(model)
-        for _ in range(WARM_UP):
-            run(inputs)
-        least, stop = float("inf"), time.perf_counter() + SECONDS
-        while time.perf_counter() < stop or least == float("inf"):
-            start = time.perf_counter()
-            run(inputs)
-            least = min(least, time.perf_counter() - start)
-        return 1000.0 * least
-
-
-def _predictor(model: keras.Model) -> Callable[[list[Any]], Any]:
-    def call(inputs: list[Any]) -> Any:
-        given = inputs if len(inputs) > 1 else inputs[0]
-        return model(given, training=False)
-
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(functools.partial(call))  # one each: TensorFlow would warn of many traces of one
-    if backend == "jax":
-        import jax
-
-        compiled = jax.jit(call)
-        return lambda inputs: jax.block_until_ready(compiled(inputs))
-    if backend == "torch":
-        import torch
-
-        def run(inputs: list[Any]) -> Any:
-            with torch.no_grad():
-                return call(inputs)
-
-        return run
-    return call
 
 
 def _costs(model: keras.Model, importance: Iterable[Mapping[str, Any]], cost: str) -> dict[str, float]:

@@ -6,30 +6,40 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
+from zoo.options import (
+    Activated,
+    Block,
+    Downsampling,
+    FinalPooling,
+    Form,
+    NetLayout,
+    NetNormalization,
+    OrderingName,
+    Padding,
+    PoolingLayer,
+    PoolingOrder,
+    Rolled,
+    Shortcut,
+    UnitLayout,
+    UnitNormalization,
+)
 from zoo.placement import FAMILIES as BEYOND
-from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, WORDS, Layout, Row
+from zoo.placement import LAYOUT, NORM_BETWEEN, PLAIN, RESIDUAL, V2, VGG, WORDS, Layout, Row
 
 FAMILIES = ("mlp", "convnet", "vgg", "plain", "resnet", *BEYOND)
-FORMS = ("separate", "builtin")
+FORMS = get_args(Form)
 RESIDUAL_ORDERINGS = tuple(RESIDUAL)
 PLAIN_ORDERINGS = tuple(PLAIN)
-SHORTCUTS = (
-    "identity_pad",
-    "projection",
-    "constant_scaling",
-    "exclusive_gating",
-    "shortcut_only_gating",
-    "conv1x1",
-    "dropout",
-)
+SHORTCUTS = get_args(Shortcut)
 LAYOUTS = tuple(LAYOUT)
 # What a unit may have instead of batch normalisation.
-NORMALIZATIONS = ("batch", None, "skipinit", "scaled_ws")
-BLOCKS = ("basic", "bottleneck")
-POOLINGS = (None, "avg", "max")
-ROLLED = (False, True, "remat")
+NORMALIZATIONS = get_args(UnitNormalization)
+BLOCKS = get_args(Block)
+POOLINGS = get_args(FinalPooling)
+ROLLED = get_args(Rolled)
+WAYS_DOWN = get_args(Downsampling)
 
 # Which parameter belongs to which shortcut, and the value He et al. 2016, table 1, uses for it.
 SHORTCUT_PARAMETERS = {
@@ -68,12 +78,12 @@ class UnitSpec:
     """
 
     ordering: str
-    form: str = "separate"
+    form: Form = "separate"
     activation: Any = "relu"
-    layout: str = "he2016"
-    normalization: str | None = "batch"
-    block: str | None = None
-    shortcut: str | None = None
+    layout: UnitLayout = "he2016"
+    normalization: UnitNormalization = "batch"
+    block: Block | None = None
+    shortcut: Shortcut | None = None
     shortcut_scale: float | None = None
     branch_scale: float | None = None
     gate_bias: float | None = None
@@ -91,6 +101,7 @@ class UnitSpec:
         _one_of("shortcut", self.shortcut, (None, *SHORTCUTS))
         _check_shortcut_parameters(self)
         _check_layout_of_shortcut(self)
+        _check_layout_of_ordering(self)
         if self.layout in _BOTTLENECK_ONLY and self.block != "bottleneck":
             raise ValueError(
                 f"layout={self.layout!r} exists with bottleneck units only, received block={self.block!r}; "
@@ -111,6 +122,7 @@ class UnitSpec:
     def conventions(self) -> Layout:
         """What the layout decides for units of this ordering."""
         decided = LAYOUT[self.layout][self.is_residual and self.placement.is_pre_activation]
+        assert decided is not None, "a unit that its layout has not is refused when it is made"
         # No normalisation subtracts what a bias adds.
         return decided if self.normalization == "batch" else replace(decided, bias="all")
 
@@ -138,7 +150,8 @@ class ModelSpec:
         include_top: Whether the classifier is part of the net.
         pooling: What follows the last feature map when `include_top=False`: None, `"avg"` or `"max"`.
         classifier_activation: Activation of the classifier; None returns logits.
-        weights: None (random), `"imagenet"`, the name of shipped weights, or the path of a weights file.
+        weights: None (random), `"imagenet"`, the name of shipped weights, or the path of a weights file: `.weights.h5` or
+            `.h5`, and under the layout of its library a `.safetensors`, `.pth` or `.pt` file of torchvision or timm.
         activation: What `keras.activations.get` takes, or a layer, cloned for each site. A tuple has one for each stage:
             the stem goes with the first, what follows the last stage with that. A mapping has the keys `"stem"`,
             `"stage1"` and so on, `"head"`, and `"rest"` for the places it leaves out.
@@ -179,26 +192,26 @@ class ModelSpec:
     input_shape: tuple[int | None, ...] = (32, 32, 3)
     classes: int = 10
     include_top: bool = True
-    pooling: str | None = None
+    pooling: FinalPooling = None
     classifier_activation: Any = "softmax"
     weights: Any = None
     activation: Any = "relu"
-    activated: str = "all"
-    form: str = "separate"
-    ordering: str
-    shortcut: str | None = None
+    activated: Activated = "all"
+    form: Form = "separate"
+    ordering: OrderingName
+    shortcut: Shortcut | None = None
     shortcut_scale: float | None = None
     branch_scale: float | None = None
     gate_bias: float | None = None
     dropout_rate: float | None = None
-    layout: str
-    block: str | None = None
-    padding: str = "same"
-    downsampling: str | None = None
-    pooling_order: str | None = None
+    layout: NetLayout
+    block: Block | None = None
+    padding: Padding = "same"
+    downsampling: Downsampling | None = None
+    pooling_order: PoolingOrder | None = None
     kernel_initializer: Any = None
-    rolled: bool | str = False
-    normalization: str | None = "batch"
+    rolled: Rolled = False
+    normalization: NetNormalization = "batch"
     alpha: float | None = None
     narrow_activation: Any = None
     depthwise_activation: Any = None
@@ -580,7 +593,7 @@ def _check_placement(spec: ModelSpec) -> None:
         )
     _check_normalization(spec, spec.name)
     _check_form(spec)
-    _one_of("activated", spec.activated, ("all", "last"))
+    _one_of("activated", spec.activated, get_args(Activated))
     if spec.activated == "last" and spec.is_residual:
         raise ValueError(
             "activated='last' is for plain families; a residual unit has its activations by its ordering."
@@ -616,16 +629,13 @@ def _check_residual(spec: ModelSpec) -> None:
             raise ValueError(
                 f"rolled={spec.rolled!r} rolls identical residual units, and {spec.name} has none; use a resnet."
             )
-        has_keras = spec.family == "vgg"
-        if spec.layout != "he2016" and not (has_keras and spec.layout == "keras"):
-            raise ValueError(
-                f"layout={spec.layout!r} has no {spec.name}; use layout={'keras' if has_keras else 'he2016'!r}."
-            )
+        _check_layout_of_chain(spec)
         return
     _one_of("shortcut", spec.shortcut, SHORTCUTS)
     _one_of("block", spec.block, BLOCKS)
     _check_shortcut_parameters(spec)
     _check_layout_of_shortcut(spec)
+    _check_layout_of_ordering(spec)
     if spec.layout in _BOTTLENECK_ONLY and spec.block != "bottleneck":
         raise ValueError(
             f"layout={spec.layout!r} exists with bottleneck units only, and {spec.name} has basic ones; "
@@ -634,11 +644,6 @@ def _check_residual(spec: ModelSpec) -> None:
     if spec.layout == "keras_cifar10" and spec.stem != "cifar":
         raise ValueError(
             f"layout='keras_cifar10' is a CIFAR net, and {spec.name} has an ImageNet stem; use 'keras'."
-        )
-    if spec.layout == "timm" and spec.stem != "cifar":
-        raise ValueError(
-            f"layout='timm' pads the max-pool of {spec.name}'s stem with minus infinity, which no stock Keras layer "
-            "does; use layout='kerashub', equal but for that."
         )
     if spec.layout == "keras" and spec.is_pre_activation and min(spec.stages) < 2:
         raise ValueError(
@@ -678,17 +683,41 @@ def _check_layout_of_shortcut(spec: ModelSpec | UnitSpec) -> None:
         )
 
 
+def _check_layout_of_ordering(spec: ModelSpec | UnitSpec) -> None:
+    activating_after, before = LAYOUT[spec.layout]
+    if before is not None or not spec.placement.is_pre_activation:
+        return
+    alike = [name for name, rows in LAYOUT.items() if rows[0] == activating_after and rows[1] is not None]
+    raise ValueError(
+        f"layout={spec.layout!r} has no net that activates before its convolutions, received ordering="
+        f"{spec.ordering!r}; use layout={_listed(alike, 'or')} or ordering='original'."
+    )
+
+
+def _check_layout_of_chain(spec: ModelSpec) -> None:
+    layouts = tuple(VGG) if spec.family == "vgg" else ("he2016",)
+    if spec.layout not in layouts:
+        instead = [layout for layout in layouts if layout != "he2016" or len(layouts) == 1]
+        raise ValueError(f"layout={spec.layout!r} has no {spec.name}; use layout={_listed(instead, 'or')}.")
+    orderings = VGG[spec.layout].orderings
+    if orderings is not None and spec.ordering not in orderings:
+        raise ValueError(
+            f"layout={spec.layout!r} has no {spec.name} with ordering={spec.ordering!r}; use ordering="
+            f"{_listed(orderings, 'or')}, or another layout."
+        )
+
+
 def _check_pooling_layers(spec: ModelSpec) -> None:
-    _one_of("padding", spec.padding, ("same", "valid"))
+    _one_of("padding", spec.padding, get_args(Padding))
     if spec.padding == "valid" and spec.family != "convnet":
         raise ValueError(
             f"padding='valid' is for convnet only, and {spec.name} is of family {spec.family!r}."
         )
     if spec.family in ("convnet", "vgg"):
-        allowed = ("max_pool", "average_pool") + (("stride", "none") if spec.family == "convnet" else ())
-        _one_of("downsampling", spec.downsampling, allowed)
-        _one_of("pooling_order", spec.pooling_order, ("act_pool", "pool_act"))
-        if spec.pooling_order == "pool_act" and spec.downsampling not in ("max_pool", "average_pool"):
+        pools = get_args(PoolingLayer)
+        _one_of("downsampling", spec.downsampling, WAYS_DOWN if spec.family == "convnet" else pools)
+        _one_of("pooling_order", spec.pooling_order, get_args(PoolingOrder))
+        if spec.pooling_order == "pool_act" and spec.downsampling not in pools:
             raise ValueError(
                 f"pooling_order='pool_act' needs a pooling layer, but downsampling={spec.downsampling!r}."
             )

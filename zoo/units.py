@@ -6,7 +6,7 @@ They build with the functions that the zoo's nets are built with, `zoo.blocks`; 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import keras
 from keras import layers
@@ -21,23 +21,34 @@ from zoo.blocks import (
     spatial_axes,
 )
 from zoo.naming import ZooNames
+from zoo.options import (
+    Block,
+    Form,
+    OrderingName,
+    PlainOrderingName,
+    ResidualOrderingName,
+    Shortcut,
+    UnitLayout,
+    UnitPadding,
+)
 from zoo.placement import RESIDUAL, Row
 from zoo.spec import BLOCKS, UnitSpec, is_one_of
 
-Unit = Callable[[keras.KerasTensor], keras.KerasTensor]
+# Keras does not say what a layer returns, so a type checker would refuse it where a tensor is asked for.
+Unit = Callable[[Any], keras.KerasTensor]
 Factory = Callable[..., layers.Layer]
-_PADDINGS = ("same", "valid", "causal")
+PADDINGS = get_args(UnitPadding)
 
 
 def conv_unit(
     filters: int,
     kernel_size: int | tuple[int, ...] = 3,
     *,
-    ordering: str | Row = "conv_norm_act",
-    form: str = "separate",
+    ordering: PlainOrderingName | str | Row = "conv_norm_act",
+    form: Form = "separate",
     activation: Any = "relu",
     strides: int | tuple[int, ...] = 1,
-    padding: str = "same",
+    padding: UnitPadding = "same",
     use_bias: bool | None = None,
     norm: Factory | None = None,
     conv: Factory | None = None,
@@ -92,9 +103,9 @@ def conv_unit(
     _sizes("filters", filters, axes=False)
     _sizes("kernel_size", kernel_size)
     _sizes("strides", strides)
-    if not is_one_of(padding, _PADDINGS):
+    if not is_one_of(padding, PADDINGS):
         raise ValueError(
-            f"padding={padding!r} is not known; expected one of {', '.join(map(repr, _PADDINGS))}."
+            f"padding={padding!r} is not known; expected one of {', '.join(map(repr, PADDINGS))}."
         )
     if use_bias not in (None, True, False) or isinstance(use_bias, int) != isinstance(use_bias, bool):
         raise TypeError(f"use_bias must be True, False or None, received {use_bias!r}.")
@@ -116,14 +127,14 @@ def conv_unit(
 def residual_unit(
     filters: int,
     *,
-    ordering: str = "full_pre_activation",
-    block: str = "basic",
+    ordering: ResidualOrderingName = "full_pre_activation",
+    block: Block = "basic",
     strides: int = 1,
-    shortcut: str | None = None,
+    shortcut: Shortcut | None = None,
     activation: Any = "relu",
     norm: Factory | None = None,
     conv: Factory | None = None,
-    layout: str = "he2016",
+    layout: UnitLayout = "he2016",
     opens: bool = True,
     shortcut_scale: float | None = None,
     branch_scale: float | None = None,
@@ -216,11 +227,11 @@ def residual_unit(
 
 
 def unit_end(
-    ordering: str | Row = "full_pre_activation",
+    ordering: OrderingName | str | Row = "full_pre_activation",
     *,
     activation: Any = "relu",
     norm: Factory | None = None,
-    layout: str = "he2016",
+    layout: UnitLayout = "he2016",
     name: str | None = None,
 ) -> Unit:
     """What units that begin with their activation owe after the last one.
@@ -257,7 +268,7 @@ def unit_end(
     """
     ordering = str(ordering) if isinstance(ordering, Row) else ordering
     # A bottleneck exists in every layout, and what is owed is that of a basic unit.
-    block = "bottleneck" if isinstance(ordering, str) and ordering in RESIDUAL else None
+    block: Block | None = "bottleneck" if isinstance(ordering, str) and ordering in RESIDUAL else None
     unit = UnitSpec(ordering=ordering, activation=activation, layout=layout, block=block)
     parts = _parts(unit, norm, None, None, he_fan_out)
     label = _label(name, "unit_end")

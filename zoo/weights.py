@@ -12,10 +12,10 @@ from typing import Any
 import h5py
 import keras
 import numpy as np
-from keras.src.utils.naming import to_snake_case
 
-from zoo import pretrained
+from zoo import conversion, pretrained
 from zoo.catalog import lookup
+from zoo.graph.internals import automatic_name, flatten_layers
 from zoo.naming import in_classifier, is_classifier
 from zoo.placement import FAMILIES
 from zoo.spec import ModelSpec
@@ -59,12 +59,14 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
 
     Args:
         net: The net of the spec; changed in place.
-        spec: `spec.weights` is `"imagenet"`, the name of shipped weights, or the path of a `.weights.h5` or `.h5` file,
-            saved from this net in any form or from its `keras.applications` twin.
+        spec: `spec.weights` is `"imagenet"`, the name of shipped weights, or the path of a file: a `.weights.h5` or `.h5`
+            file, saved from this net in any form or from its `keras.applications` or KerasHub twin, or a `.safetensors`,
+            `.pth` or `.pt` file of the library that the layout is named after, see `zoo.conversion`.
 
     Raises:
+        ImportError: If the package that reads such a file is not installed.
         TypeError: If `spec.weights` is neither a string nor a path.
-        ValueError: If the file is missing, damaged or of another net; the first layer that disagrees is named.
+        ValueError: If the file is missing, damaged or of another net; the first layer or tensor that disagrees is named.
     """
     weights = spec.weights
     if not isinstance(weights, (str, os.PathLike)):
@@ -81,9 +83,10 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
             names = ["'imagenet'", *(repr(n) for n in pretrained.names(spec.name))]
             raise ValueError(
                 f"weights={path!r} is neither a file nor a name of weights for {spec.name}; expected one of "
-                f"{', '.join(names)} or the path of a .weights.h5 file."
+                f"{', '.join(names)} or the path of a .weights.h5 file, or of a {' or '.join(conversion.SUFFIXES)} file of "
+                "the library that layout= names."
             )
-        source, groups = f"weights file {path!r}", list(_read(path, net))
+        source, groups = f"weights file {path!r}", _from_file(path, net, spec)
     groups, left_out = _without_classifier(net, spec, groups)
     _assign(net, groups, source, left_out)
     if left_out and not spec.include_top:
@@ -116,6 +119,18 @@ def _without_classifier(net: keras.Model, spec: ModelSpec, groups: Groups) -> tu
             if is_classifier(name) and arrays[0].ndim == 2 and arrays[0].shape[-1] != spec.classes
         ]
     return [group for group in groups if group[0] not in left_out], left_out
+
+
+def _from_file(path: str, net: keras.Model, spec: ModelSpec) -> Groups:
+    ending = os.path.splitext(path)[1].lower()
+    if ending in conversion.SUFFIXES:
+        return conversion.groups_of(path, net, spec)
+    if ending not in (".h5", ".hdf5") and not h5py.is_hdf5(path):
+        raise ValueError(
+            f"weights file {path!r} has the extension {ending!r}; expected .weights.h5 or .h5, as Keras saves, or "
+            f"{' or '.join(conversion.SUFFIXES)}, as PyTorch's libraries do."
+        )
+    return conversion.under_our_names(path, list(_read(path, net)), net, spec)
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
@@ -164,7 +179,7 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
     # Keras itself names, fetches and checks the file, so address and hash are always its own. The size of the
     # image is left to it: but for the dense layers of a VGG, checked above, no weight depends on it.
     model = getattr(keras.applications, twin)(weights="imagenet", include_top=spec.include_top, **arguments)
-    layers = model._flatten_layers(include_self=False)
+    layers = flatten_layers(model)
     return [(x.name, x.get_weights()) for x in layers if x.weights and not isinstance(x, keras.Model)]
 
 
@@ -223,7 +238,7 @@ def _names_by_position(net: keras.Model) -> dict[str, str]:
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for layer in net.layers:
-        kind = to_snake_case(type(layer).__name__)
+        kind = automatic_name(type(layer))
         names[f"{kind}_{counts[kind]}" if counts[kind] else kind] = layer.name
         counts[kind] += 1
     return names
@@ -275,7 +290,7 @@ def _with_our_names(groups: Groups, layers: list) -> Groups:
             unnamed[automatic[1]].append((int(automatic[2] or 0), name))
     renamed: dict[str, str] = {}
     for kind, found in unnamed.items():
-        waiting = [x.name for x in layers if x.name not in held and to_snake_case(type(x).__name__) == kind]
+        waiting = [x.name for x in layers if x.name not in held and automatic_name(type(x)) == kind]
         if len(waiting) == len(found):
             renamed |= zip((name for _, name in sorted(found)), waiting, strict=True)
     groups = [(renamed.get(name, name), arrays) for name, arrays in groups]

@@ -15,32 +15,65 @@
     const axis = { labelColor: ink, titleColor: ink, gridColor: line, gridOpacity: 0.6, domainColor: soft, tickColor: soft };
     const font = style.fontFamily;
     const text = { labelColor: ink, titleColor: ink };
-    return { background: "transparent", font, axis, title: { color: ink, subtitleColor: soft }, legend: { ...text, symbolOpacity: 1 }, header: text, soft };
+    return { background: "transparent", font, axis, title: { color: ink, subtitleColor: ink }, legend: { ...text, symbolOpacity: 1 }, header: text, soft };
   };
 
-  // As wide as the page has room for, with the text at its own size; panels side by side wrap.
+  const LETTER = 7; // pixels of a letter of text, in the widest of the usual fonts
+  const wrapped = (text, letters) =>
+    String(text).split(" ").reduce((lines, word) => {
+      const last = lines.at(-1);
+      return last !== undefined && last.length + 1 + word.length <= letters ? [...lines.slice(0, -1), `${last} ${word}`] : [...lines, word];
+    }, []);
+  const list = (value) => (value === undefined ? [] : [value].flat());
+
+  // Panels side by side in a `concat`; rows of dots in a `facet`; or one panel.
+  const views = (spec) => spec.concat ?? [spec.spec ?? spec];
+  const layers = (spec) => views(spec).flatMap((view) => view.layer ?? [view]);
+
+  // As wide as the page has room for, with the text at its own size; panels wrap.
   const fitted = (spec, room) => {
-    const panels = spec.facet?.column?.sort?.length ?? 1;
-    if (spec.facet?.column) {
-      const most = Math.max(1, Math.min(panels, Math.floor((room - 60) / 170)));
-      const columns = panels === 4 && most === 3 ? 2 : most; // no row with one panel and two empty axes
-      return { ...spec, facet: { ...spec.facet.column, header: { ...spec.facet.column.header } }, columns, spec: { ...spec.spec, width: Math.min(300, (room - 70) / columns - 22) } };
+    const columns = (panels, least) => {
+      const most = Math.max(1, Math.min(panels, Math.floor(room / least)));
+      return panels === 4 && most === 3 ? 2 : most; // no row with one panel and two empty axes
+    };
+    if (spec.concat) {
+      spec.columns = columns(spec.concat.length, 220);
+      const width = Math.min(360, room / spec.columns - 56);
+      for (const panel of spec.concat) Object.assign(panel, { width, height: Math.max(150, Math.min(220, 0.75 * width)) });
+    } else if (spec.usermeta?.letters) {
+      // The names of rows break where they would leave no room for the dots.
+      const names = [...new Set(spec.data.values.map(({ arm }) => arm))], letters = room < 500 ? 20 : 32;
+      const lines = Object.fromEntries(names.map((name) => [name, wrapped(name, letters)]));
+      const most = Math.max(...Object.values(lines).map((one) => one.length));
+      const left = LETTER * Math.max(...Object.values(lines).flat().map((line) => line.length)) + 34;
+      const panels = spec.facet?.sort?.length ?? 1, count = spec.facet ? columns(panels, left / panels + 150) : 1;
+      const view = spec.spec ?? spec;
+      view.width = Math.max(90, Math.min(440, (room - left) / count - 14));
+      view.height = { step: 22 + 15 * (most - 1) };
+      for (const { encoding } of view.layer)
+        if (encoding.y?.axis) encoding.y.axis.labelExpr = `${JSON.stringify(lines)}[datum.label]`;
+      if (spec.facet) spec.columns = count;
+      spec.padding = 6;
+    } else if (spec.encoding?.row) {
+      spec.width = Math.max(120, Math.min(420, room - 190));
+    } else if (typeof spec.width === "number") {
+      Object.assign(spec, { width: Math.max(160, Math.min(560, room - 70)), height: 260 });
     }
-    return typeof spec.width === "number" ? { ...spec, width: Math.max(160, Math.min(spec.width * 1.25, room - 90)) } : spec;
+    return spec;
   };
 
-  // A legend wider than the plot would shrink the whole picture: on a narrow screen it has fewer columns.
+  // Words wider than the drawing would shrink it: titles break, a legend has as many columns as there is room for.
   const narrowed = (spec, room) => {
-    const view = spec.spec ?? spec;
-    for (const { encoding } of view.layer ?? [view])
-      for (const legend of [encoding?.color?.legend, encoding?.strokeDash?.legend])
-        if (legend?.columns) legend.columns = Math.max(1, Math.min(legend.columns, Math.floor(room / 170)));
-    const letters = Math.floor(room / 8);
-    if (typeof spec.title === "string" && spec.title.length > letters)
-      spec.title = spec.title.split(" ").reduce((lines, word) => {
-        const last = lines.at(-1);
-        return last && last.length + word.length < letters ? [...lines.slice(0, -1), `${last} ${word}`] : [...lines, word];
-      }, []);
+    for (const { encoding } of layers(spec))
+      for (const channel of [encoding?.color, encoding?.strokeDash])
+        if (channel?.legend?.columns) {
+          const longest = Math.max(...channel.scale.domain.map((name) => name.length));
+          channel.legend.columns = Math.max(1, Math.min(channel.scale.domain.length, Math.floor(room / (LETTER * longest + 62))));
+        }
+    const breaks = (title, width) =>
+      title && { ...title, text: wrapped(list(title.text).join(" "), Math.floor(width / 8.5)), subtitle: list(title.subtitle).flatMap((line) => wrapped(line, Math.floor(width / LETTER))) };
+    spec.title = breaks(spec.title, room);
+    for (const panel of spec.concat ?? []) panel.title = breaks(panel.title, panel.width + 40);
     return spec;
   };
 
@@ -53,8 +86,7 @@
 
   // A click on a name in the legend keeps that line and fades the others.
   const highlighted = (spec) => {
-    const view = spec.spec ?? spec;
-    const coloured = (view.layer ?? []).filter((layer) => layer.encoding?.color?.field === "arm");
+    const coloured = layers(spec).filter((layer) => layer.encoding?.color?.field === "arm");
     const line = coloured.find((layer) => layer.encoding.tooltip) ?? coloured[0];
     if (!line || line.encoding.color.legend === null) return spec;
     line.params = [{ name: "chosen", select: { type: "point", fields: ["arm"] }, bind: "legend" }];
@@ -104,7 +136,7 @@
       const { soft, ...config } = inks();
       const own = JSON.parse(JSON.stringify(spec).replace(GREY, soft));
       const room = figure.querySelector(".zoo-chart-view").clientWidth;
-      const themed = { ...fitted(narrowed(highlighted(own), room), room), background: "transparent", config: merge(own.config ?? {}, config) };
+      const themed = { ...narrowed(fitted(highlighted(own), room), room), background: "transparent", config: merge(own.config ?? {}, config) };
       // 1: errors alone. Vega-Lite warns of its own layout, which a reader can do nothing about.
       figure.view = await vegaEmbed(live, themed, { actions: false, renderer: "svg", logLevel: 1 });
       // One picture with a name, as the static one: the rows are in the table beside it.

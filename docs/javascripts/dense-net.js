@@ -4,8 +4,8 @@
    A net is a list of layers {inputs, units, kernel, bias}, the kernel as Keras lays it out: kernel[i * units + u]. */
 (() => {
   "use strict";
-  const SIZES = [2, 16, 16, 2];
-  const POINTS = 200; // of each data set
+  const SIZES = [2, 16, 16, 2]; // of points of the plane; digits have sizes of their own
+  const POINTS = 200; // of each data set in the plane
   const BATCH = 20;
 
   const sigmoid = (z) => 1 / (1 + Math.exp(-z));
@@ -18,7 +18,16 @@
     linear: [(z) => z, () => 1],
   };
   // After which of the two hidden layers the function is applied.
-  const PLACEMENTS = { none: [false, false], first: [true, false], both: [true, true] };
+  const PLACEMENTS = { none: [false, false], first: [true, false], second: [false, true], both: [true, true] };
+
+  /* Images from text of one letter a pixel, "a" for 0 to "q" for 16, as points with a number from 0 to 1 for each pixel. */
+  function images({ pixels, labels }) {
+    const size = pixels.length / labels.length;
+    return {
+      points: Array.from(labels, (_, n) => Float64Array.from({ length: size }, (_, i) => (pixels.charCodeAt(n * size + i) - 97) / 16)),
+      labels: Array.from(labels, Number),
+    };
+  }
 
   /* Numbers from 0 to 1, the same for the same seed in every browser (the generator "mulberry32"). */
   function random(seed) {
@@ -64,10 +73,10 @@
   }
 
   /* Glorot's uniform weights and biases of zero, what keras.layers.Dense begins with. */
-  function start(seed) {
+  function start(seed, sizes = SIZES) {
     const next = random(seed);
-    return SIZES.slice(1).map((units, l) => {
-      const inputs = SIZES[l], limit = Math.sqrt(6 / (inputs + units));
+    return sizes.slice(1).map((units, l) => {
+      const inputs = sizes[l], limit = Math.sqrt(6 / (inputs + units));
       return {
         inputs, units, bias: new Float64Array(units),
         kernel: Float64Array.from({ length: inputs * units }, () => limit * (2 * next() - 1)),
@@ -136,7 +145,10 @@
     return loss;
   }
 
-  /* Loss and accuracy over all points, and how many units of each hidden layer are dead: their slope is zero at
+  /* The place of the largest; of equal ones the first, as argmax has it. */
+  const largest = (values) => values.reduce((best, z, i) => (z > values[best] ? i : best), 0);
+
+  /* Loss and accuracy over all points, and how many units of each hidden layer are dead, and which: their slope is zero at
      every point, so no gradient can move them. */
   function judge(net, choice, { points, labels }) {
     const functions = activations(choice);
@@ -145,16 +157,17 @@
     points.forEach((point, n) => {
       const { before, logits } = forward(net, functions, point);
       loss += crossEntropy(logits, labels[n]).loss / points.length;
-      right += (logits[1] > logits[0] ? 1 : 0) === labels[n];
+      right += largest(logits) === labels[n];
       alive.forEach((units, l) => units.forEach((_, u) => { units[u] ||= functions[l][1](before[l][u]) !== 0; }));
     });
-    return { loss, accuracy: right / points.length, dead: alive.map((units) => units.filter((a) => !a).length) };
+    const which = alive.map((units) => units.map((a) => !a));
+    return { loss, accuracy: right / points.length, which, dead: which.map((units) => units.filter(Boolean).length) };
   }
 
   /* The order in which the points of an epoch are read: a shuffle that depends on seed and epoch alone. */
-  function order(seed, epoch) {
-    const next = random(1000003 * (seed + 1) + epoch), places = Array.from({ length: POINTS }, (_, i) => i);
-    for (let i = POINTS - 1; i > 0; i -= 1) {
+  function order(seed, epoch, count = POINTS) {
+    const next = random(1000003 * (seed + 1) + epoch), places = Array.from({ length: count }, (_, i) => i);
+    for (let i = count - 1; i > 0; i -= 1) {
       const j = Math.floor(next() * (i + 1));
       [places[i], places[j]] = [places[j], places[i]];
     }
@@ -162,8 +175,8 @@
   }
 
   /* Steps number `from` to before `to` of an epoch, of BATCH points each; without them, the whole epoch. */
-  function epoch(net, choice, data, rate, seed, count, from = 0, to = POINTS / BATCH) {
-    const places = order(seed, count);
+  function epoch(net, choice, data, rate, seed, count, from = 0, to = data.points.length / BATCH) {
+    const places = order(seed, count, data.points.length);
     for (let s = from; s < to; s += 1) {
       const batch = places.slice(s * BATCH, (s + 1) * BATCH);
       step(net, choice, batch.map((p) => data.points[p]), batch.map((p) => data.labels[p]), rate);
@@ -176,6 +189,6 @@
   }
 
   globalThis.zooDense = {
-    BATCH, FUNCTIONS, PLACEMENTS, POINTS, SETS, SIZES, activations, dataSet, epoch, forward, gradient, judge, normal, order, probability, random, start, step,
+    BATCH, FUNCTIONS, PLACEMENTS, POINTS, SETS, SIZES, activations, dataSet, epoch, forward, gradient, images, judge, largest, normal, order, probability, random, start, step,
   };
 })();

@@ -1,15 +1,9 @@
 /* Signal and gradient against depth, from recorded data: a slider moves through the depth of eight nets. */
 (() => {
   "use strict";
-  const root = document.getElementById("depth-slider"), data = globalThis.zooDepthData;
+  const root = document.getElementById("depth-slider"), data = globalThis.zooDepthData, inks = globalThis.zooInks;
   if (!root || !data) return; // not measured yet: the text of the page stays
 
-  // Okabe and Ito's colours, for every kind of sight; dashes tell plain from residual nets without colour.
-  const STYLE = {
-    "plain, no BN, Glorot": ["#0072b2", "2 3"], "plain, no BN, He": ["#56b4e9", "2 3"], "plain, BN": ["#009e73", "2 3"],
-    original: ["#8a8a8a", ""], bn_after_addition: ["#cc79a7", "7 3"], relu_before_addition: ["#e69f00", "7 3"],
-    relu_only_pre_activation: ["#009e73", ""], full_pre_activation: ["#d55e00", ""],
-  };
   const METRICS = {
     variance: "variance of the values",
     squared_mean: "squared mean of the values",
@@ -62,7 +56,7 @@
     const low = Math.max(-14, Math.floor(Math.min(0, ...seen))), high = Math.min(20, Math.ceil(Math.max(1, ...seen)));
     const sx = (x) => (state.axis === "log" ? Math.log(x) / Math.log(last) : (x - 1) / (last - 1)) * WIDTH;
     const sy = (y) => (high - Math.log10(y)) / (high - low) * HEIGHT;
-    plot.setAttribute("viewBox", `-44 -8 ${WIDTH + 56} ${HEIGHT + 44}`);
+    plot.setAttribute("viewBox", `-54 -26 ${WIDTH + 66} ${HEIGHT + 62}`);
     plot.replaceChildren(svg("title", { id: "depth-title" }, `${METRICS[state.metric]} against depth, eight nets`),
       svg("clipPath", { id: "depth-clip" }, svg("rect", { x: 0, y: -2, width: WIDTH, height: HEIGHT + 4 })));
     const every = Math.max(1, Math.ceil((high - low) / 8));
@@ -72,13 +66,12 @@
     for (const x of state.axis === "log" ? [1, 3, 10, 30, 100, last] : [1, 100, 200, last]) {
       plot.append(svg("path", { class: "axis", d: `M${sx(x)} 0V${HEIGHT}` }), svg("text", { x: sx(x), y: HEIGHT + 16, "text-anchor": "middle" }, x));
     }
-    const gradient = state.metric === "gradient_norm"; // its curves begin high and end low, the others the other way
-    plot.append(svg("text", { x: gradient ? WIDTH - 4 : 4, y: 12, "text-anchor": gradient ? "end" : "start" }, METRICS[state.metric]));
+    plot.append(svg("text", { x: 0, y: -10 }, `↑ ${METRICS[state.metric]}`));
     plot.append(svg("text", { x: WIDTH / 2, y: HEIGHT + 32, "text-anchor": "middle" }, "residual unit (plain nets: layer), from the input"));
     const group = svg("g", { "clip-path": "url(#depth-clip)" });
     for (const [arm, points] of curves) {
       if (state.hidden.has(arm) || !points.length) continue;
-      const [stroke, dash] = STYLE[arm];
+      const [stroke, dash] = inks[arm];
       group.append(svg("path", { class: "curve", stroke, "stroke-dasharray": dash, d: "M" + points.map(([x, y]) => `${sx(x).toFixed(1)} ${sy(y).toFixed(1)}`).join("L") }));
     }
     plot.append(group, svg("path", { class: "cursor", d: `M${sx(state.depth)} 0V${HEIGHT}` }));
@@ -96,9 +89,8 @@
       const box = h("input", { type: "checkbox", id });
       box.checked = !state.hidden.has(arm);
       box.addEventListener("change", () => { state.hidden[box.checked ? "delete" : "add"](arm); draw(); });
-      const key = h("span", { class: "zoo-try-key" });
-      key.style.borderTopColor = STYLE[arm][0];
-      key.style.borderTopStyle = { "": "solid", "2 3": "dotted", "7 3": "dashed" }[STYLE[arm][1]];
+      const key = svg("svg", { class: "zoo-try-key", viewBox: "0 0 36 4", "aria-hidden": "true" },
+        svg("path", { d: "M0 2H36", stroke: inks[arm][0], "stroke-width": 3, "stroke-dasharray": inks[arm][1] }));
       const cells = Object.keys(METRICS).map((metric) => at(metrics[metric], state.depth));
       const value = cells[Object.keys(METRICS).indexOf(state.metric)];
       if (value !== null && !state.hidden.has(arm)) found.push([value, arm]);

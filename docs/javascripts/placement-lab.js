@@ -163,10 +163,12 @@
   const trace = h("div", { class: "zoo-lab-trace", id: "lab-trace" });
 
   /* --- drawing ------------------------------------------------------------------------------------ */
+  /* [red, green, blue] of a colour of inks.css, for the scheme that is on. */
+  const inkOf = (name) => getComputedStyle(document.body).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
   function paintImage(canvas, values, cursor) {
     const context = canvas.getContext("2d"), pixels = context.createImageData(28, 28);
     values.forEach((v, i) => pixels.data.set([v * 255, v * 255, v * 255, 255], 4 * i));
-    if (cursor) pixels.data.set([230, 97, 1, 255], 4 * (cursor.row * 28 + cursor.column));
+    if (cursor) pixels.data.set([...inkOf("plus"), 255], 4 * (cursor.row * 28 + cursor.column));
     context.putImageData(pixels, 0, 0);
   }
   const PER_ROW = 8;
@@ -177,18 +179,19 @@
     canvas.width = columns * w - 1;
     canvas.height = rows * height - 1;
     const context = canvas.getContext("2d"), pixels = context.createImageData(canvas.width, canvas.height);
+    const plus = inkOf("plus"), minus = inkOf("minus");
     let top = 1e-12;
     for (const z of value.data) top = Math.max(top, Math.abs(z));
     for (let c = 0; c < value.c; c += 1) for (let y = 0; y < value.h; y += 1) for (let x = 0; x < value.w; x += 1) {
       const z = value.data[(y * value.w + x) * value.c + c];
       if (z === 0) continue;
       const at = ((Math.floor(c / PER_ROW) * height + y) * canvas.width + (c % PER_ROW) * w + x) * 4;
-      pixels.data.set(z > 0 ? [230, 97, 1] : [94, 80, 200], at);
+      pixels.data.set(z > 0 ? plus : minus, at);
       pixels.data[at + 3] = 40 + 215 * Math.abs(z) / top;
     }
     if (mark) {
       const at = ((Math.floor(mark.channel / PER_ROW) * height + mark.row) * canvas.width + (mark.channel % PER_ROW) * w + mark.column) * 4;
-      pixels.data.set([0, 158, 115, 255], at);
+      pixels.data.set([...inkOf("here"), 255], at);
     }
     context.putImageData(pixels, 0, 0);
   }
@@ -385,4 +388,5 @@
     maps);
   root.classList.add("zoo-try-live");
   update();
+  new MutationObserver(drawMaps).observe(document.body, { attributes: true, attributeFilter: ["data-md-color-scheme"] });
 })();

@@ -46,6 +46,11 @@ class Contender:
         self._process.communicate()
         return last
 
+    def stop(self) -> dict:
+        """End the process without a turn; what it said when it was ready."""
+        self.end()
+        return self.ready
+
     def _answer(self) -> dict:
         for line in self._process.stdout:
             if line.startswith("{"):
@@ -58,7 +63,8 @@ class Contender:
 def race(contenders: dict[str, tuple[str, dict]], rounds: int) -> Iterator[dict]:
     """Time all contenders in turn, `rounds` times round; yields a row for each: the median and the spread.
 
-    A contender that cannot run is a row that says why.
+    A contender that cannot run is a row that says why, and so is one whose outputs differ from those expected: it has
+    its difference instead of a time.
     """
     running, rows = {}, {}
     for name, (kind, options) in contenders.items():
@@ -66,6 +72,11 @@ def race(contenders: dict[str, tuple[str, dict]], rounds: int) -> Iterator[dict]
             running[name] = Contender(kind, **options)
         except RuntimeError as error:
             rows[name] = {"contender": name, "failed": str(error)[:200]}
+            continue
+        if running[name].ready.get("differs"):
+            ready = running.pop(name).stop()
+            said = f"its outputs differ by {ready['difference']:.2g} of the largest: not timed"
+            rows[name] = {"contender": name, "difference": ready["difference"], "failed": said}
     times = {name: [] for name in running}
     for _ in range(rounds):
         for name, contender in running.items():

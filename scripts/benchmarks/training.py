@@ -6,6 +6,7 @@ from benchmarks.race import race
 
 QUESTION = "How many images a second do the same nets train at, in stock Keras, here and in PyTorch?"
 
+BFLOAT16 = "mixed_bfloat16"
 # net: batch, input, steps in a turn, name in keras.applications
 NETS = {
     "convnet": (128, (32, 32, 3), 4, None),
@@ -28,6 +29,11 @@ def measure(quick=False, only=()):
             "stock Keras": ("keras_step", {**stock, "shape": shape, "jit": "auto", **common}),
             "stock Keras with XLA": ("keras_step", {**stock, "shape": shape, "jit": True, **common}),
             "zoo": ("keras_step", {**ours, "jit": "auto"}),
+            "stock Keras, mixed bfloat16": (
+                "keras_step",
+                {**stock, "shape": shape, "policy": BFLOAT16, **common},
+            ),
+            "zoo, mixed bfloat16": ("keras_step", {**ours, "policy": BFLOAT16}),
             "PyTorch eager": ("torch_step", {"net": net, "shape": shape, **common}),
             "PyTorch compiled": ("torch_step", {"net": net, "shape": shape, "compiled": True, **common}),
         }

@@ -14,9 +14,22 @@ from zoo.catalog import specify
 from zoo.experiments.data.sets import Images
 from zoo.experiments.design.experiment import Hook, canonical, quick
 from zoo.experiments.design.plan import run_of, seeds_of
-from zoo.experiments.measurements import Context, algebra, head, layout, pooling, resolve, signal, take, units
+from zoo.experiments.design.study import PHOTOGRAPHS, world_of
+from zoo.experiments.measurements import (
+    Context,
+    algebra,
+    head,
+    layout,
+    merge,
+    pooling,
+    resolve,
+    signal,
+    take,
+    units,
+)
 from zoo.experiments.training.loop import Training, build_model
 from zoo.models import smallest_input
+from zoo.placement import RESIDUAL
 from zoo.probes import activation_stats
 from zoo.studies import STUDIES
 
@@ -24,6 +37,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 EXPERIMENTS = STUDIES.experiments()
 # A unit is like the next: the deep nets of an arm are built at a depth that costs a second.
 SHALLOW = {"plain56": "plain20", "resnet56": "resnet20", "resnet191": "resnet65", "resnet1001": "resnet65"}
+SHALLOW |= {"plain110": "plain20", "resnet110": "resnet20"}
 
 
 def images(side=14, count=40):
@@ -58,10 +72,14 @@ def last(rows):
 
 
 def builds():
-    """Every different net of the catalog, once; the deepest measured ones cut, since a unit is like the
-    next."""
-    found = {}
+    """Every different net of the catalog, once; the deepest measured ones cut, since a unit is like the next.
+
+    Of the nets on photographs, the full width of those on small images, one of each function and experiment; the others
+    among the deep tests: their options are read by `test_deep_names_are_legal`.
+    """
+    found, marks = {}, {}
     for experiment in EXPERIMENTS:
+        again = set()
         for arm in experiment.arms:
             if arm.model is None:
                 continue
@@ -70,8 +88,14 @@ def builds():
                 options["units"] = 3
             size = experiment.data_of(arm).size or 28
             model = SHALLOW.get(arm.model, arm.model)
-            found.setdefault((model, canonical(options), size), f"{experiment.name}: {arm.label}")
-    return [pytest.param(*key, id=label) for key, label in found.items()]
+            key = (model, canonical(options), size)
+            found.setdefault(key, f"{experiment.name}: {arm.label}")
+            if world_of(experiment) == PHOTOGRAPHS and (":" not in model or model in again):
+                marks.setdefault(key, (pytest.mark.deep,))
+            else:
+                marks[key] = ()
+            again.add(model)
+    return [pytest.param(*key, id=label, marks=marks[key]) for key, label in found.items()]
 
 
 @pytest.mark.parametrize("study", STUDIES.studies(), ids=lambda s: s.name)
@@ -137,6 +161,91 @@ def test_depth_ordering_and_shortcut_share_their_runs():
 
     assert len(runs("depth") & runs("ordering")) == 2 * 3 * 5
     assert len(runs("ordering") & runs("shortcut")) == 2 * 5
+    # On photographs an arm that stands in several experiments is trained once, too.
+    for depth in (20, 56, 110):
+        assert len(runs("depth_photographs") & runs(f"ordering_{depth}")) == 2 * 3
+    assert len(runs("depth_photographs") & runs("norm_order_photographs")) == 3
+    for depth, seeds in ((20, 5), (56, 3)):
+        assert len(runs(f"shortcut_{depth}") & runs(f"ordering_{depth}")) == seeds
+    assert len(runs("norm_free") & runs("ordering_20")) == 5
+    assert len(runs("norm_free_56") & runs("ordering_56")) == 3
+
+
+@pytest.mark.parametrize("activation, activations", [(None, 3 * 2 + 2), ("relu6", 3 * 2 + 2 + 3)])
+def test_only_the_narrow_layer_of_an_inverted_residual_varies(activation, activations):
+    """At an expansion of 1 a unit has no first convolution, as in the paper's first unit."""
+
+    def net(**options):
+        return build_model(
+            "zoo.experiments.nets:inverted_residuals",
+            images=images(side=16, count=10),
+            seed=0,
+            **{"units": 1, "width": 4, "narrow_activation": activation, **options},
+        )
+
+    names = [layer.name for layer in net(expansion=3).layers]
+    assert sum(name.endswith("_act") for name in names) == activations
+    assert ("stage1_unit1_project_act" in names) is (activation is not None)
+    assert not any("expand" in layer.name for layer in net(expansion=1).layers)
+
+
+def test_a_strided_net_without_activation_collapses_into_one_layer():
+    """The measurement at the end of its training; where it fails, an hour of training is lost."""
+    experiment = STUDIES.lookup("why_photographs")
+    arm = experiment.arm("4 conv, none")
+    pictures = images(side=16)
+    model = build_model(arm.model, images=pictures, seed=0, **{**experiment.options, **arm.options})
+    (hook,) = arm.hooks
+    rows = last(take(hook, context(model, images=pictures)))
+    assert rows["same_predictions"] == 1 and rows["collapse_error"] < 1e-5
+
+
+class TestMerge:
+    @pytest.mark.parametrize("branches", merge.UNITS)
+    def test_a_sum_merges_where_it_is_affine_and_has_one_kernel(self, branches):
+        from zoo.studies.merge import BENT, MERGE
+
+        rows = last(merge.unit(context(), branches))
+        assert rows["merged"] == (branches in MERGE)
+        assert (rows["affine_error"] > 0.01) == (branches in BENT)
+        if branches in MERGE:
+            assert rows["largest_difference"] < 1e-5
+            assert rows["convolutions_after"] == 1 <= rows["convolutions_before"]
+        else:
+            assert rows["convolutions_after"] == rows["convolutions_before"]
+
+    def test_a_whole_net_has_its_times_and_sizes(self, monkeypatch):
+        monkeypatch.setattr(merge, "ROUNDS", 1)
+        options = {"net": "repvgg", "stages": (1, 2), "width": 4}
+        rows = last(merge.net(context(), "zoo.experiments.nets:staged", options, images=2))
+        assert rows["kept"] == 0 < rows["additions"] == rows["convolutions_after"]
+        assert rows["parameters_after"] < rows["parameters_before"] and rows["time_ratio"] > 0
+
+
+def test_the_arm_in_float32_is_one_of_the_orderings():
+    def runs(name):
+        experiment = STUDIES.lookup(name)
+        return {canonical(run_of(experiment, a, 0, backend="tensorflow", rate=0.1)) for a in experiment.arms}
+
+    assert len(runs("precision") & runs("ordering_20")) == 1
+
+
+def test_a_net_in_mixed_bfloat16_begins_as_in_float32_and_leaves_the_policy_alone():
+    options = {"classifier_activation": None, "width": 2, "ordering": "full_pre_activation"}
+    pictures = images(side=8, count=10)
+    name = "zoo.experiments.nets:mixed_bfloat16"
+    mixed = build_model(name, net="resnet8", images=pictures, seed=3, **options)
+    single = build_model("resnet8", images=pictures, seed=3, **options)
+    assert all(map(np.array_equal, mixed.get_weights(), single.get_weights()))
+    *computing, last_one = mixed.layers
+    assert {layer.compute_dtype for layer in computing if layer.weights} == {"bfloat16"}
+    assert {weight.dtype for weight in mixed.weights} == {"float32"}
+    ours, theirs = (keras.ops.convert_to_numpy(net(pictures.x_train[:4])) for net in (mixed, single))
+    assert (last_one.compute_dtype, ours.dtype) == ("float32", "float32")
+    assert 0 < np.abs(ours - theirs).max() < 0.1 * np.abs(theirs).max()
+    with pytest.raises(ValueError, match="resnet9999"):
+        build_model(name, net="resnet9999", images=pictures, seed=3, **options)
+    assert keras.config.dtype_policy().name == "float32"
 
 
 def test_a_quick_run_of_one():
@@ -223,6 +332,39 @@ class TestSignal:
         assert list(variance) == list(gradient) == [1, 2, 3, 4, 5]
         assert gradient[5] == pytest.approx(1)
         assert variance[5] > variance[1]  # branches add up
+
+    @pytest.mark.parametrize("ordering", RESIDUAL)
+    def test_a_residual_unit_ends_where_its_ordering_does(self, ordering):
+        model = self.one_stage(family="resnet", units=3, width=4, ordering=ordering)
+        ops = list(RESIDUAL[ordering].after_addition)
+        end = f"_{ops[-1]}" if ops else ""
+        assert [t._keras_history.operation.name for t in signal._units(model)] == [
+            f"stage1_unit{k}_add{end}" for k in (1, 2, 3)
+        ]
+
+    @pytest.mark.parametrize(
+        ("ordering", "end"), [("conv_act", "act"), ("conv_norm_act", "act"), ("conv_act_norm", "norm")]
+    )
+    def test_a_plain_unit_ends_with_what_follows_its_convolution(self, ordering, end):
+        model = self.one_stage(family="plain", units=3, width=4, ordering=ordering)
+        assert [t._keras_history.operation.name for t in signal._units(model)] == [
+            f"stage1_conv{k}_{end}" for k in (1, 2, 3)
+        ]
+
+    def test_layers_are_found_whatever_they_are_called(self):
+        model = self.one_stage(family="resnet", units=2, width=4, ordering="original")
+        taken = iter("abcdefghijklmnopqrstuvwxyz")
+
+        def renamed(layer):
+            return layer.from_config(layer.get_config() | {"name": next(taken)})
+
+        other = keras.models.clone_model(model, clone_function=renamed)
+        other.set_weights(model.get_weights())
+        first, second = (
+            {layer.name for layer in net.layers[1:]} for net in (model, other)
+        )  # but for the input
+        assert not first & second
+        assert list(signal.propagation(context(other))) == list(signal.propagation(context(model)))
 
     def test_glorot_halves_what_relu_lets_through(self):
         scaled = {

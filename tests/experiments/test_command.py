@@ -29,6 +29,15 @@ def test_list_names_every_experiment_with_its_cost_and_needs_no_backend():
     assert "30 runs, about" in done.stdout and "on " in done.stdout
 
 
+def test_what_is_missing_is_listed_in_the_order_in_which_to_run_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(STUDIES, ["list", "--missing"]) == 0
+    said = capsys.readouterr().out
+    named = [line.split()[0] for line in said.splitlines() if not line.startswith(" ")]
+    assert named == STUDIES.in_order() and named[0] == STUDIES.priority[0]
+    assert "69 more shared" in said and said.count(" so far") == len(named)
+
+
 def test_an_unknown_name_is_answered_with_the_nearest(capsys):
     assert main(STUDIES, ["run", "fom"]) == 2
     assert "reproduce: unknown experiment 'fom'; did you mean 'form'" in capsys.readouterr().err
@@ -45,6 +54,8 @@ def test_where_nothing_is_published_it_is_said(command, tmp_path, monkeypatch, c
         )
     assert main(STUDIES, [command, "form"]) == 2
     assert "nothing is published of 'form'" in capsys.readouterr().err
+    assert main(STUDIES, ["check", "all"]) == 2
+    assert "nothing is published in docs/data here" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -65,6 +76,7 @@ def test_an_unreachable_scheduler_is_said(capsys, monkeypatch):
     assert "no Dask scheduler answers at 'tcp://127.0.0.1:9'" in capsys.readouterr().err
 
 
+@pytest.mark.deep  # processes of its own
 def test_a_dask_cluster_does_the_runs_of_a_whole_command(tmp_path):
     """Through the script itself, as a reader gives it, in a folder that is not the repository; a quick run on
     another data set answers and publishes nothing.

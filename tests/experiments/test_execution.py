@@ -77,6 +77,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.deep  # processes of its own
 def test_two_commands_on_one_folder_share_the_work(tmp_path):
     script = tmp_path / "share.py"
     script.write_text(SHARE)
@@ -115,6 +116,7 @@ def test_no_worker_outlives_a_killed_command(tmp_path):
         time.sleep(0.05)
 
 
+@pytest.mark.deep  # processes of its own
 def test_a_dask_worker_killed_midway_loses_nothing_and_doubles_nothing(tmp_path):
     pytest.importorskip("distributed")
     port = free_port()

@@ -2,6 +2,8 @@
 
 import pytest
 
+from zoo.experiments.publishing.inks import ink
+
 FIGURE = "#chart-form"
 
 
@@ -41,6 +43,29 @@ def test_the_arrow_keys_read_the_values(page):
     page.keyboard.press("ArrowRight")
     second = page.locator(f"{FIGURE} .zoo-chart-now").inner_text()
     assert "separate" in first and first != second
+
+
+def test_a_click_in_the_legend_fades_the_others_in_every_panel(page):
+    page.locator(FIGURE).scroll_into_view_if_needed()
+    page.wait_for_selector(f"{FIGURE}[data-state=live]")
+    means = f"""[...document.querySelectorAll('{FIGURE} .zoo-chart-live path[stroke-width="2.2"]')]
+        .filter((line) => line.getAttribute("stroke") === "{ink("separate").colour}" && line.closest(".mark-line"))
+        .map((line) => Number(line.getAttribute("opacity") ?? 1))"""
+    panels = page.evaluate(means)
+    assert len(panels) == 3 and set(panels) == {1}
+    page.locator(f"{FIGURE} .zoo-chart-live text", has_text="builtin").click()
+    page.wait_for_function(f"{means}.every((opacity) => opacity < 0.1)")
+
+
+def test_live_text_is_nine_pixels_high_on_a_phone(visit):
+    page = visit("questions/form.html", viewport={"width": 390, "height": 844})
+    page.locator(FIGURE).scroll_into_view_if_needed()
+    page.wait_for_selector(f"{FIGURE}[data-state=live]")
+    heights = page.evaluate(f"""[...document.querySelectorAll('{FIGURE} .zoo-chart-live svg')].flatMap((svg) => {{
+        const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+        return [...svg.querySelectorAll("text")].map((text) => scale * parseFloat(getComputedStyle(text).fontSize));
+    }})""")
+    assert len(heights) > 20 and min(heights) >= 9
 
 
 def test_the_data_are_beside_the_chart(page):

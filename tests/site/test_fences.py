@@ -7,8 +7,23 @@ import markdown
 import pytest
 from pymdownx.superfences import SuperFencesException
 
+from zoo.experiments.claims.scales import Judged, Scales, Twins
+from zoo.experiments.publishing.differences import Runs, paired_difference
+from zoo.experiments.publishing.waiting import Waiting
 from zoo.placement import FAMILIES
-from zoo.site import catalog_tables, charts, diagrams, docstrings, fences, maths, measured, svg, tables
+from zoo.site import (
+    catalog_tables,
+    charts,
+    diagrams,
+    docstrings,
+    fences,
+    maths,
+    measured,
+    place,
+    scales,
+    svg,
+    tables,
+)
 from zoo.site.place import DOCS
 
 DATA = {
@@ -304,3 +319,74 @@ def test_the_rows_of_a_chart_are_the_same_places_of_each_curve():
     other = charts._sampled([*drawn, {"arm": "four", "x": 17.5, "y": 1.0}])
     assert [row["x"] for row in other if row["arm"] == "four"] == [17.5]
     assert charts._sampled(drawn[:5]) == drawn[:5]
+
+
+def test_photographs_are_shown_as_soon_as_they_are_published_and_not_before(docs, md, monkeypatch):
+    monkeypatch.setattr(place, "DOCS", docs)
+    assert render(fences.photographs, "why", md) == ""
+    for part in ("", "-training", "-last"):
+        (docs / f"figures/why_photographs{part}.svg").write_text(SVG)
+    (docs / "data/why_photographs.json").write_text(json.dumps(DATA))
+    shown = render(fences.photographs, "why", md)
+    assert '<h3 id="why_photographs">On photographs: Is an activation needed' in shown
+    assert shown.count('<figure class="zoo-chart"') == 3 and "Test accuracy, measured here" in shown
+    assert "Not yet measured" not in shown and 'aria-label="Reproduce why_photographs"' in shown
+    # Only what the study has on photographs: its first experiment has fences of its own.
+    assert 'id="chart-why"' not in shown
+    with pytest.raises(SuperFencesException, match=r"unknown study 'wy'; expected one of .*why"):
+        render(fences.photographs, "wy", md)
+
+
+def test_both_scales_stand_side_by_side_with_what_flips_counted(docs, md, monkeypatch):
+    better, worse = (
+        paired_difference(
+            Runs(values=dict(enumerate(values))), Runs(values=dict.fromkeys(range(3), 0.5)), "test_accuracy"
+        )
+        for values in ((0.6, 0.61, 0.62), (0.4, 0.41, 0.42))
+    )
+    names = {"study": "which", "names": ("which", "which_large"), "metric": "test_accuracy"}
+    flip, same = (
+        Twins(first=first, second="relu", small=better, full=full, **names)
+        for first, full in (("elu", worse), ("gelu", better))
+    )
+    claim = Judged(
+        study="which", sentence="So it is.", small="holds here", full="does not hold here", flips=True
+    )
+    found = Scales(twins=(flip, same), judged=(claim,), waiting=7)
+    monkeypatch.setattr(scales, "both_scales", lambda *_: found)
+    shown = render(fences.side_by_side, "", md)
+    assert "2 differences measured at both scales, 1 of which flips; 7 more are planned" in shown
+    for words in (
+        "elu − relu",
+        "+11 points",
+        "−9 points",
+        "<td>flips</td>",
+        "<td>the same sign</td>",
+        "So it is.",
+    ):
+        assert words in shown
+    monkeypatch.setattr(scales, "both_scales", lambda *_: Scales(twins=(), judged=(), waiting=7))
+    assert render(fences.side_by_side, "", md) == (
+        "<p>No difference is measured at both scales yet; 7 are planned.</p>"
+    )
+
+
+def test_what_is_still_to_be_run_adds_up(docs, md, monkeypatch):
+    one, other = (
+        Waiting(name=name, question="Why?", runs=3, shared=1, minutes=minutes)
+        for name, minutes in (("first", 50.0), ("second", 40.0))
+    )
+    monkeypatch.setattr(scales, "waiting", lambda *_: [one, other])
+    shown = render(fences.to_be_run, "", md)
+    assert shown.index("first") < shown.index("second") and "1 h 30 min" in shown
+    monkeypatch.setattr(scales, "waiting", lambda *_: [])
+    assert render(fences.to_be_run, "", md) == "<p>Everything that is specified is published.</p>"
+
+
+def test_the_table_of_a_chart_has_bars_and_means_and_no_words_of_the_drawing():
+    drawn = [
+        {"arm": "zoo", "p": "mlp", "y": 1.25},
+        {"arm": "zoo", "y": 0.1, "t": "1 of 5 at chance", "a": -1},
+    ]
+    shown = charts._rows({"data": {"values": drawn}}, "Speed")
+    assert shown.count("<tr>") == 2 and "1.25" in shown and "chance" not in shown

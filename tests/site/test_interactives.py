@@ -1,4 +1,4 @@
-"""The three things to try, driven by mouse and by keyboard; their numbers against Keras and NumPy."""
+"""The things to try, driven by mouse and by keyboard; their numbers against Keras and NumPy."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ sys.path.insert(0, str(DOCS.parent / "scripts"))
 import make_depth
 import make_lab
 
+PAGES = ["placement-lab", "collapse", "depth-slider", "train", "spiral", "surgeon"]
 NARROW = {"width": 360, "height": 740}
 CONTENT = make_lab.read()
 # The graph that each set of weights was trained in, and how the page runs it.
@@ -370,10 +371,10 @@ def test_what_the_depth_slider_shows_is_what_the_page_says(visit):
     assert max(means, key=means.get) == "relu_before_addition"
 
 
-# --- all three
+# --- all of them
 
 
-@pytest.mark.parametrize("name", ["placement-lab", "collapse", "depth-slider", "train", "spiral"])
+@pytest.mark.parametrize("name", PAGES)
 def test_without_scripts_a_table_or_figure_stands_there(visit, name):
     page = visit(f"try/{name}.html", java_script_enabled=False)
     box = page.locator(f"#{name}")
@@ -381,7 +382,7 @@ def test_without_scripts_a_table_or_figure_stands_there(visit, name):
     assert box.locator("table tbody tr, figure svg").count() >= 1
 
 
-@pytest.mark.parametrize("name", ["placement-lab", "collapse", "depth-slider", "train", "spiral"])
+@pytest.mark.parametrize("name", PAGES)
 def test_with_scripts_it_fits_a_narrow_screen(visit, name):
     page = visit(f"try/{name}.html", viewport=NARROW)
     page.wait_for_selector(f"#{name}.zoo-try-live")

@@ -7,6 +7,7 @@ import keras
 import pytest
 
 import zoo
+from zoo.pretrained import manifest
 from zoo.site import draw, from_catalog, from_graph
 from zoo.site.place import DOCS
 
@@ -24,6 +25,7 @@ def clean():
 def test_every_drawing_is_committed_and_no_other():
     # Those of the page "train" are several: one for each placement.
     interactive = {"spiral", *(f"train-{placement}" for placement in make_try.PLACEMENTS)}
+    interactive |= {f"surgeon-{shipped.model}" for shipped in manifest()}
     known = {*from_graph.diagrams(), *make_pictures.PICTURES, *interactive}
     assert {path.stem for path in (DOCS / "diagrams").glob("*.svg")} == known
 

@@ -16,6 +16,7 @@ KINDS = (
     "try/placement-lab",
     "try/train",
     "try/spiral",
+    "try/surgeon",
     "zoo",
     "claims",
     "performance",

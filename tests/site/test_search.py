@@ -19,6 +19,8 @@ QUESTIONS = {
     "which pre-activation resnet": ("questions/layout",),
     "how can 1000 layers train": ("questions/thousand",),
     "softmax or from_logits": ("questions/head",),
+    "which branches merge": ("questions/merge", "use/families"),
+    "structural re-parameterization": ("questions/merge", "questions/index"),
     "dead relu": ("questions/dead",),
     "value before the activation": ("use/read-before-activation",),
     "is an activation needed on layers other than the last": ("questions/why",),

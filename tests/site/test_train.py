@@ -15,11 +15,12 @@ NARROW = {"width": 390, "height": 844}
 FUNCTIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "linear")
 CHOICES = [
     ("none", "relu"),
+    ("second", "relu"),
     *((place, function) for place in ("first", "both") for function in FUNCTIONS),
 ]
 # A net of the page as plain lists; its first biases are moved off zero, or their part would go untested.
-START = """(seed) => {
-    const net = zooDense.start(seed);
+START = """([seed, sizes]) => {
+    const net = zooDense.start(seed, sizes);
     net.forEach((layer) => layer.bias.forEach((_, u) => { layer.bias[u] = 0.1 * Math.sin(u + 1); }));
     globalThis.testNet = net;
     return net.map((l) => ({ shape: [l.inputs, l.units], kernel: Array.from(l.kernel), bias: Array.from(l.bias) }));
@@ -48,13 +49,19 @@ def train(visit):
 
 def keras_net(start, placement, activation, rate):
     """The same net in Keras, in double precision, with the weights of the page."""
-    used = {"none": (False, False), "first": (True, False), "both": (True, True)}[placement]
+    used = {
+        "none": (False, False),
+        "first": (True, False),
+        "second": (False, True),
+        "both": (True, True),
+    }[placement]
     names = [activation if on else "linear" for on in used] + ["linear"]
     layers = [
         keras.layers.Dense(layer["shape"][1], activation=name, dtype="float64")
         for layer, name in zip(start, names, strict=True)
     ]
-    model = keras.Sequential([keras.Input((2,), dtype="float64"), *layers])
+    inputs = keras.Input((start[0]["shape"][0],), dtype="float64")
+    model = keras.Sequential([inputs, *layers])
     model.set_weights(
         [
             value
@@ -74,7 +81,7 @@ def points_of(page, name, count):
 
 @pytest.mark.parametrize(("placement", "activation"), CHOICES)
 def test_loss_gradients_and_steps_equal_keras(train, placement, activation):
-    start = train.evaluate(START, 5)
+    start = train.evaluate(START, [5, [2, 16, 16, 2]])
     points, labels = points_of(train, "spiral", 20)
     x, y = np.array(points), np.array(labels)
     # A step at rate 1 is the gradient.
@@ -95,6 +102,91 @@ def test_loss_gradients_and_steps_equal_keras(train, placement, activation):
     received = train.evaluate(STEPS, [placement, activation, points, labels, 0.3, 20])
     for one, other in zip(received, model.get_weights(), strict=True):
         np.testing.assert_allclose(one, other.ravel(), atol=1e-5, rtol=0)
+
+
+# Steps of the page's own epoch; it returns the digits of each batch and the loss before each step.
+DIGIT_STEPS = """([placement, activation, steps]) => {
+    const data = zooDense.images(zooDigits.learned), choice = { placement, activation }, seed = 3;
+    const places = zooDense.order(seed, 0, data.points.length), batches = [], losses = [];
+    for (let s = 0; s < steps; s += 1) {
+        const batch = places.slice(s * zooDense.BATCH, (s + 1) * zooDense.BATCH), take = (values) => batch.map((p) => values[p]);
+        losses.push(zooDense.gradient(testNet, choice, take(data.points), take(data.labels)).loss);
+        batches.push([take(data.points).map((p) => Array.from(p)), take(data.labels)]);
+        zooDense.epoch(testNet, choice, data, 0.3, seed, 0, s, s + 1);
+    }
+    return { batches, losses };
+}"""
+
+
+@pytest.fixture
+def digits(train):
+    train.select_option("#train-set", "digits")
+    train.wait_for_function("document.querySelector('#train-now').textContent.includes('new digits')")
+    return train
+
+
+@pytest.mark.parametrize(
+    ("placement", "activation"), [("none", "relu"), ("second", "tanh"), ("both", "relu")]
+)
+def test_digits_are_learned_as_keras_learns_them(digits, placement, activation):
+    """The same first weights and the same batches give the same losses, step by step."""
+    start = digits.evaluate(START, [5, list(make_try.LAYERS)])
+    model = keras_net(start, placement, activation, 0.3)
+    seen = digits.evaluate(DIGIT_STEPS, [placement, activation, 20])
+    losses = [float(model.train_on_batch(np.array(x), np.array(y))) for x, y in seen["batches"]]
+    assert losses[0] > 2 and min(losses) < 1.9
+    np.testing.assert_allclose(seen["losses"], losses, atol=1e-5, rtol=0)
+
+
+def test_the_digits_are_those_of_scikit_learn(digits):
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    for part, count, places in (
+        ("learned", 600, np.arange(len(images)) % 5 != 4),
+        ("unseen", 200, np.arange(len(images)) % 5 == 4),
+    ):
+        seen = digits.evaluate(
+            f"(({{ points, labels }}) => ({{ points: points.map((p) => Array.from(p)), labels }}))(zooDense.images(zooDigits.{part}))"
+        )
+        np.testing.assert_array_equal(seen["points"], images[places][:count] / 16)
+        assert seen["labels"] == labels[places][:count].tolist()
+
+
+def test_digits_are_fetched_when_they_are_chosen_and_learned(train):
+    fetched = []
+    train.on("request", lambda request: fetched.append(request.url.rpartition("/")[2]))
+    train.select_option("#train-set", "moons")
+    assert fetched == []
+    train.focus("#train-set")
+    train.keyboard.press("End")
+    train.wait_for_function("document.querySelector('#train-now').textContent.includes('new digits')")
+    assert fetched == ["digits-data.js"]
+    train.select_option("#train-rate", "0.1")
+    plane = "document.querySelector('#train-plane').toDataURL()"
+    before = train.evaluate(plane)
+    train.click("#train-epoch")
+    assert float(train.get_attribute("#train-now", "data-accuracy")) > 0.6
+    assert train.evaluate(plane) != before
+    assert "Forty new digits" in train.get_attribute("#train-plane", "aria-label")
+    # A rate that kills, as the page says.
+    train.select_option("#train-placement", "both")
+    train.select_option("#train-rate", "1")
+    train.click("#train-go")
+    line = finished(train)
+    assert line["epoch"] == make_try.DIGIT_EPOCHS and line["accuracy"] < 0.2
+    assert min(map(int, train.get_attribute("#train-now", "data-dead").split())) > 25
+    # A plane again: its own layers, its own axis.
+    train.select_option("#train-set", "spiral")
+    assert "of 16" in train.inner_text("#train-now") and "300 epochs" in train.text_content(".zoo-train-loss")
+
+
+def test_a_run_that_is_stopped_by_a_choice_is_told_with_the_settings_it_had(train):
+    train.click("#train-go")
+    train.wait_for_function("Number(document.querySelector('#train-now').dataset.epoch) > 0")
+    train.select_option("#train-set", "moons")
+    told = train.locator("#train-runs tbody tr").first.inner_text()
+    assert "two spirals" in told and "none" in told
 
 
 @pytest.mark.parametrize("name", ["spiral", "circles", "moons"])

@@ -14,6 +14,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.graph import attributes
+
 _HARMLESS = frozenset(
     "keras ops np numpy super call training mask add subtract multiply matmul dot einsum tensordot reshape "
     "transpose swapaxes moveaxis concatenate stack split unstack expand_dims squeeze broadcast_to tile repeat "
@@ -88,7 +90,7 @@ def _names(code: types.CodeType, operators: tuple[str, ...] = ("**", "**=")) -> 
 def _is_known(name: str, layer: Any) -> bool:
     if name in _HARMLESS:
         return True
-    values = vars(layer)
+    values = attributes(layer)
     return name in values and _is_number(values[name])
 
 

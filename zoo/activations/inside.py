@@ -20,6 +20,7 @@ from keras import layers
 from zoo.activations.code import doubts
 from zoo.activations.sites import families, is_linear, label, separate_function, sites, takes_activation
 from zoo.graph import Graph, graphs
+from zoo.graph.internals import children
 
 # Stock cells -> what each call of a function in one step computes, in the order of the calls.
 _GATES: dict[Any, dict[str, tuple[str, ...]]] = {
@@ -152,8 +153,8 @@ def warn_unseen(what: str, model: keras.Model, found: dict[str, str]) -> None:
         )
 
 
-def tell_unseen(what: str, model: keras.Model) -> None:
-    """Warn of all activations of `model` that no transform can reach.
+def tell_unseen(what: str, model: keras.Model) -> dict[str, str]:
+    """Warn of all activations of `model` that no transform can reach, and return them as `unseen` does.
 
     Raises:
         ValueError: that is all of them, so that there is nothing to transform.
@@ -165,6 +166,7 @@ def tell_unseen(what: str, model: keras.Model) -> None:
             f"the graph."
         )
     warn_unseen(what, model, found)
+    return found
 
 
 def _outside() -> int:
@@ -215,7 +217,7 @@ class _Look:
             self.site((path,), layer, "function", layer.function, False, pooled)
             return
         self.code(layer, path, pooled)
-        for child in list(layer._layers):
+        for child in children(layer):
             inner = pooled or isinstance(layer, layers.TimeDistributed)
             # The layer that attention makes for itself is named by a counter, which is no name to go by.
             own = isinstance(layer, _ATTENTION) and isinstance(child, layers.Softmax)

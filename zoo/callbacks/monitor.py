@@ -11,10 +11,10 @@ import keras
 import numpy as np
 
 from zoo.activations import warn_unseen
+from zoo.batches import keep
 from zoo.callbacks import events
 from zoo.callbacks.updates import update_rows, values
 from zoo.probes.activation import measure
-from zoo.probes.batches import keep
 from zoo.probes.rows import refuse_nothing
 
 # What activation_stats says about a site rather than about its values.

@@ -12,6 +12,7 @@ from zoo.experiments.design.plan import describe_size
 from zoo.experiments.design.registry import Registry, UnknownExperimentError
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.publication import PublicationError
+from zoo.experiments.publishing.waiting import waiting
 from zoo.experiments.running import archive, environment
 from zoo.experiments.running.durations import minutes
 from zoo.experiments.running.execution import ExecutionError, cores, pool
@@ -64,7 +65,12 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         one.set_defaults(do=do)
         return one
 
-    command("list", _list, "all experiments, their questions and what they cost")
+    listed = command("list", _list, "all experiments, their questions and what they cost")
+    listed.add_argument(
+        "--missing",
+        action="store_true",
+        help="what is not published yet, in the order in which to run it, without runs that an earlier one has",
+    )
 
     def wanted(one):
         one.add_argument("names", nargs="+", metavar="NAME", help="experiments; `all` is all of them")
@@ -133,8 +139,22 @@ def _chosen(options: argparse.Namespace) -> list[Experiment]:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.missing:
+        return _list_missing(options)
     for experiment in options.registry.experiments():
         print(f"{experiment.name:12} {experiment.question}\n{'':12} {_cost(experiment, cores())}")
+    return 0
+
+
+def _list_missing(options: argparse.Namespace) -> int:
+    total = 0.0
+    for one in waiting(options.registry):
+        total += one.minutes
+        shared = f", {one.shared} more shared" if one.shared else ""
+        print(f"{one.name:22} {one.question}")
+        print(
+            f"{'':22} {one.runs} runs{shared}, about {minutes(one.minutes)} of one core; {minutes(total)} so far"
+        )
     return 0
 
 
@@ -301,8 +321,10 @@ def _check(options: argparse.Namespace) -> int:
     from zoo.experiments.publishing.check import check
 
     fine = True
+    # `all` is all of what is published: nothing else can be compared.
+    chosen = [options.registry.lookup(name) for name in _published(options)]
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
-        for experiment in _chosen(options):
+        for experiment in chosen:
             for finding in check(
                 experiment, workers=workers, backend=_backend(), arms=options.arms, seeds=options.seeds
             ):

@@ -77,7 +77,7 @@ def body(x, spec: ModelSpec, parts: Parts):
 
     block = 1
 
-    def module(x, filters, here, *, strides=1, enters=True):
+    def module(x, filters, here, *, strides: int | None = 1, enters=True):
         """Activation and separable convolution, two or three times, beside a shortcut."""
         unit = label.unit(block, 0)
         shortcut = x

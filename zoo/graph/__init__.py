@@ -20,7 +20,7 @@ from zoo.graph.copying import (
     set_values,
     take_attributes,
 )
-from zoo.graph.internals import flatten_layers, inbound_nodes, plain_attributes, producer, shadow
+from zoo.graph.internals import attributes, flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
@@ -31,6 +31,7 @@ __all__ = [
     "Graph",
     "Part",
     "Stretch",
+    "attributes",
     "calls",
     "copy_layer",
     "copy_variables",

@@ -13,7 +13,9 @@ import keras
 import numpy as np
 
 from zoo.graph.internals import (
+    attributes,
     flatten_layers,
+    is_bookkeeping,
     keep_remat,
     lambda_arguments,
     plain_attributes,
@@ -183,7 +185,7 @@ def take_attributes(old: Any, new: Any) -> None:
             _take_constants(a, b)
             continue
         for name in vars(a).keys() - plain_attributes():
-            if name.startswith("_self_") or name == "_build_shapes_dict":
+            if is_bookkeeping(name):
                 continue
             value, other = vars(a)[name], vars(b).get(name)
             if value is not other and _can_be_carried(value, other, a) and not _equal(value, other):
@@ -273,8 +275,9 @@ class _Tokens:
 
     def _changed(self, layer: Any, replace: Callable[[Any], Any]) -> dict[str, Any]:
         found = {}
-        for name in vars(layer).keys() - plain_attributes():
-            value = vars(layer)[name]
+        own = attributes(layer)
+        for name in own.keys() - plain_attributes():
+            value = own[name]
             replaced = _mapped(replace, value)
             if replaced is not value:
                 found[name] = replaced

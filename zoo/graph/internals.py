@@ -1,26 +1,46 @@
-"""What Keras keeps to itself and a reader of graphs needs: every private name of Keras 3 stands in this file."""
+"""What Keras keeps to itself and the zoo needs: every private name of Keras 3 stands in this file, and in no other.
+
+A function a behaviour. Each says what it relies on and why no public name gives it, so that a new version of Keras is
+checked by reading this file and running its tests.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import keras
+from keras.src.backend import compute_output_spec
+from keras.src.ops.numpy import Add
+from keras.src.utils.naming import to_snake_case
+
+REMAT = "_remat_mode"
+"""Under which name a layer remembers the `keras.RematScope` that it was made in; nothing public reads or changes it."""
 
 
 def producer(tensor: Any) -> Any:
-    """The node that made `tensor`."""
+    """The node that made `tensor`, which a `KerasTensor` remembers together with its place among the outputs.
+
+    Keras offers the graph of a whole model only as text and as a picture.
+    """
     operation, index, _ = tensor._keras_history
     return operation._inbound_nodes[index]
 
 
 def inbound_nodes(operation: Any) -> list[Any]:
-    """All recorded calls of `operation`, in whichever model."""
+    """All recorded calls of `operation`, in whichever model.
+
+    Keras records each symbolic call as a node; the public `input` and `output` exist where there is one call alone.
+    """
     return operation._inbound_nodes
 
 
 def without_history(operation: Any) -> Any:
-    """A copy of a bare operation that was never called: it holds arguments and no state."""
+    """A copy of a bare operation that was never called: it holds arguments and no state.
+
+    A bare operation, such as that of `a + b`, has no `get_config` that tells its arguments.
+    """
     new = object.__new__(type(operation))
     vars(new).update(vars(operation), _inbound_nodes=[], _outbound_nodes=[])
     return new
@@ -34,9 +54,26 @@ def shadow(layer: Any, attributes: dict[str, Any]) -> Any:
     return new
 
 
+def attributes(layer: Any) -> dict[str, Any]:
+    """What is set on `layer`, by name: on Torch a layer is a module, which keeps the layers set on it elsewhere."""
+    found = dict(vars(layer))
+    if keras.backend.backend() == "torch":
+        modules = found.get("_modules", {}).items()
+        found |= {name: value for name, value in modules if isinstance(value, keras.layers.Layer)} | found
+    return found
+
+
 def flatten_layers(layer: keras.layers.Layer) -> list[Any]:
-    """`layer` and all layers inside it, from the outside in."""
+    """`layer` and all layers inside it, each once, from the outside in.
+
+    Public is `model.layers` alone, which ends at wrappers, cells and layers of one's own.
+    """
     return list(layer._flatten_layers())
+
+
+def children(layer: keras.layers.Layer) -> list[Any]:
+    """The layers that `layer` holds itself: Keras tracks every layer that is set as an attribute."""
+    return list(layer._layers)
 
 
 @cache
@@ -45,30 +82,64 @@ def plain_attributes() -> frozenset[str]:
     return frozenset(vars(keras.layers.Layer(name="plain")))
 
 
+def is_bookkeeping(attribute: str) -> bool:
+    """Whether a backend or Keras' saving keeps the attribute of a layer, and not the class of the layer.
+
+    TensorFlow's tracking writes names with `_self_`, `Layer.build` the shapes that a file needs.
+    """
+    return attribute.startswith("_self_") or attribute == "_build_shapes_dict"
+
+
 def takes_training(operation: Any) -> bool:
-    """Whether Keras passes `training` to the call of `operation`."""
+    """Whether Keras passes `training` to the call of `operation`, by the signature that it read when the layer was made."""
     return getattr(operation, "_call_has_training_arg", False)
 
 
+def hears_of_training(operation: Any) -> bool:
+    """Whether `operation` may be called with `training`, which Keras hands to the layers inside where it takes none."""
+    return "training" in getattr(operation, "_call_context_args", ())
+
+
 def lambda_arguments(layer: keras.layers.Lambda) -> tuple[Any, ...]:
-    """What `keras.layers.Lambda` was made with, functions included, in the order of its constructor."""
+    """What `keras.layers.Lambda` was made with, functions included, in the order of its constructor.
+
+    `get_config` gives functions as code, which is not the function.
+    """
     return layer.function, layer._output_shape, layer.mask, layer.arguments
 
 
 def keep_remat(source: Any, new: Any) -> None:
     """Let `new` recompute in training what `source` does, whichever `keras.RematScope` is open now."""
-    new._remat_mode = getattr(source, "_remat_mode", None)
+    setattr(new, REMAT, getattr(source, REMAT, None))
 
 
 def own_variables(layer: Any) -> list[Any]:
-    """The variables of `layer` itself, without those of the layers in it and of its random generators."""
+    """The variables of `layer` itself, without those of the layers in it and of its random generators.
+
+    The public lists hold all of them together.
+    """
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
 def standardised(model: keras.Model, inputs: Any) -> list[Any]:
-    """What a call of `model` with `inputs` feeds to each of `model.inputs`: dicts by name, lists by place."""
-    function = model._functional if isinstance(model, keras.Sequential) else model
-    return function._standardize_inputs(inputs)
+    """What a call of `model` with `inputs` feeds to each of `model.inputs`: dicts by name, lists by place.
+
+    The rule is Keras' own, casts and missing axes of size one included; only a call applies it.
+    """
+    return _functional(model)._standardize_inputs(inputs)
+
+
+def as_taken(model: keras.Model, flat: list[Any]) -> Any:
+    """One value for each of `model.inputs`, in the structure in which `model` was made to take them.
+
+    The public `model.input` is that of the first call, which a Sequential model has not before it is called.
+    """
+    return keras.tree.pack_sequence_as(_functional(model)._inputs_struct, flat)
+
+
+def _functional(model: keras.Model) -> Any:
+    # A Sequential model computes by a Functional one that it makes for itself.
+    return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def passed_on(model: keras.Model, inputs: Any) -> list[Any]:
@@ -95,3 +166,25 @@ def carry_mask(source: Any, value: Any) -> Any:
     if mask_of(source) is not None:
         value._keras_mask = mask_of(source)
     return value
+
+
+def is_bare_addition(operation: Any) -> bool:
+    """Whether `operation` is what `a + b` and `keras.ops.add` leave in a graph: no layer, and of no public class."""
+    return type(operation) is Add
+
+
+def computed(function: Callable[[Any], Any], tensor: keras.KerasTensor) -> Any:
+    """What `function` makes of a symbolic tensor: shape and dtype, without numbers.
+
+    The public `keras.Operation.compute_output_spec` does the same and buries the error of a function that fails in advice
+    about `call`.
+    """
+    return compute_output_spec(function, tensor)
+
+
+def automatic_name(kind: type) -> str:
+    """The name that Keras gives to a layer of this class in a file and, with a number, to one that nobody named.
+
+    A layer has such a name only once it is made, which counts the number up.
+    """
+    return to_snake_case(kind.__name__)

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from zoo.activations import label
+from zoo.batches import read_batches
 from zoo.graph import seeds_untouched
-from zoo.probes.batches import read_batches
 from zoo.probes.computation import as_array, by_channel, compute
 from zoo.probes.rows import Rows, complete
 from zoo.probes.saturation import saturated

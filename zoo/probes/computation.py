@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from zoo.graph import Graph, read
+from zoo.graph.internals import as_taken, hears_of_training, standardised
 
 # Called with each layer or operation before it is called.
 Before = Callable[[Any], None]
@@ -43,12 +44,8 @@ def compute(
     Returns:
         The outputs, flat.
     """
-    given = keras.tree.pack_sequence_as(_functional(model)._inputs_struct, inputs)
+    given = as_taken(model, inputs)
     return _walk(model, given, training, before, measure)
-
-
-def _functional(model: keras.Model) -> keras.Model:
-    return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def _walk(
@@ -57,7 +54,7 @@ def _walk(
     graph = read(model)
     symbols = keras.tree.flatten(model.inputs)
     # By Keras' own rule: a dict by name, whatever its order; the dtype and rank of each input.
-    given = _functional(model)._standardize_inputs(inputs)
+    given = standardised(model, inputs)
     values = {id(symbol): value for symbol, value in zip(symbols, given, strict=True)}
     if measure is not None:
         for symbol in symbols:
@@ -72,7 +69,7 @@ def _walk(
             given = args[0] if args else kwargs["inputs"]
             results = _walk(operation, given, training, before, measure)
         else:
-            if "training" in getattr(operation, "_call_context_args", ()):
+            if hears_of_training(operation):
                 kwargs = {**kwargs, "training": training}
             results = keras.tree.flatten(operation(*args, **kwargs))
         for tensor, value in zip(node.outputs, results, strict=True):

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from zoo.batches import input_arrays, read_labelled, refuse_targets
 from zoo.graph import seeds_untouched
-from zoo.probes.batches import input_arrays, is_stream, read_batches
 from zoo.probes.computation import compute
 from zoo.probes.rows import Rows, complete
 from zoo.probes.watching import Call, Place, Watched, is_value
@@ -211,20 +211,11 @@ def _output_names(model: keras.Model) -> list[str]:
 
 
 def _pairs(model: keras.Model, x: Any, y: Any, batches: int | None) -> Iterator[tuple[list[Any], Any]]:
-    if is_stream(x) != (y is None):
-        raise ValueError(
-            "y is missing: pass the targets of x."
-            if y is None
-            else f"x, a {type(x).__name__}, brings the targets with it: leave out y and pass loss=."
-        )
-    if y is not None:
-        arrays = input_arrays(model, x, None)
-        yield arrays, y
-        return
-    for arrays, targets in read_batches(model, x, batches=batches):
-        if targets is None:
-            raise ValueError(f"x, a {type(x).__name__}, yields no targets: its elements have to be (x, y).")
-        yield arrays, targets
+    refuse_targets(x, y)
+    if y is None:
+        yield from read_labelled(model, x, batches=batches)
+    else:
+        yield input_arrays(model, x, None), y
 
 
 def _gradients(

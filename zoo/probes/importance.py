@@ -5,36 +5,39 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
 from keras import ops
 
 from zoo.activations import classifier_names, families, tell_unseen, unseen
+from zoo.batches import input_arrays, read_batches, read_labelled, refuse_targets
 from zoo.graph import graphs, seeds_untouched
 from zoo.probes.rows import Rows
-from zoo.slimming.execution import Execution, arrays_of, batches, without_gradients
+from zoo.slimming.execution import Execution, without_gradients
 from zoo.slimming.linear_fit import AffineMap
 from zoo.slimming.neighbours import meeting
 from zoo.slimming.selection import choose
 from zoo.transforms.fold import plan
 
-FITS = ("affine", "identity")
+Fit = Literal["affine", "identity"]
+FITS = get_args(Fit)
 
 
 @seeds_untouched()
 def activation_importance(
     model: keras.Model,
     x: Any,
-    y: Any,
+    y: Any = None,
     *,
-    fit: str = "affine",
+    fit: Fit = "affine",
     metric: Any = "accuracy",
     loss: Any = None,
     sites: Any = None,
     include_classifier: bool = False,
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    batches: int | None = None,
     progress: bool | None = None,
 ) -> Rows:
     r"""What the model loses if one activation is made linear and everything else stays, site by site.
@@ -51,11 +54,14 @@ def activation_importance(
 
     One pass over `x` fits all maps. A second one computes, batch by batch, the model as it is, and from each
     site the calls after it once more; so half of the work of as many evaluations, on average. Memory is
-    bounded by `batch_size`: at most the tensors of two runs are alive.
+    bounded by `batch_size`: at most the tensors of two runs are alive. The batches of a stream are read once and
+    kept, so that both passes see the same.
 
     Args:
         model: A Functional or built Sequential model with one output. It is left untouched.
-        x: Inputs, as `model.predict` takes arrays: one array, or a list or dict of them.
+        x: Inputs, as `model.predict` takes arrays: one array, or a list or dict of them. Or a `tf.data` Dataset, a
+            PyDataset, a loader or a generator of batches `(x, y)`; then `y` is left out, and sample weights do not
+            count.
         y: Targets: classes as integers of shape `(samples,)` or `(samples, 1)`, one row of `(samples,
             classes)` each, or what `loss` and `metric` take.
         fit: "affine" or "identity".
@@ -66,7 +72,9 @@ def activation_importance(
             model ends in softmax or sigmoid, else of logits.
         sites: Names of the sites to look at; by default all but the classifier.
         include_classifier: Look at the classifier too.
-        batch_size: Samples computed at a time.
+        batch_size: Samples of arrays computed at a time; by default that of the model if fixed, else 32. A stream
+            has batches of its own.
+        batches: Number of batches to read; all by default. Required where `x` may have no end.
         progress: Whether to show a progress bar; by default where the output is a terminal.
 
     Returns:
@@ -85,7 +93,8 @@ def activation_importance(
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
         ValueError: an unknown `fit`, a site that does not exist or is the classifier, arrays that do not fit
-            the model, labels that do not fit its output, several outputs, blended activations, masks, or a
+            the model, a stream without targets or with less than `batches`, labels that do not fit the output,
+            several outputs, blended activations, masks, or a
             site that is called on tensors of different widths.
 
     Reference:
@@ -106,8 +115,6 @@ def activation_importance(
     """
     if fit not in FITS:
         raise ValueError(f"fit must be one of {', '.join(map(repr, FITS))}; received {fit!r}.")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive integer, received {batch_size!r}.")
     chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     hidden = unseen(model) if sites is None else {}
     if hidden:
@@ -117,22 +124,21 @@ def activation_importance(
             f"activation_importance takes a model with one output; {model.name!r} has {len(model.outputs)}. Cut out "
             f"the one to look at: keras.Model(model.inputs, model.outputs[i])."
         )
-    arrays = arrays_of(model, x)
-    score = _Scoring(model, y, len(arrays[0]), loss, metric)
+    data, targets, samples = _read(model, x, y, batch_size, batches)
+    score = _Scoring(model, targets, samples, loss, metric)
     if not chosen:
         return Rows(unseen=hidden)
     # Normalisation that is part of a convolution is a pass over memory saved in every run.
     execution = Execution(model, [site.name for site in chosen], plan(graphs(model)).replacements())
-    steps = 2 * -(-len(arrays[0]) // batch_size)
-    with without_gradients(), _progress(progress, steps, model.name) as advance:
-        moments = execution.measure(arrays, batch_size, advance)
+    with without_gradients(), _progress(progress, 2 * len(data), model.name) as advance:
+        moments = execution.measure(data, advance)
         best = [m.best() for m in moments]
         put = best if fit == "affine" else [AffineMap.identity(len(m.scale)) for m in best]
         start = 0
         whole, without = score.tally(), [score.tally() for _ in chosen]
-        for batch in batches(arrays, batch_size):
-            targets = score.targets[start : start + batch_size]
-            start += batch_size
+        for batch in data:
+            wanted = score.targets[start : start + len(batch[0])]
+            start += len(batch[0])
             values, seen = execution.start(batch), set()
             for position, cut in enumerate(execution.cuts):
                 first = cut.site not in seen
@@ -141,9 +147,9 @@ def activation_importance(
                 if first:
                     changed = values | {cut.writes: put[cut.site].on(before, cut.axis)}
                     (output,) = execution.finish(changed, position + 1, cut.site, put[cut.site])
-                    without[cut.site].add(targets, output)
+                    without[cut.site].add(wanted, output)
             (output,) = execution.finish(values, len(execution.cuts))
-            whole.add(targets, output)
+            whole.add(wanted, output)
             advance()
     base, merges = whole.result(), meeting(model)
     rows = Rows(unseen=hidden)
@@ -154,6 +160,25 @@ def activation_importance(
         row |= {f"{key}_change": value - base[key] for key, value in found.items()}
         rows.append(row | {"unexplained": moment.unexplained(), "merges": merges[site.name]})
     return rows
+
+
+def _read(
+    model: keras.Model, x: Any, y: Any, batch_size: int | None, batches: int | None
+) -> tuple[list[list[Any]], Any, int]:
+    """Batches of input arrays, the targets of all samples that were given, and how many these are."""
+    refuse_targets(x, y)
+    if y is not None:
+        data = [arrays for arrays, _ in read_batches(model, x, batch_size=batch_size, batches=batches)]
+        return data, y, len(input_arrays(model, x, None)[0])
+    pairs = list(read_labelled(model, x, batch_size=batch_size, batches=batches))
+    targets = [np.asarray(target) for _, target in pairs]
+    for (arrays, _), target in zip(pairs, targets, strict=True):
+        if not target.ndim or len(target) != len(arrays[0]) or target.shape[1:] != targets[0].shape[1:]:
+            raise ValueError(
+                f"x, a {type(x).__name__}, must yield one target for each of its samples, in batches of one kind; received "
+                f"targets of shape {target.shape} for {len(arrays[0])} samples."
+            )
+    return [arrays for arrays, _ in pairs], np.concatenate(targets), sum(map(len, targets))
 
 
 class _Scoring:
@@ -248,13 +273,13 @@ class _Tally:
 
     def add(self, targets: np.ndarray, output: Any) -> None:
         output, count = ops.cast(output, "float32"), len(targets)
-        targets = ops.convert_to_tensor(targets)
+        wanted = ops.convert_to_tensor(targets)
         self.count += count
-        self.losses += count * _mean(self.loss(targets, output))
+        self.losses += count * _mean(self.loss(wanted, output))
         if isinstance(self.metric, keras.metrics.Metric):
-            self.metric.update_state(targets, output)
+            self.metric.update_state(wanted, output)
         else:
-            self.metrics += count * _mean(self.metric(targets, output))
+            self.metrics += count * _mean(self.metric(wanted, output))
 
     def result(self) -> dict[str, float]:
         stateful = isinstance(self.metric, keras.metrics.Metric)

@@ -10,8 +10,8 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import adds, listed, warn_unseen
-from zoo.graph import ChannelAxes, Graph, graphs, producer, seeds_untouched
-from zoo.probes.batches import is_stream, read_batches
+from zoo.batches import is_stream, read_batches
+from zoo.graph import ChannelAxes, Graph, flatten_layers, graphs, producer, seeds_untouched
 from zoo.probes.computation import by_channel, compute
 from zoo.probes.rows import Rows
 
@@ -142,7 +142,7 @@ def residual_units(graph: Graph) -> list[Unit]:
         depth[id(node)] = 1 + max(parents, default=0)
         if type(node.operation).__name__ == "Add" and len(node.input_tensors) > 1:
             deepest = max(node.input_tensors, key=lambda tensor: depth.get(id(producer(tensor)), 0))
-            found.append((node, deepest, _followers(graph, node)))
+            found.append((node, deepest, followers(graph, node)))
     # What follows every addition belongs to the unit; what follows some belongs to the next one or the head.
     after = min((len(tensors) for *_, tensors in found), default=1)
     return [Unit(node, branch, tensors[after - 1]) for node, branch, tensors in found]
@@ -156,14 +156,14 @@ def _hidden(found: list[Graph]) -> dict[str, str]:
             operation = node.operation
             if not isinstance(operation, layers.Layer) or isinstance(operation, keras.Model):
                 continue
-            for layer in operation._flatten_layers():
+            for layer in flatten_layers(operation):
                 if adds(layer) or (isinstance(layer, layers.Add) and layer is not operation):
                     where = f"inside {type(operation).__name__}" if layer is not operation else "in its call"
                     hidden[graph.path + operation.name] = f"{type(layer).__name__} adds, {where}"
     return hidden
 
 
-def _followers(graph: Graph, node: Any) -> list[Any]:
+def followers(graph: Graph, node: Any) -> list[Any]:
     """The output of `node` and those of the normalisation and activation that alone read it, one after the other."""
     tensors = [node.outputs[0]]
     kinds = (

@@ -16,7 +16,8 @@ import keras
 from keras import layers, ops
 
 from zoo.activations import InnerSite, Inside, Site, insides, sites, unnamed
-from zoo.graph import ChannelAxes, copy_layer, default_axis, graphs, own_axis
+from zoo.graph import ChannelAxes, copy_layer, default_axis, flatten_layers, graphs, own_axis
+from zoo.graph.internals import REMAT
 
 # What is called with a place, the call of it, the values before and after; what it returns, unless None, takes
 # the place of the values after.
@@ -129,7 +130,7 @@ class Watched:
         """Have `visit` called at every place, within the `with` statement."""
         self.begin()
         with contextlib.ExitStack() as stack:
-            for layer in self._layers():
+            for layer in flatten_layers(self.model):
                 for attribute, value in _PLAIN_LOOPS.items():
                     if attribute in vars(layer):
                         stack.enter_context(_set(layer, attribute, value))
@@ -161,16 +162,9 @@ class Watched:
 
         return look_on
 
-    def _layers(self) -> Iterator[Any]:
-        seen = set()
-        for layer in self.model._flatten_layers():
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                yield layer
-
 
 # Loops that run in Python, step by step; and what is computed once only.
-_PLAIN_LOOPS = {"unroll": True, "use_cudnn": False, "_remat_mode": None}
+_PLAIN_LOOPS = {"unroll": True, "use_cudnn": False, REMAT: None}
 
 
 def _of_site(site: Site, axes: list[int | None]) -> Place:
@@ -192,7 +186,7 @@ def _axis_inside(site: InnerSite, inside: Inside) -> int | None:
     own = own_axis(site.owner, 9)
     if own is None:
         # The layers that stand in the same one speak for it, if they agree.
-        around = {own_axis(layer, 9) for layer in inside.operation._flatten_layers()} - {None}
+        around = {own_axis(layer, 9) for layer in flatten_layers(inside.operation)} - {None}
         own = around.pop() if len(around) == 1 else None
     return -1 if own == 8 else own
 

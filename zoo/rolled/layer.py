@@ -10,7 +10,7 @@ import numpy as np
 
 from zoo.rolled.unit import SEED, UnitGraph
 
-LOOPS = {"tensorflow": "zoo.rolled.tensorflow_loop", "jax": "zoo.rolled.jax_loop"}
+LOOPS = {backend: f"zoo.rolled.{backend}_loop" for backend in ("tensorflow", "jax", "torch")}
 
 # Units whose intermediate tensors exist at once under remat. More of them save more unit inputs and take
 # longer to trace; at four, the 110 units of a stage of ResNet-1001 keep 28 tensors.
@@ -227,7 +227,7 @@ def _loop(name: str):
     backend = keras.backend.backend()
     if backend not in LOOPS:
         raise ValueError(
-            f"{name!r} is a loop over stacked weights, which runs on {' and '.join(LOOPS)}; the backend is "
+            f"{name!r} is a loop over stacked weights, which runs on {', '.join(LOOPS)}; the backend is "
             f"{backend}. Build with rolled=False, or unroll the model on one of them."
         )
     return importlib.import_module(LOOPS[backend])

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.graph.internals import inbound_nodes, takes_training
+
 SEED = "seed_generator_state"
 
 
@@ -74,7 +76,7 @@ class UnitGraph:
             for operation in self.model.operations:
                 if isinstance(operation, keras.layers.InputLayer):
                     continue
-                node = operation._inbound_nodes[0]
+                node = inbound_nodes(operation)[0]
                 reads = tuple(number[id(t)] for t in node.input_tensors)
                 writes = tuple(range(count, count + len(node.outputs)))
                 for output, count in zip(node.outputs, writes, strict=True):
@@ -109,7 +111,7 @@ class UnitGraph:
                         id(t): tensors[i] for t, i in zip(node.input_tensors, step.reads, strict=True)
                     }
                     args, kwargs = node.arguments.fill_in(arguments)
-                    if getattr(node.operation, "_call_has_training_arg", False):
+                    if takes_training(node.operation):
                         kwargs["training"] = training
                     results = keras.tree.flatten(node.operation(*args, **kwargs))
                     tensors.update(zip(step.writes, results, strict=True))
@@ -190,9 +192,9 @@ def _check_repeats(model) -> None:
 
 
 def _check_stackable(layer, model) -> None:
-    if len(layer._inbound_nodes) != 1:
+    if len(inbound_nodes(layer)) != 1:
         raise ValueError(
-            f"{_the(model)} calls layer {layer.name!r} {len(layer._inbound_nodes)} times; each layer of a "
+            f"{_the(model)} calls layer {layer.name!r} {len(inbound_nodes(layer))} times; each layer of a "
             "unit that repeats is called once."
         )
     if getattr(layer, "activity_regularizer", None) is not None:

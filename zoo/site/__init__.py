@@ -18,6 +18,9 @@ whose data is not published yet renders a box that says so and shows the paper's
 | `paper` | experiment | only the paper's table, as the paper's |
 | `reproduce` | experiment | command, cost, data, spec, environment, checksum |
 | `proof` | experiment | what is equal and what is not, from the published data |
+| `photographs` | study | its experiments on photographs, as far as they are published; else nothing |
+| `side-by-side` | nothing | every difference and claim that is measured on small images and on photographs |
+| `to-be-run` | nothing | what is specified and not published yet, in the order of priority |
 | `diagram` | diagram name (below) | block diagram drawn from the built graph; `caption:` |
 | `diagrams` | one diagram name a line | the same, side by side; wraps on a narrow screen |
 | `math` | LaTeX | MathML made at build time; a double quad parts it in two; within a sentence `` `#!math y = W x + b` `` |
@@ -38,7 +41,7 @@ Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 
 Pictures (`scripts/make_pictures.py` draws them from tensors, `zoo.site.shapes` has the pieces): `functions`,
 `convolution`, `convolution-stride`, `convolution-padding`, `convolution-channels`, `maps`; and by `scripts/make_try.py`
-`train-PLACEMENT` and `spiral`.
+`train-PLACEMENT` and `spiral`, by `scripts/make_surgeon.py` `surgeon-NET`.
 
 Other habits
 ------------

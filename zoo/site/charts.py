@@ -69,7 +69,9 @@ def _sampled(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _rows(spec: dict[str, Any], title: str) -> str:
     """What the chart draws, as a table: the means, without the single seeds, which are in the CSV file."""
-    drawn = [row for row in (spec.get("data") or {}).get("values") or [] if row.get("s") is None]
+    drawn = [
+        row for row in (spec.get("data") or {}).get("values") or [] if row.get("s") is None and "t" not in row
+    ]
     if not drawn:
         return ""
     columns = [key for key in _HEADINGS if any(key in row for row in drawn)]

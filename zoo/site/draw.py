@@ -9,17 +9,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from zoo.experiments.publishing.inks import LIGHT
+
 _WIDTH, _HEIGHT, _GAP, _LANE = 156, 28, 18, 24
 _STYLE = (
     "<style>.zoo-d-line{stroke:#6e7781;fill:none;stroke-width:1.5}.zoo-d-head{fill:#6e7781}"
     ".zoo-d-box{fill:#f6f8fa;stroke:#d0d7de}.zoo-d-text{fill:#1f2328}.zoo-d-soft{fill:#57606a}"
-    ".zoo-d-act .zoo-d-box{fill:#ffe8d6;stroke:#9a3412}"
-    ".zoo-d-act .zoo-d-text{fill:#9a3412;font-weight:600}</style>"
+    f".zoo-d-act .zoo-d-box{{fill:{LIGHT['act-box']};stroke:{LIGHT['act']}}}"
+    f".zoo-d-act .zoo-d-text{{fill:{LIGHT['act']};font-weight:600}}</style>"
 )
 # Only in a drawing that has something marked.
 _STYLE_OF_MARKS = (
-    "<style>.zoo-d-other .zoo-d-box{stroke:#0b5cad;stroke-width:2.5;stroke-dasharray:5 2}"
-    ".zoo-d-other:not(.zoo-d-act) .zoo-d-box{fill:#dcebfa}</style>"
+    f"<style>.zoo-d-other .zoo-d-box{{stroke:{LIGHT['other']};stroke-width:2.5;stroke-dasharray:5 2}}"
+    f".zoo-d-other:not(.zoo-d-act) .zoo-d-box{{fill:{LIGHT['other-box']}}}</style>"
 )
 
 

@@ -9,7 +9,7 @@ from markdown import Markdown
 from pymdownx.inlinehilite import InlineHiliteException
 from pymdownx.superfences import SuperFencesException
 
-from zoo.site import catalog_tables, charts, diagrams, holes, maths, tables
+from zoo.site import catalog_tables, charts, diagrams, holes, maths, scales, tables
 
 
 def _strict(render: Callable[..., str]) -> Callable[..., str]:
@@ -64,6 +64,24 @@ def reproduce(source: str, md: Markdown) -> str:
 def proof(source: str, md: Markdown) -> str:
     """What is equal and what is not."""
     return tables.proof(_body(source)[0], md)
+
+
+@_strict
+def photographs(source: str, md: Markdown) -> str:
+    """What a study has published on photographs."""
+    return scales.photographs(_body(source)[0], md)
+
+
+@_strict
+def side_by_side(source: str, md: Markdown) -> str:
+    """Small experiments beside those at full scale."""
+    return scales.side_by_side(md)
+
+
+@_strict
+def to_be_run(source: str, md: Markdown) -> str:
+    """What is specified and not published yet."""
+    return scales.to_be_run()
 
 
 @_strict

@@ -10,6 +10,8 @@ from difflib import SequenceMatcher
 import keras
 
 import zoo
+from zoo.graph import producer
+from zoo.placement import LAYOUT
 from zoo.site import draw
 from zoo.spec import LAYOUTS, PLAIN_ORDERINGS, RESIDUAL_ORDERINGS, SHORTCUTS
 
@@ -74,7 +76,7 @@ def sources(op) -> list:
     """The operations whose outputs this one reads."""
     if isinstance(op, keras.layers.InputLayer):
         return []
-    return [tensor._keras_history.operation for tensor in keras.tree.flatten(op.input)]
+    return [producer(tensor).operation for tensor in keras.tree.flatten(op.input)]
 
 
 def blocks(model: keras.Model, chosen: set[str], *, borders: bool) -> list[draw.Block]:
@@ -181,7 +183,7 @@ def diagrams() -> dict[str, tuple]:
     for shortcut in SHORTCUTS:
         unit = stage("stage2_unit1_" if shortcut in ("identity_pad", "projection") else "stage1_unit2_")
         made[f"shortcut-{shortcut}"] = ("resnet14", {"shortcut": shortcut}, unit, f"Shortcut: {shortcut}")
-    for layout in LAYOUTS:
+    for layout in (name for name in LAYOUTS if LAYOUT[name][1] is not None):
         name, options = "resnet20v2", {"layout": layout, "block": "bottleneck", "shortcut": "projection"}
         if layout == "he2016":
             options.pop("shortcut")

@@ -8,6 +8,7 @@ from functools import cache
 from html import escape
 from typing import Any
 
+from zoo.experiments.publishing.axes import axis
 from zoo.site.place import DOCS
 
 _PRETRAINED = DOCS.parent / "zoo" / "pretrained"
@@ -49,27 +50,35 @@ def curve(name: str) -> str:
     if name not in trained():
         return ""
     about = trained()[name]
-    points = [(step, value) for metric, step, value in about["curve"] if metric == "test_accuracy"]
-    low = min(value for _, value in points)
-    high = max(value for _, value in points)
-    span = (high - low) or 1.0
-    last = points[-1][0]
+    points = [(x, value) for metric, x, value in about["curve"] if metric == "test_accuracy"]
+    recipe = about["run"]["recipe"]
+    unit = "epoch" if recipe["epochs"] and not recipe["record_every"] else "step"
+    up = axis([value for _, value in points], ticks=4, at_least=0)
+    first, last = points[0][0], points[-1][0]
+    along = [tick for tick in axis([first, last], ticks=5).ticks if first <= tick <= last]
+    foot = _HEIGHT - 28
 
-    def place(step: float, value: float) -> str:
-        x = _MARGIN + (_WIDTH - _MARGIN - 8) * step / last
-        y = 10 + (_HEIGHT - 36) * (high - value) / span
-        return f"{x:.1f},{y:.1f}"
+    def place(x: float, value: float) -> tuple[float, float]:
+        right = _MARGIN + (_WIDTH - _MARGIN - 12) * (x - first) / (last - first)
+        return round(right, 1), round(12 + (foot - 12) * (up.high - value) / (up.high - up.low), 1)
 
-    line = " ".join(place(step, value) for step, value in points)
-    dots = "".join('<circle cx="{}" cy="{}" r="2.2"/>'.format(*place(*point).split(",")) for point in points)
+    line = " ".join("{},{}".format(*place(*point)) for point in points)
+    dots = "".join('<circle cx="{}" cy="{}" r="2.2"/>'.format(*place(*point)) for point in points)
+    ticks = "".join(
+        f'<text x="{_MARGIN - 5}" y="{place(first, tick)[1] + 3:g}" text-anchor="end">{100 * tick:g} %</text>'
+        f'<path d="M{_MARGIN} {place(first, tick)[1]:g}H{_WIDTH - 12}"/>'
+        for tick in up.labelled
+    ) + "".join(
+        f'<text x="{place(tick, up.low)[0]:g}" y="{foot + 12}" text-anchor="middle">{tick:g}</text>'
+        for tick in along
+    )
     words = (
         f"Test accuracy on {about['dataset']} of the one run behind these weights: {100 * points[0][1]:.1f} % at first, "
         f"{100 * points[-1][1]:.1f} % at the end."
     )
     return (
         f'<figure class="zoo-card-curve"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(words)}">'
-        f'<text x="0" y="14">{100 * high:.0f} %</text><text x="0" y="{_HEIGHT - 22}">{100 * low:.0f} %</text>'
-        f'<polyline points="{line}"/>{dots}'
-        f'<text x="{_MARGIN}" y="{_HEIGHT - 4}">test accuracy by epoch or step, to {last:g}</text></svg>'
+        f'{ticks}<polyline points="{line}"/>{dots}<text x="{(_MARGIN + _WIDTH) / 2:g}" y="{_HEIGHT - 4}" '
+        f'text-anchor="middle">{unit} (test accuracy upwards, from {100 * up.low:g} %)</text></svg>'
         f"<figcaption>{escape(words)} Made by <code>{escape(about['command'])}</code>.</figcaption></figure>"
     )

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
+from zoo.experiments.publishing.inks import LIGHT
+
 # What a picture may be wide at most: in a column of 358 pixels, that of a phone, text of 12 stays above 9.
 WIDEST = 460
 # Where there is no style sheet. Positive is orange and negative violet, as in the placement lab.
 _STYLE = (
     "<style>.zoo-d-line{stroke:#6e7781;fill:none;stroke-width:1.5}.zoo-d-box{fill:#f6f8fa;stroke:#d0d7de}"
-    ".zoo-d-text{fill:#1f2328}.zoo-d-soft{fill:#57606a}.zoo-d-mark{fill:#ffe8d6;stroke:#9a3412}"
-    ".zoo-d-curve{stroke:#9a3412;fill:none;stroke-width:2}.zoo-d-slope{stroke:#0b5cad;fill:none;stroke-width:2}"
-    ".zoo-d-frame{stroke:#6e7781;fill:none;stroke-dasharray:3 2}.zoo-d-plus{fill:#e66101}"
-    ".zoo-d-minus{fill:#5e50c8}.zoo-d-edge{stroke:#1f2328;stroke-width:.8}</style>"
+    f".zoo-d-text{{fill:#1f2328}}.zoo-d-soft{{fill:#57606a}}.zoo-d-mark{{fill:{LIGHT['act-box']};stroke:{LIGHT['act']}}}"
+    f".zoo-d-curve{{stroke:{LIGHT['act']};fill:none;stroke-width:2}}"
+    f".zoo-d-slope{{stroke:{LIGHT['other']};fill:none;stroke-width:2}}"
+    f".zoo-d-frame{{stroke:#6e7781;fill:none;stroke-dasharray:3 2}}.zoo-d-plus{{fill:{LIGHT['plus']}}}"
+    f".zoo-d-minus{{fill:{LIGHT['minus']}}}.zoo-d-edge{{stroke:#1f2328;stroke-width:.8}}</style>"
 )
 
 

@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
-from keras import ops
 
 from zoo.activations import Site, sites
 from zoo.graph import ChannelAxes, Graph, Part, graphs, input_structure, read, rewrite
+from zoo.graph.internals import as_taken, mask_of, standardised, takes_training
 from zoo.slimming.linear_fit import AffineMap, Moments, batch_moments
 
 Values = dict[int, Any]
@@ -149,11 +148,7 @@ class Execution:
 
     def start(self, arrays: list[Any]) -> Values:
         """The values of the inputs of the model."""
-        symbols = keras.tree.flatten(self._copy.inputs)
-        return {
-            slot: ops.convert_to_tensor(array, dtype=symbol.dtype)
-            for slot, symbol, array in zip(self.inputs, symbols, arrays, strict=True)
-        }
+        return dict(zip(self.inputs, standardised(self._copy, as_taken(self._copy, arrays)), strict=True))
 
     def advance(self, values: Values, position: int, *, look: bool = False) -> tuple[Values, Any]:
         """Run the calls up to and with cut number `position`, or to the end after the last.
@@ -206,13 +201,13 @@ class Execution:
         return [values[slot] for slot in self.outputs]
 
     def measure(
-        self, arrays: list[Any], batch_size: int, progress: Callable[[], None] = lambda: None
+        self, batches: Iterable[list[Any]], progress: Callable[[], None] = lambda: None
     ) -> list[Moments]:
-        """One pass over the data: the moments before and after each site, all its calls together."""
+        """One pass over batches of input arrays: the moments before and after each site, all its calls together."""
         moments = [Moments() for _ in self.sites]
         self._refuse_several_widths()
         compute = [_compiled(_moments_along(cut.axis)) for cut in self.cuts]
-        for batch in batches(arrays, batch_size):
+        for batch in batches:
             values = self.start(batch)
             for position, cut in enumerate(self.cuts):
                 values, before = self.advance(values, position, look=True)
@@ -240,39 +235,6 @@ def _moments_along(axis: int) -> Callable[[list[Any]], tuple[Any, ...]]:
     return compute
 
 
-def arrays_of(model: keras.Model, x: Any) -> list[np.ndarray]:
-    """The inputs of `model` in `x`, in the order of `model.inputs`.
-
-    Raises:
-        ValueError: not one array for each input, of the same number of samples, at least one.
-    """
-    symbols = keras.tree.flatten(model.inputs)
-    if isinstance(x, dict) and not isinstance(input_structure(model), dict):
-        missing = [symbol.name for symbol in symbols if symbol.name not in x]
-        found = [] if missing else [x[symbol.name] for symbol in symbols]
-    else:
-        found = keras.tree.flatten(x) if isinstance(x, (list, tuple, dict)) else [x]
-    found = [a if isinstance(a, np.ndarray) else np.asarray(a) for a in found]
-    fits = len(found) == len(symbols) and all(
-        a.ndim == len(s.shape)
-        and all(n is None or n == m for n, m in zip(s.shape[1:], a.shape[1:], strict=True))
-        for a, s in zip(found, symbols, strict=False)
-    )
-    if not fits or len({len(a) for a in found}) != 1 or not len(found[0]):
-        raise ValueError(
-            f"x must hold one array for each input of {model.name!r}, "
-            f"{ {symbol.name: symbol.shape for symbol in symbols} }, of the same number of samples and at least one; "
-            f"received {keras.tree.map_structure(np.shape, x)}."
-        )
-    return found
-
-
-def batches(arrays: list[Any], size: int) -> Iterator[list[Any]]:
-    """Consecutive batches of all arrays."""
-    for start in range(0, len(arrays[0]), size):
-        yield [array[start : start + size] for array in arrays]
-
-
 @contextlib.contextmanager
 def without_gradients() -> Iterator[None]:
     """Torch would keep every tensor for a backward pass that never comes."""
@@ -288,7 +250,7 @@ def without_gradients() -> Iterator[None]:
 def _refuse_masks(model: keras.Model, found: list[Graph]) -> None:
     for graph in found:
         for node in graph.nodes:
-            if any(getattr(tensor, "_keras_mask", None) is not None for tensor in node.outputs):
+            if any(mask_of(tensor) is not None for tensor in node.outputs):
                 raise ValueError(
                     f"{model.name!r} passes masks on, from {graph.path}{node.operation.name!r}: a mask does not "
                     f"cross an activation that is replaced. Use a model without mask_zero and Masking."
@@ -298,7 +260,7 @@ def _refuse_masks(model: keras.Model, found: list[Graph]) -> None:
 def _perform(call: _Call, known: Values) -> list[Any]:
     values = {id(s): known[slot] for s, slot in zip(call.symbols, call.reads, strict=True)}
     args, kwargs = call.node.arguments.fill_in(values)
-    if getattr(call.function, "_call_has_training_arg", False):
+    if takes_training(call.function):
         kwargs = {**kwargs, "training": False}  # as `evaluate` does, whatever the graph says
     return keras.tree.flatten(call.function(*args, **kwargs))
 

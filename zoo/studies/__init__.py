@@ -8,4 +8,26 @@ that listing the experiments costs no backend.
 
 from zoo.experiments.design.registry import Registry
 
-STUDIES = Registry(__name__)
+# What is answered first where time is short: the questions of the most pages, then those that only the families ask.
+STUDIES = Registry(
+    __name__,
+    priority=(
+        "ordering_20",
+        "ordering_56",
+        "why_photographs",
+        "which_photographs",
+        "norm_order_photographs",
+        "depth_photographs",
+        "shortcut_20",
+        "ordering_110",
+        "norm_free",
+        "narrow",
+        "mixed",
+        "concatenation",
+        "between",
+        "per_block",
+        "which_speed",
+        "shortcut_56",
+        "norm_free_56",
+    ),
+)

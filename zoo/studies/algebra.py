@@ -18,24 +18,13 @@ from zoo.experiments.design.study import ALGEBRA, Claim, Study
 PIECES = ("relu", "leaky_relu", "gelu", "tanh")
 
 ARMS = (
-    Arm(
-        label="a convolution",
-        factors={"thing": "convolution"},
-        hooks=(Hook(name="algebra.convolution", when="start"),),
-        trains=False,
-    ),
-    Arm(
-        label="an activation",
-        factors={"thing": "activation"},
-        hooks=(Hook(name="algebra.activation", when="start"),),
-        trains=False,
-    ),
+    Arm.measuring("a convolution", Hook.at_start("algebra.convolution"), factors={"thing": "convolution"}),
+    Arm.measuring("an activation", Hook.at_start("algebra.activation"), factors={"thing": "activation"}),
     *(
-        Arm(
-            label=f"a net of one number, {activation}",
+        Arm.measuring(
+            f"a net of one number, {activation}",
+            Hook.at_start("algebra.pieces", activation=activation),
             factors={"thing": "net of one number", "activation": activation},
-            hooks=(Hook(name="algebra.pieces", when="start", arguments={"activation": activation}),),
-            trains=False,
         )
         for activation in PIECES
     ),
@@ -148,7 +137,7 @@ STUDY = Study(
             sentence="The default activation of a Keras layer is none: it stays linear.",
             group=ALGEBRA,
             page="questions/forgotten",
-            rules={"algebra": Facts(checks=(Check(arm=CONV, metric="default_is_none", least=1, most=1),))},
+            rules={"algebra": Facts(checks=(Check.exactly(CONV, "default_is_none", 1),))},
         ),
         Claim(
             sentence="The kernel's weights are shared over positions.",
@@ -157,8 +146,8 @@ STUDY = Study(
             rules={
                 "algebra": Facts(
                     checks=(
-                        Check(arm=CONV, metric="parameters", least=448, most=448),
-                        Check(arm=CONV, metric="parameters_at_twice_the_size", least=448, most=448),
+                        Check.exactly(CONV, "parameters", 448),
+                        Check.exactly(CONV, "parameters_at_twice_the_size", 448),
                         Check(arm=CONV, metric="shift_difference", most=1e-5),
                     )
                 )
@@ -171,8 +160,8 @@ STUDY = Study(
             rules={
                 "algebra": Facts(
                     checks=(
-                        Check(arm=CONV, metric="output_channels", least=16, most=16),
-                        Check(arm=CONV, metric="input_channels", least=3, most=3),
+                        Check.exactly(CONV, "output_channels", 16),
+                        Check.exactly(CONV, "input_channels", 3),
                     )
                 )
             },
@@ -184,7 +173,7 @@ STUDY = Study(
             rules={
                 "algebra": Facts(
                     checks=(
-                        Check(arm=ACT, metric="values_out", least=2700, most=2700),
+                        Check.exactly(ACT, "values_out", 2700),
                         Check(
                             arm=ACT,
                             metric="moved_elsewhere",

@@ -53,7 +53,7 @@ EXPERIMENT = Experiment(
     arms=ARMS,
     options={"classifier_activation": None},
     data=Dataset(name="fashion_mnist", size=14, train=3000, test=500),
-    hooks=(Hook(name="units.dead", when="start"), Hook(name="units.dead", when="interval")),
+    hooks=(Hook.at_start("units.dead"), Hook(name="units.dead", when="interval")),
     comparisons=(
         *(
             Comparison(
@@ -131,7 +131,7 @@ EXPERIMENT = Experiment(
         Factor(
             metric="dead_units",
             x="learning rate",
-            colour="net",
+            colour="normalisation",
             arms=tuple(arm("relu", norm, rate) for norm in NORMALISATIONS for rate in RATES),
             title="Dead ReLU units after 120 steps over the learning rate",
             x_title="learning rate",
@@ -216,10 +216,8 @@ STUDY = Study(
             group=FUNCTIONS,
             figure="dead",
             rules={
-                "dead": Pairs(
-                    pairs=((arm("relu", "no BN", 0.2), arm("relu", "no BN", 0.01)),),
-                    sign="higher",
-                    metric="dead_units",
+                "dead": Pairs.one(
+                    arm("relu", "no BN", 0.2), arm("relu", "no BN", 0.01), "higher", metric="dead_units"
                 )
             },
         ),
@@ -246,10 +244,8 @@ STUDY = Study(
             group=FUNCTIONS,
             figure="dead",
             rules={
-                "dead": Pairs(
-                    pairs=((arm("relu", "no BN", 0.2), arm("relu", "BN", 0.2)),),
-                    sign="higher",
-                    metric="dead_units",
+                "dead": Pairs.one(
+                    arm("relu", "no BN", 0.2), arm("relu", "BN", 0.2), "higher", metric="dead_units"
                 )
             },
         ),

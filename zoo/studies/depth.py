@@ -1,5 +1,10 @@
-"""Why did deeper nets need residuals, and pre-activation?"""
+"""Why did deeper nets need residuals, and pre-activation?
 
+Twice: narrow nets on small images, where the start of training is seen, and nets of full width trained to the end on
+photographs, of which those with shortcuts are arms of `ordering_20`, `ordering_56` and `ordering_110`, too.
+"""
+
+import dataclasses
 import functools
 
 from zoo.experiments.claims.rules import Pairs
@@ -13,7 +18,15 @@ from zoo.experiments.design.experiment import (
     Quick,
     label_of,
 )
-from zoo.experiments.design.recipes import RESIDUAL, RESIDUAL_OPTIONS, RESIDUAL_TRAINING, SMALL_IMAGES
+from zoo.experiments.design.photographs import against, photographed
+from zoo.experiments.design.recipes import (
+    DEEP,
+    DEEP_SEEDS,
+    RESIDUAL,
+    RESIDUAL_OPTIONS,
+    RESIDUAL_TRAINING,
+    SMALL_IMAGES,
+)
 from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Reported, Study
 from zoo.studies.ordering import TABLE_2
 
@@ -163,9 +176,69 @@ EXPERIMENT = Experiment(
     ),
 )
 
+LEARNS_LESS = "deeper plain nets have a higher training error"
+# The same arms; those of 56 and 110 layers have the grid of rates that deep nets have everywhere.
+AT_FULL_SCALE = tuple(
+    dataclasses.replace(one, recipe=DEEP if one.factors["depth"] > 20 else None) for one in ARMS
+)
+PHOTOGRAPHED = photographed(
+    name="depth_photographs",
+    question="Why did deeper nets of full width need shortcuts, trained to the end?",
+    of="plain and residual nets of four depths",
+    arms=AT_FULL_SCALE,
+    colour="net",
+    panel="depth",
+    comparisons=(
+        *against(ARMS, "depth", 8, DEPTHS[1:], claim=LEARNS_LESS, metric="train_loss", net="plain"),
+        # The pair of the first paper's figure 1.
+        *against(ARMS, "depth", 20, (56,), claim=LEARNS_LESS, metric="train_loss", net="plain"),
+        *(
+            pair
+            for depth in DEPTHS[1:]
+            for pair in against(
+                ARMS,
+                "net",
+                "plain",
+                ("original",),
+                claim="deep nets need shortcuts",
+                metric="train_loss",
+                depth=depth,
+            )
+        ),
+    ),
+    expectations=(
+        Expectation(
+            what="plain nets of 20 and 56 layers on CIFAR-10",
+            value="the deeper one has the higher training error, from the first step to the last",
+            source="He et al. 2015, arXiv 1512.03385, figure 1",
+            measured="training loss, 56 minus 20 layers: {difference train_loss (net=plain, depth=56) - (net=plain, depth=20)}",
+            why="The task of the paper at a quarter of its pixels and with a twentieth of its steps; three seeds.",
+        ),
+        Expectation(
+            what="residual nets of 20, 56 and 110 layers, test error on CIFAR-10",
+            value=f"{TEST_ERROR['20']}, {TEST_ERROR['56']} and {TEST_ERROR['110']} %: deeper is better",
+            source="He et al. 2015, arXiv 1512.03385, table 6",
+            measured=(
+                "test accuracy, 20 layers: {mean test_accuracy (net=original, depth=20)}; 56 layers: "
+                "{mean test_accuracy (net=original, depth=56)}; 110 layers: "
+                "{mean test_accuracy (net=original, depth=110)}"
+            ),
+            why="The task of the paper at a quarter of its pixels and with a twentieth of its steps; three seeds.",
+        ),
+    ),
+    quick_arms=tuple(arm(net=net, depth=depth) for net in ("plain", "original") for depth in (8, 20)),
+    **DEEP_SEEDS,
+)
+
+
+def _in_both_worlds(pair: tuple[str, str], sign: str) -> dict[str, Pairs]:
+    rule = Pairs(pairs=(pair,), sign=sign, metric="train_loss")
+    return {EXPERIMENT.name: rule, PHOTOGRAPHED.name: rule}
+
+
 STUDY = Study(
     name="depth",
-    experiments=(EXPERIMENT,),
+    experiments=(EXPERIMENT, PHOTOGRAPHED),
     reported=(
         Reported(
             caption="CIFAR-10 test error in % of residual nets. Plain nets are not tabulated there: deeper "
@@ -181,13 +254,9 @@ STUDY = Study(
                 sentence=f"Deeper plain nets train worse ({depth} layers against 8).",
                 group=RESIDUAL_NETS,
                 figure="depth",
-                rules={
-                    "depth": Pairs(
-                        pairs=((arm(net="plain", depth=depth), arm(net="plain", depth=8)),),
-                        sign="higher",
-                        metric="train_loss",
-                    )
-                },
+                rules=_in_both_worlds(
+                    (arm(net="plain", depth=depth), arm(net="plain", depth=8)), sign="higher"
+                ),
             )
             for depth in DEPTHS[1:]
         ),
@@ -196,15 +265,23 @@ STUDY = Study(
                 sentence=f"Shortcuts let deep nets train ({depth} layers).",
                 group=RESIDUAL_NETS,
                 figure="depth",
-                rules={
-                    "depth": Pairs(
-                        pairs=((arm(net="original", depth=depth), arm(net="plain", depth=depth)),),
-                        sign="lower",
-                        metric="train_loss",
-                    )
-                },
+                rules=_in_both_worlds(
+                    (arm(net="original", depth=depth), arm(net="plain", depth=depth)), sign="lower"
+                ),
             )
             for depth in DEPTHS[1:]
+        ),
+        Claim(
+            sentence="A plain net of 56 layers trains worse than one of 20.",
+            group=RESIDUAL_NETS,
+            figure="depth_photographs-training",
+            rules={
+                PHOTOGRAPHED.name: Pairs(
+                    pairs=((arm(net="plain", depth=56), arm(net="plain", depth=20)),),
+                    sign="higher",
+                    metric="train_loss",
+                )
+            },
         ),
     ),
 )

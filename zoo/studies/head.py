@@ -72,17 +72,10 @@ ARMS = (
         for label, (activation, loss, fit) in HEADS.items()
     ),
     *(
-        Arm(
-            label=f"{route}, {dtype}",
+        Arm.measuring(
+            f"{route}, {dtype}",
+            Hook.at_start("head.extreme_logits", route=ROUTES[route], dtype=dtype),
             factors={"route": route, "dtype": dtype},
-            hooks=(
-                Hook(
-                    name="head.extreme_logits",
-                    when="start",
-                    arguments={"route": ROUTES[route], "dtype": dtype},
-                ),
-            ),
-            trains=False,
         )
         for dtype in DTYPES
         for route in ROUTES
@@ -153,6 +146,7 @@ EXPERIMENT = Experiment(
     figures=(
         Dots(
             metric="test_accuracy",
+            colour="head",
             arms=tuple(HEADS),
             title="Test accuracy by activation of the head and loss",
             y_title="test accuracy after 5 epochs of 3,000 images",
@@ -160,6 +154,7 @@ EXPERIMENT = Experiment(
         Curves(
             name="training",
             metric="test_accuracy",
+            colour="head",
             panel="fit",
             arms=tuple(HEADS),
             title="Test accuracy through training, where activation and loss fit and where they do not",
@@ -215,20 +210,20 @@ STUDY = Study(
             sentence="Softmax with cross-entropy and logits with from_logits=True train alike.",
             group=ORDER,
             figure="head",
-            rules={"head": Bits(pairs=(("softmax, cross-entropy", REFERENCE),), true=HOLDS, false=FAILS)},
+            rules={"head": Bits.one("softmax, cross-entropy", REFERENCE, true=HOLDS, false=FAILS)},
         ),
         Claim(
             sentence="Softmax in the net and from_logits=True in the loss hurts (Keras on TensorFlow, nothing between).",
             group=ORDER,
             figure="head",
             # Equal weights refute it: Keras takes the logits from before the softmax.
-            rules={"head": Bits(pairs=((TWICE, REFERENCE),), true=FAILS, false=HOLDS)},
+            rules={"head": Bits.one(TWICE, REFERENCE, true=FAILS, false=HOLDS)},
         ),
         Claim(
             sentence="A forgotten softmax (logits into a loss of probabilities) hurts.",
             group=ORDER,
             figure="head",
-            rules={"head": Pairs(pairs=((FORGOTTEN, REFERENCE),), sign="lower")},
+            rules={"head": Pairs.one(FORGOTTEN, REFERENCE, "lower")},
         ),
     ),
 )

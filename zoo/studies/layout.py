@@ -30,10 +30,8 @@ ARMS = tuple(
         options={**OPTIONS, "layout": layout},
         factors={"layout": layout},
         hooks=(
-            Hook(
-                name="layout.same_graph",
-                when="start",
-                arguments={"model": NET, "options": OPTIONS, "layout": layout, "layouts": list(LAYOUTS)},
+            Hook.at_start(
+                "layout.same_graph", model=NET, options=OPTIONS, layout=layout, layouts=list(LAYOUTS)
             ),
         ),
     )
@@ -85,10 +83,7 @@ EXPERIMENT = Experiment(
                 "{graphs (layout=he2016|keras|kerashub|timm|keras_resnet|keras_cifar10)} different graphs "
                 "behind six names"
             ),
-            why=(
-                "kerashub and timm differ in the ImageNet stem only, keras_resnet and keras_cifar10 in "
-                "nothing."
-            ),
+            why="kerashub and timm are the same net, and so are keras_resnet and keras_cifar10.",
         ),
         Expectation(
             what="their accuracy at this scale",
@@ -105,6 +100,7 @@ EXPERIMENT = Experiment(
     figures=(
         Curves(
             metric="test_accuracy",
+            colour="layout",
             title="Test accuracy of six nets with one name",
             x_title="epoch",
             y_title="test accuracy",
@@ -112,6 +108,7 @@ EXPERIMENT = Experiment(
         Dots(
             name="last",
             metric="test_accuracy",
+            colour="layout",
             title="Test accuracy of every run after the last epoch",
             y_title="test accuracy after 4 epochs of 8,000 images",
         ),
@@ -139,8 +136,7 @@ STUDY = Study(
             rules={
                 "layout": Facts(
                     checks=tuple(
-                        Check(arm="he2016", metric=f"same_graph_as_{layout}", least=1, most=1)
-                        for layout in LAYOUTS[1:]
+                        Check.exactly("he2016", f"same_graph_as_{layout}", 1) for layout in LAYOUTS[1:]
                     ),
                     false=REFUTED,
                 )

@@ -1,10 +1,11 @@
 """Which of the five orderings of a residual unit?
 
-Twice: narrow nets at three depths on small images, where the start of training is seen, and nets of full width and 20
-layers, trained to the end on photographs.
+Twice: narrow nets at three depths on small images, where the start of training is seen, and nets of full width, trained to
+the end on photographs, an experiment a depth.
 """
 
 import functools
+from typing import Any
 
 from zoo.experiments.claims.rules import Pairs
 from zoo.experiments.design.experiment import (
@@ -17,13 +18,14 @@ from zoo.experiments.design.experiment import (
     Quick,
     label_of,
 )
+from zoo.experiments.design.photographs import photographed
 from zoo.experiments.design.recipes import (
-    PHOTOGRAPHS,
+    DEEP,
+    DEEP_SEEDS,
     RESIDUAL,
     RESIDUAL_OPTIONS,
     RESIDUAL_TRAINING,
     SMALL_IMAGES,
-    TO_THE_END,
 )
 from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Reported, Study
 
@@ -171,18 +173,33 @@ EXPERIMENT = Experiment(
     ),
 )
 
-ARMS_20 = _arms((20,))
 
-PHOTOGRAPHED = Experiment(
-    name="ordering_20",
-    question="In which order should a residual unit of a 20-layer net normalise, activate and convolve?",
-    arms=ARMS_20,
-    options={"classifier_activation": None},
-    data=PHOTOGRAPHS,
-    recipe=TO_THE_END,
-    # Accuracies alone: Holm's correction makes each further comparison cost.
-    comparisons=_against_original(ARMS_20, 20, "test_accuracy"),
-    expectations=(
+def _photographed(
+    depth: int, orderings: tuple[str, ...], *expectations: Expectation, **settings: Any
+) -> Experiment:
+    """Some of the orderings at one depth; accuracies alone are compared, each with that of the original."""
+    arms = tuple(arm for arm in _arms((depth,)) if arm.factors["ordering"] in orderings)
+    return photographed(
+        name=f"ordering_{depth}",
+        question=f"In which order should a residual unit of a {depth}-layer net normalise, activate and convolve?",
+        of=f"the {NUMBER[len(orderings)]} orderings in {depth} layers",
+        arms=arms,
+        colour="ordering",
+        comparisons=tuple(
+            pair
+            for pair in _against_original(ARMS, depth, "test_accuracy")
+            if pair.first in {arm.label for arm in arms}
+        ),
+        expectations=expectations,
+        **settings,
+    )
+
+
+NUMBER = {3: "three", 5: "five"}
+PHOTOGRAPHED = {
+    20: _photographed(
+        20,
+        ORDERINGS,
         Expectation(
             what="the orderings at depth 20",
             value="within half a point of each other: noise for five seeds",
@@ -191,40 +208,45 @@ PHOTOGRAPHED = Experiment(
             why="The task of the papers at a quarter of its pixels, trained to the end.",
         ),
     ),
-    figures=(
-        Curves(
-            metric="test_accuracy",
-            colour="ordering",
-            title="Test accuracy of the five orderings in 20 layers",
-            x_title="epoch",
-            y_title="test accuracy",
+    56: _photographed(
+        56,
+        ORDERINGS,
+        Expectation(
+            what="the orderings at depth 56",
+            value="between those of depth 20, where none is ahead, and those of depth 110, where the original is 0.24 "
+            "points behind full pre-activation and bn_after_addition 1.56 behind the original",
+            source="He et al. 2016, arXiv 1603.05027, table 2, at depth 110",
+            measured="{range test_accuracy (depth=56)}",
+            why="The task of the papers at a quarter of its pixels, trained to the end; three seeds.",
         ),
-        Curves(
-            name="training",
-            metric="train_loss",
-            colour="ordering",
-            title="Training loss of the five orderings in 20 layers",
-            x_title="epoch",
-            y_title="training cross-entropy (nats)",
-        ),
-        Dots(
-            name="last",
-            metric="test_accuracy",
-            colour="ordering",
-            title="Test accuracy of every run after the last epoch",
-            y_title=f"test accuracy after {TO_THE_END.epochs} epochs of 50,000 photographs",
-        ),
+        recipe=DEEP,
+        **DEEP_SEEDS,
     ),
-    cost=230.0,
-    quick=Quick(train=1000, test=500, epochs=2, seeds=2),
-)
+    # What the paper's argument is about: the two it compares, and the one it says is worst.
+    110: _photographed(
+        110,
+        ("original", "bn_after_addition", FULL),
+        *(
+            Expectation(
+                what=f"{ordering} against original: test error of ResNet-110 on CIFAR-10",
+                value=f"{TABLE_2.cell(ordering, 'ResNet-110')} and {TABLE_2.cell('original', 'ResNet-110')} %",
+                source="He et al. 2016, arXiv 1603.05027, table 2, median of 5 runs",
+                measured=f"{{difference test_accuracy (ordering={ordering}, depth=110) - (ordering=original, depth=110)}}",
+                why="The task of the paper at a quarter of its pixels and with a twentieth of its steps; three seeds.",
+            )
+            for ordering in ("bn_after_addition", FULL)
+        ),
+        recipe=DEEP,
+        **DEEP_SEEDS,
+    ),
+}
 
 
-def _best(arms: tuple[Arm, ...], depth: int) -> Pairs:
+def _best(depth: int) -> Pairs:
     """Full pre-activation above each of the others."""
     return Pairs(
         pairs=tuple(
-            (label_of(arms, ordering=FULL, depth=depth), label_of(arms, ordering=ordering, depth=depth))
+            (arm(ordering=FULL, depth=depth), arm(ordering=ordering, depth=depth))
             for ordering in ORDERINGS
             if ordering != FULL
         ),
@@ -232,20 +254,44 @@ def _best(arms: tuple[Arm, ...], depth: int) -> Pairs:
     )
 
 
+def _against(ordering: str, depth: int, sign: str) -> dict[str, Pairs]:
+    """One ordering against the original, in both worlds."""
+    pair = arm(ordering=ordering, depth=depth), arm(ordering="original", depth=depth)
+    return dict.fromkeys(("ordering", f"ordering_{depth}"), Pairs(pairs=(pair,), sign=sign))
+
+
 STUDY = Study(
     name="ordering",
-    experiments=(EXPERIMENT, PHOTOGRAPHED),
+    experiments=(EXPERIMENT, *PHOTOGRAPHED.values()),
     reported=(TABLE_2,),
-    claims=tuple(
-        Claim(
-            sentence=f"Full pre-activation is best ({depth} layers).",
-            group=RESIDUAL_NETS,
-            figure="ordering",
-            rules={
-                "ordering": _best(ARMS, depth),
-                **({"ordering_20": _best(ARMS_20, depth)} if depth == 20 else {}),
-            },
-        )
-        for depth in DEPTHS
+    claims=(
+        # Of all the others, which the photographs are not asked: three comparisons more for each depth.
+        *(
+            Claim(
+                sentence=f"Full pre-activation is best ({depth} layers).",
+                group=RESIDUAL_NETS,
+                figure="ordering",
+                rules={"ordering": _best(depth)},
+            )
+            for depth in DEPTHS
+        ),
+        *(
+            Claim(
+                sentence=f"Full pre-activation beats the original ordering ({depth} layers).",
+                group=RESIDUAL_NETS,
+                figure="ordering",
+                rules=_against(FULL, depth, "higher"),
+            )
+            for depth in DEPTHS
+        ),
+        *(
+            Claim(
+                sentence=f"Batch normalisation after the addition hurts ({depth} layers).",
+                group=RESIDUAL_NETS,
+                figure="ordering",
+                rules=_against("bn_after_addition", depth, "lower"),
+            )
+            for depth in DEPTHS
+        ),
     ),
 )

@@ -42,17 +42,10 @@ ARMS = (
         for order in ORDERS
     ),
     *(
-        Arm(
-            label=f"outputs: {pool} pooling, {activation}",
+        Arm.measuring(
+            f"outputs: {pool} pooling, {activation}",
+            Hook.at_start("pooling.order", downsampling=POOLS[pool], activation=activation),
             factors={"pooling": pool, "activation": activation},
-            hooks=(
-                Hook(
-                    name="pooling.order",
-                    when="start",
-                    arguments={"downsampling": POOLS[pool], "activation": activation},
-                ),
-            ),
-            trains=False,
         )
         for pool in POOLS
         for activation in COMPARED
@@ -117,6 +110,7 @@ EXPERIMENT = Experiment(
     figures=(
         Dots(
             metric="test_accuracy",
+            colour="order",
             title="Test accuracy of both orders",
             y_title="test accuracy after 5 epochs of 3,000 images",
         ),
@@ -151,13 +145,9 @@ STUDY = Study(
             group=ORDER,
             figure="pooling",
             rules={
-                "pooling": Bits(
-                    pairs=(
-                        (
-                            arm(pooling="max", activation="relu", order="activation first"),
-                            arm(pooling="max", activation="relu", order="pooling first"),
-                        ),
-                    ),
+                "pooling": Bits.one(
+                    arm(pooling="max", activation="relu", order="activation first"),
+                    arm(pooling="max", activation="relu", order="pooling first"),
                     true=PROVEN,
                     false=FAILS,
                 )
@@ -170,12 +160,7 @@ STUDY = Study(
             rules={
                 "pooling": Facts(
                     checks=(
-                        Check(
-                            arm=arm(pooling="average", activation="relu"),
-                            metric="equal_to_the_bit",
-                            least=1,
-                            most=1,
-                        ),
+                        Check.exactly(arm(pooling="average", activation="relu"), "equal_to_the_bit", 1),
                         Check(
                             arm=arm(pooling="average", activation="relu"),
                             metric="largest_difference",

@@ -1,6 +1,11 @@
-"""What may sit on the shortcut of a residual unit? Table 1 of He et al. 2016."""
+"""What may sit on the shortcut of a residual unit? Table 1 of He et al. 2016.
+
+Twice: narrow nets on small images, and nets of full width trained to the end on photographs: the whole table at 20 layers,
+and at 56 the four that matter. The identity is an arm of `ordering_20` and `ordering_56`, too.
+"""
 
 import functools
+from typing import Any
 
 from zoo.experiments.claims.rules import Pairs
 from zoo.experiments.design.experiment import (
@@ -13,7 +18,15 @@ from zoo.experiments.design.experiment import (
     Quick,
     label_of,
 )
-from zoo.experiments.design.recipes import RESIDUAL, RESIDUAL_OPTIONS, RESIDUAL_TRAINING, SMALL_IMAGES
+from zoo.experiments.design.photographs import against, photographed
+from zoo.experiments.design.recipes import (
+    DEEP,
+    DEEP_SEEDS,
+    RESIDUAL,
+    RESIDUAL_OPTIONS,
+    RESIDUAL_TRAINING,
+    SMALL_IMAGES,
+)
 from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Reported, Study
 from zoo.studies.ordering import TABLE_2
 
@@ -165,9 +178,70 @@ EXPERIMENT = Experiment(
     ),
 )
 
+HURTS, FINE = "anything on the shortcut hurts", "1x1 projections everywhere are fine"
+# At 56 layers: half of the signal a unit, a gate that starts as the identity, and one more weight layer on every shortcut.
+MATTER = ("identity", "scaled by 0.5, branch by 0.5", "shortcut-only gate, bias -6", "1x1 convolution")
+
+
+def _photographed(depth: int, variants: tuple[str, ...], **settings: Any) -> Experiment:
+    """Some of the variants at one depth, each against the identity."""
+    arms = tuple(one for one in ARMS if one.factors["depth"] == depth and one.factors["shortcut"] in variants)
+    others = tuple(variant for variant in variants if variant != "identity")
+    return photographed(
+        name=f"shortcut_{depth}",
+        question=f"What may sit on the shortcuts of {depth} layers of full width, trained to the end?",
+        of=f"what sits on the shortcut, {depth} layers",
+        arms=arms,
+        colour="shortcut",
+        comparisons=tuple(
+            pair
+            for other in others
+            for pair in against(
+                arms,
+                "shortcut",
+                "identity",
+                (other,),
+                claim=FINE if other == "1x1 convolution" else HURTS,
+                depth=depth,
+            )
+        ),
+        expectations=tuple(
+            Expectation(
+                what=f"{variant}: test error of ResNet-110 on CIFAR-10",
+                value="fail (above 20 %)" if VARIANTS[variant][1] == "fail" else f"{VARIANTS[variant][1]} %",
+                source="He et al. 2016, arXiv 1603.05027, table 1, median of 5 runs",
+                measured=f'{{mean test_accuracy (shortcut="{variant}", depth={depth})}}',
+                why=WHY[variant].replace(
+                    "A smaller task, and only the start of it.",
+                    "The task of the paper at a quarter of its pixels.",
+                ),
+            )
+            for variant in variants
+        ),
+        **settings,
+    )
+
+
+PHOTOGRAPHED = {
+    20: _photographed(20, tuple(VARIANTS)),
+    56: _photographed(56, MATTER, recipe=DEEP, **DEEP_SEEDS),
+}
+
+
+def _rules(depth: int, variants: tuple[str, ...], sign: str) -> dict[str, Pairs]:
+    """A sign of these variants against the identity, in both worlds, where an experiment has them."""
+    experiments = (EXPERIMENT, PHOTOGRAPHED[depth])
+    labels = {one.name: {each.label for each in one.arms} for one in experiments}
+    pairs = [(arm(shortcut=one, depth=depth), arm(shortcut="identity", depth=depth)) for one in variants]
+    return {
+        name: Pairs(pairs=tuple(pair for pair in pairs if set(pair) <= known), sign=sign)
+        for name, known in labels.items()
+    }
+
+
 STUDY = Study(
     name="shortcut",
-    experiments=(EXPERIMENT,),
+    experiments=(EXPERIMENT, *PHOTOGRAPHED.values()),
     reported=(
         Reported(
             caption="CIFAR-10 test error in % of ResNet-110, median of 5 runs; fail: above 20 % (table 1)",
@@ -182,16 +256,11 @@ STUDY = Study(
                 sentence=f"Anything on the shortcut hurts ({depth} layers).",
                 group=RESIDUAL_NETS,
                 figure="shortcut",
-                rules={
-                    "shortcut": Pairs(
-                        pairs=tuple(
-                            (arm(shortcut=variant, depth=depth), arm(shortcut="identity", depth=depth))
-                            for variant in VARIANTS
-                            if variant not in ("identity", "1x1 convolution")
-                        ),
-                        sign="lower",
-                    )
-                },
+                rules=_rules(
+                    depth,
+                    tuple(one for one in VARIANTS if one not in ("identity", "1x1 convolution")),
+                    "lower",
+                ),
             )
             for depth in DEPTHS
         ),
@@ -200,17 +269,7 @@ STUDY = Study(
                 sentence=f"1x1 projections everywhere are fine ({depth} layers).",
                 group=RESIDUAL_NETS,
                 figure="shortcut",
-                rules={
-                    "shortcut": Pairs(
-                        pairs=(
-                            (
-                                arm(shortcut="1x1 convolution", depth=depth),
-                                arm(shortcut="identity", depth=depth),
-                            ),
-                        ),
-                        sign="not lower",
-                    )
-                },
+                rules=_rules(depth, ("1x1 convolution",), "not lower"),
             )
             for depth in DEPTHS
         ),

@@ -30,7 +30,7 @@ ONE_STAGE = "zoo.experiments.nets:one_stage"
 UNITS = 333  # of three convolutions each: 1,001 layers
 PLAIN_LAYERS = 108
 IMAGES = Dataset(name="fashion_mnist", size=8, train=1000, test=500)
-PROPAGATION = (Hook(name="signal.propagation", when="start"),)
+PROPAGATION = Hook.at_start("signal.propagation")
 
 # activation: its gain 1 / sqrt(E f(z)^2), z standard normal
 GAINS = {
@@ -70,8 +70,9 @@ TRAINED = {
 
 ARMS = (
     *(
-        Arm(
-            label=ordering,
+        Arm.measuring(
+            ordering,
+            PROPAGATION,
             model=ONE_STAGE,
             options={
                 "family": "resnet",
@@ -81,19 +82,16 @@ ARMS = (
                 "width": 8,
             },
             factors={"net": "residual, 1,001 layers", "ordering": ordering},
-            hooks=PROPAGATION,
-            trains=False,
         )
         for ordering in ORDERINGS
     ),
     *(
-        Arm(
-            label=f"plain, {name}",
+        Arm.measuring(
+            f"plain, {name}",
+            PROPAGATION,
             model=ONE_STAGE,
             options={"family": "plain", "units": PLAIN_LAYERS, "width": 32, **options},
             factors={"net": "plain, 110 layers", "ordering": name},
-            hooks=PROPAGATION,
-            trains=False,
         )
         for name, options in {
             "BN": {"ordering": "conv_norm_act", "kernel_initializer": _scaled(2.0)},
@@ -102,8 +100,10 @@ ARMS = (
         }.items()
     ),
     *(
-        Arm(
-            label=f"{activation}, {name}",
+        Arm.measuring(
+            f"{activation}, {name}",
+            Hook.at_start("signal.shape_of_values"),
+            Hook.at_start("signal.gain", activation=activation),
             model=f"mlp{LAYERS + 1}",
             options={
                 "width": 256,
@@ -111,11 +111,6 @@ ARMS = (
                 "kernel_initializer": INITIALISERS[name](gain),
             },
             factors={"activation": activation, "initialiser": name},
-            hooks=(
-                Hook(name="signal.shape_of_values", when="start"),
-                Hook(name="signal.gain", when="start", arguments={"activation": activation}),
-            ),
-            trains=False,
         )
         for activation, gain in GAINS.items()
         for name in INITIALISERS
@@ -128,7 +123,7 @@ ARMS = (
             factors={"trained": name},
             data=Dataset(name="fashion_mnist", size=14, train=3000, test=500),
             hooks=(
-                Hook(name="signal.during_training", when="start"),
+                Hook.at_start("signal.during_training"),
                 Hook(name="signal.during_training", when="interval"),
             ),
         )
@@ -351,6 +346,7 @@ EXPERIMENT = Experiment(
             Series(
                 name=part,
                 metric="mean_square",
+                colour="activation",
                 arms=tuple(f"{activation}, {name}" for activation in GAINS),
                 title=f"Mean square before each activation, {name}",
                 x_title="layer",

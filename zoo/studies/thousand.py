@@ -143,14 +143,10 @@ STUDY = Study(
             group=RESIDUAL_NETS,
             figure="thousand",
             rules={
-                "thousand": Pairs(
-                    pairs=(
-                        (
-                            arm(ordering="full_pre_activation", depth=1001),
-                            arm(ordering="original", depth=1001),
-                        ),
-                    ),
-                    sign="lower",
+                "thousand": Pairs.one(
+                    arm(ordering="full_pre_activation", depth=1001),
+                    arm(ordering="original", depth=1001),
+                    "lower",
                     metric="train_loss",
                 )
             },

@@ -171,17 +171,15 @@ class _Flat:
 
 def _has_float64() -> bool:
     # JAX gives float32 unless told otherwise, and warns: the answer is all that is asked for here. NumPy holds
-    # float64 and convolves in float32, so a convolution is asked.
-    image, kernel = np.ones((1, 1, 1, 1)), np.ones((1, 1, 1, 1))
+    # float64 and convolves in float32, Keras on Torch multiplies matrices in float32: so both are asked.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        one = keras.ops.convert_to_tensor(np.ones((1, 1, 1, 1)), "float64")
         try:
-            result = keras.ops.conv(
-                keras.ops.convert_to_tensor(image, "float64"), keras.ops.convert_to_tensor(kernel, "float64")
-            )
+            results = [keras.ops.conv(one, one), keras.ops.matmul(one, one)]
         except Exception:  # a backend without such a convolution
             return False
-    return keras.backend.standardize_dtype(result.dtype) == "float64"
+    return {keras.backend.standardize_dtype(result.dtype) for result in results} == {"float64"}
 
 
 def _refuse(function: _Flat, model: keras.Model, suspects: list[str]) -> None:

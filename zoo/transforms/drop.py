@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import Site, is_linear, split_parts
+from zoo.batches import read_batches
 from zoo.graph import (
     ChannelAxes,
     Graph,
@@ -24,7 +25,7 @@ from zoo.graph import (
     seeds_untouched,
 )
 from zoo.naming import activation_of
-from zoo.slimming.execution import Execution, arrays_of, without_gradients
+from zoo.slimming.execution import Execution, without_gradients
 from zoo.slimming.linear_fit import AffineMap
 from zoo.slimming.selection import choose, keep_one
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
@@ -52,11 +53,12 @@ def drop_activations(
     *,
     fit: Any = None,
     include_classifier: bool = False,
-    batch_size: int = 32,
+    batch_size: int | None = None,
+    batches: int | None = None,
 ) -> DroppedModel:
     r"""Make activations linear: $a = f(z)$ becomes $a = s_c z + t_c$ in channel $c$; all else stays.
 
-    Without `fit`, $s = 1$ and $t = 0$: the identity. With `fit`, a batch of inputs, the map with the least
+    Without `fit`, $s = 1$ and $t = 0$: the identity. With `fit`, inputs, the map with the least
     squared error over samples and pixels on the values that `model` itself has there, all sites fitted on the
     model as it is given, before any of them goes:
 
@@ -78,9 +80,11 @@ def drop_activations(
     Args:
         model: A Functional or built Sequential model. It is left untouched.
         sites: Name or names of activation sites, as `zoo.probes.activation_importance` has them.
-        fit: Inputs to fit on, as `model.predict` takes arrays; None for the identity.
+        fit: Inputs to fit on, as `model.predict` takes arrays, or a `tf.data` Dataset, a PyDataset, a loader or a
+            generator, whose targets are left out; None for the identity.
         include_classifier: Allow the classifier's softmax or sigmoid among the sites.
-        batch_size: Samples computed at a time while fitting.
+        batch_size: Samples of arrays computed at a time while fitting; by default that of the model if fixed, else 32.
+        batches: Number of batches to fit on; all by default. Required where `fit` may have no end.
 
     Returns:
         The new model, not compiled, and the sites that are gone.
@@ -108,12 +112,17 @@ def drop_activations(
             raise ValueError(
                 f"cannot drop {site.name!r}: its activity_regularizer would be lost with it. Build the layer without."
             )
+    if fit is None and (batch_size, batches) != (None, None):
+        raise ValueError(
+            f"batch_size={batch_size!r} and batches={batches!r} say how `fit` is read, and there is none: pass fit=, or "
+            "leave them out."
+        )
     maps: list[AffineMap | None] = [None] * len(chosen)
     if fit is not None:
-        arrays = arrays_of(model, fit)
+        data = read_batches(model, fit, batch_size=batch_size, batches=batches, argument="fit")
         with without_gradients():
             execution = Execution(model, [site.name for site in chosen])
-            maps = [moments.best() for moments in execution.measure(arrays, batch_size)]
+            maps = [moments.best() for moments in execution.measure(arrays for arrays, _ in data)]
         for site, found in zip(chosen, maps, strict=True):
             if found is not None and not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
                 raise ValueError(f"cannot fit {site.name!r}: its values on `fit` are not finite.")

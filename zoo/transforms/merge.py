@@ -11,6 +11,7 @@ from keras import layers
 
 from zoo.activations import is_linear
 from zoo.graph import Graph, Part, calls, copy_layer, graphs, producer, rewritten, seeds_untouched, set_values
+from zoo.graph.internals import is_bare_addition
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.fold import measured_error
 from zoo.transforms.kernels import (
@@ -418,9 +419,7 @@ class Merging:
 
 def _is_addition(operation: Any) -> bool:
     # `a + b` leaves an operation in the graph, of the name of the layer.
-    return type(operation) is layers.Add or (
-        type(operation).__name__ == "Add" and type(operation).__module__ == "keras.src.ops.numpy"
-    )
+    return type(operation) is layers.Add or is_bare_addition(operation)
 
 
 def _kind(conv: Any) -> str:

@@ -17,6 +17,7 @@ from zoo.graph import (
     Stretch,
     copy_layer,
     copy_variables,
+    graphs,
     inbound_nodes,
     read,
     rewrite,
@@ -41,7 +42,7 @@ def unroll(model: keras.Model, *, probe: Any = None) -> keras.Model:
     statistics are those of `model`.
 
     Args:
-        model: A Functional model with `RolledUnits` layers. It is left untouched.
+        model: A Functional model with `RolledUnits` layers, in it or in models nested in it. It is left untouched.
         probe: Inputs, as `model` takes them, on which the new layers are compared with the original; None draws
             a small batch, False compares nothing.
 
@@ -58,8 +59,12 @@ def unroll(model: keras.Model, *, probe: Any = None) -> keras.Model:
         >>> len(rolled.layers), len(zoo.transforms.unroll(rolled).layers)
         (30, 76)
     """
-    graph = _read_functional(model)
-    rolled = {node.operation for node in graph.nodes if isinstance(node.operation, RolledUnits)}
+    rolled = {
+        node.operation
+        for graph in _read_functional(model)
+        for node in graph.nodes
+        if isinstance(node.operation, RolledUnits)
+    }
     if not rolled:
         raise ValueError(
             f"model {model.name!r} has no RolledUnits layer, so there is nothing to unroll; such models come "
@@ -134,8 +139,8 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
     the layers from one convolution of a plain net to the next. Units that follow each other are identical if
     their layers, settings and shapes are, functions and constants included; names do not count, nor how weights
     that are there once started. The net may be anybody's. Names that follow a rule, `block1_conv`,
-    `block2_conv`, come back with `unroll`. A run that cannot be one layer stays as it is, with a warning that
-    says why.
+    `block2_conv`, come back with `unroll`. Nested models are looked into, wrappers such as `TimeDistributed` and
+    layers of one's own are not. A run that cannot be one layer stays as it is, with a warning that says why.
 
     Args:
         model: A Functional model. It is left untouched.
@@ -158,20 +163,15 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
         >>> [layer.name for layer in rolled.layers if "_to_" in layer.name][-1]
         'conv5_block2_to_3'
     """
-    graph = _read_functional(model)
-    segments = _segments(graph)
-    finder = _Finder(segments)
     stretches, obstacles = [], []
-    for run in finder.runs():
-        try:
-            layer = run.layer(remat)
-        except ValueError as error:
-            obstacles.append(f"the run from {run.nodes[0][0].operation.name!r}: {error}")
-            continue
-        fill = run.fill(layer)
-        nodes = tuple(node for unit in run.nodes for node in unit)
-        stretches.append(Stretch(nodes, run.entry, run.exit, [Part(layer, fill)]))
-    obstacles += finder.obstacles
+    for graph in _read_functional(model):
+        finder = _Finder(_segments(graph), graph.path)
+        for run in finder.runs():
+            try:
+                stretches.append(_stretch(run, graph, remat))
+            except ValueError as error:
+                obstacles.append(f"the run from {graph.path + run.nodes[0][0].operation.name!r}: {error}")
+        obstacles += finder.obstacles
     if not stretches:
         nothing = (
             "what would become one layer must repeat with the same layers, settings and shapes, and return the "
@@ -184,6 +184,17 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
     if obstacles:
         warnings.warn(f"roll leaves a part of {model.name!r} as it is: {obstacles[0]}", stacklevel=3)
     return rewrite(model, stretches=stretches, exact=True, probe=probe)
+
+
+def _stretch(run: _Run, graph: Graph, remat: bool) -> Stretch:
+    if isinstance(graph.model, keras.Sequential):
+        raise ValueError(
+            f"it is in the Sequential model {graph.model.name!r}, which could not hold the units again after unroll; "
+            f"nest keras.Model(inner.inputs, inner.outputs) in its place."
+        )
+    layer = run.layer(remat)
+    nodes = tuple(node for unit in run.nodes for node in unit)
+    return Stretch(nodes, run.entry, run.exit, [Part(layer, run.fill(layer))])
 
 
 @dataclass(frozen=True)
@@ -261,13 +272,13 @@ class _Run:
         }
 
 
-def _read_functional(model) -> Graph:
-    graph = read(model)
+def _read_functional(model) -> list[Graph]:
+    found = graphs(model)
     if isinstance(model, keras.Sequential):
         raise TypeError(
             f"model {model.name!r} is a keras.Sequential; pass keras.Model(model.inputs, model.outputs)."
         )
-    return graph
+    return found
 
 
 def _segments(graph: Graph) -> list[_Segment]:
@@ -298,10 +309,12 @@ class _Finder:
 
     Attributes:
         segments: Of the graph.
+        path: Where it is nested.
         obstacles: Why units that are identical cannot be one layer, as phrases.
     """
 
     segments: list[_Segment]
+    path: str = ""
     obstacles: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -356,7 +369,7 @@ class _Finder:
         if len(set(flags.values())) > 1:
             frozen = [name for name, flag in flags.items() if not flag]
             self._say(
-                f"in the unit from {operations[0].name!r} {', '.join(map(repr, frozen[:3]))} is frozen and the rest "
+                f"in the unit from {self.path + operations[0].name!r} {', '.join(map(repr, frozen[:3]))} is frozen and the rest "
                 f"is not, and a rolled unit is frozen as a whole or not at all; set trainable of all its layers to "
                 f"one value, roll, and freeze the rolled layer."
             )

@@ -15,6 +15,7 @@ from zoo.graph import (
     copy_variables,
     full_precision,
     graphs,
+    inbound_nodes,
     names,
     rewrite,
     seeds_untouched,
@@ -225,7 +226,7 @@ def _carry(source: Any) -> Any:
     def fill(layer: BlendedActivation) -> None:
         inner = layer.activation
         if not inner.built:
-            inner.build(layer._inbound_nodes[0].outputs[0].shape)
+            inner.build(inbound_nodes(layer)[0].outputs[0].shape)
         copy(inner)
 
     return fill

@@ -34,16 +34,29 @@ NAMES = {
 } - NOT_ACTIVATIONS
 
 
-class SwappedModel(NamedTuple):
+class _Swapped(NamedTuple):
+    model: keras.Model
+    sites: tuple[str, ...]
+
+
+class SwappedModel(_Swapped):
     """What `swap_activation` returns; it unpacks: `model, sites = swap_activation(...)`.
 
     Attributes:
         model: The model with the new activation.
         sites: Names, in `model` as it was given, of the layers whose activation changed, in order.
+        unseen: Name of each place, or of the layer that may hide one, that no transform can reach -> the reason.
     """
 
-    model: keras.Model
-    sites: tuple[str, ...]
+    unseen: dict[str, str]
+
+    def __new__(
+        cls, model: keras.Model, sites: tuple[str, ...], unseen: dict[str, str] | None = None
+    ) -> SwappedModel:
+        """Beside the pair that unpacks, what was not seen."""
+        made = super().__new__(cls, model, sites)
+        made.unseen = dict(unseen or {})
+        return made
 
 
 @seeds_untouched()
@@ -74,7 +87,8 @@ def swap_activation(
         probe: The batch, as `model` takes it; None draws a small one, False compares nothing.
 
     Returns:
-        The new model, not compiled, and the names of the sites that changed.
+        The new model, not compiled, and the names of the sites that changed; `.unseen` has those out of reach,
+        which a warning names too.
 
     Raises:
         TypeError: `old` or `new` is no activation, or `model` is subclassed.
@@ -90,7 +104,7 @@ def swap_activation(
         (15, 'block1_conv1')
     """
     make = _maker(new)
-    tell_unseen("swap_activation", model)
+    hidden = tell_unseen("swap_activation", model)
     all_sites = sites(model)
     matching = _matching(old, all_sites)
     found = graphs(model)
@@ -108,7 +122,7 @@ def swap_activation(
         if site.built_in:
             undone[site.operation] = _with_the_old(site.operation, parts[site.operation])
     new_model = rewrite(model, replace, undone=undone, probe=probe)
-    return SwappedModel(new_model, tuple(site.name for site in chosen))
+    return SwappedModel(new_model, tuple(site.name for site in chosen), hidden)
 
 
 def _with_the_old(layer: Any, parts: list[Part]) -> Callable[..., Any]:

@@ -45,6 +45,10 @@ row says **flips**.
 | not measured yet | no published run, or no experiment in this world so far |
 """
 
+WAITING = """
+{count} will be judged once their experiments have run: `scripts/reproduce.py list --missing` names them.
+"""
+
 EXPECTED = """What the literature, or algebra, leads one to expect of each experiment; what was measured
 here; and why the two differ where they do. Numbers of others are theirs, on their data.
 
@@ -74,15 +78,16 @@ def claims_page(registry: Registry, data: Path = FOLDER) -> str:
     """
     studies = registry.studies()
     known = {one.name: numbers_of(one, data) for study in studies for one in study.experiments}
-    judged = [(study, claim, verdicts(study, claim, known)) for study in studies for claim in study.claims]
-    parts = [HEAD, _story(judged), JUDGED]
+    asked = [(study, claim) for study in studies for claim in study.claims]
+    measured = [(study, claim) for study, claim in asked if any(known[name] for name in claim.rules)]
+    judged = [(study, claim, verdicts(study, claim, known)) for study, claim in measured]
+    parts = [HEAD, *([_story(judged)] if judged else []), JUDGED]
+    if waiting := len(asked) - len(measured):
+        parts.append(WAITING.format(count=f"{waiting} more sentence{'s' * (waiting > 1)}"))
     for group in GROUPS:
-        rows = [
-            _row(study, claim, known, data)
-            for study in studies
-            for claim in study.claims
-            if claim.group == group
-        ]
+        rows = [_row(study, claim, known, data) for study, claim in measured if claim.group == group]
+        if not rows:
+            continue
         parts += [
             f"\n## {group}\n",
             '<div class="zoo-claims" markdown="1">\n',
@@ -93,9 +98,10 @@ def claims_page(registry: Registry, data: Path = FOLDER) -> str:
         ]
     parts += ["\n## Expected and measured\n", EXPECTED]
     parts += [
-        _expected(study, experiment, known[experiment.name])
+        _expected(study, experiment, numbers)
         for study in studies
         for experiment in study.experiments
+        if (numbers := known[experiment.name])
     ]
     return "\n".join(parts)
 
@@ -195,7 +201,7 @@ def _row(study: Study, claim: Claim, known: dict[str, Numbers | None], data: Pat
     links = [f"[explained]({claim.page or study.explained}.md)"]
     if claim.figure and (data.parent / "figures" / f"{claim.figure}.svg").exists():
         links.append(f"[figure](figures/{claim.figure}.svg)")
-    links += [f"`scripts/reproduce.py run {name}`" for name in claim.rules]
+    links += [f"`scripts/reproduce.py run {name}`" for name in claim.rules if known[name]]
     sentence = _cell(claim.sentence) + (" **flips**" if flips(found) else "")
     # What follows from a definition follows in every world.
     elsewhere = SAME if any(one.verdict in (PROVEN, REFUTED) for one in found.values()) else MISSING
@@ -213,12 +219,11 @@ def _judged(evidence: Evidence) -> str:
     return "<br>".join(filter(None, (f"**{evidence.verdict}**", effect)))
 
 
-def _expected(study: Study, experiment: Experiment, numbers: Numbers | None) -> str:
+def _expected(study: Study, experiment: Experiment, numbers: Numbers) -> str:
     """What was expected of one experiment, behind a click: sixty rows at once nobody reads."""
     rows = []
     for one in experiment.expectations:
-        measured = filled(experiment, numbers, one.measured) if numbers else MISSING
-        cells = (f"{one.what}: {one.value}", one.source, measured, one.why if numbers else "")
+        cells = (f"{one.what}: {one.value}", one.source, filled(experiment, numbers, one.measured), one.why)
         rows.append(f"| {' | '.join(map(_cell, cells))} |")
     count = f"{len(rows)} expectation{'s' * (len(rows) != 1)}"
     where = "" if experiment.name == study.name else f" ({world_of(experiment)})"

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Self
 
 from zoo.experiments.publishing.differences import EQUAL, HIGHER, LOWER, NEITHER, TOO_FEW, Difference
 from zoo.experiments.publishing.metrics import POINTS
@@ -58,6 +59,11 @@ class Check:
     most: float | None = None
     first: bool = False
     words: str = ""
+
+    @classmethod
+    def exactly(cls, arm: str, metric: str, value: float) -> Self:
+        """A number that has to be this one."""
+        return cls(arm=arm, metric=metric, least=value, most=value)
 
     def holds(self, numbers: Numbers) -> bool:
         """Whether every seed is within the bounds."""
@@ -171,6 +177,11 @@ class Pairs:
     pairs: tuple[tuple[str, str], ...]
     sign: str
     metric: str = "test_accuracy"
+
+    @classmethod
+    def one(cls, first: str, second: str, sign: str, metric: str = "test_accuracy") -> Self:
+        """Of a claim about two arms alone."""
+        return cls(pairs=((first, second),), sign=sign, metric=metric)
 
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge."""
@@ -290,6 +301,11 @@ class Bits:
     pairs: tuple[tuple[str, str], ...]
     true: str
     false: str
+
+    @classmethod
+    def one(cls, first: str, second: str, *, true: str, false: str) -> Self:
+        """Of a claim about two arms alone."""
+        return cls(pairs=((first, second),), true=true, false=false)
 
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge by the hashes of the trained weights."""

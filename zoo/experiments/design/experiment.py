@@ -8,7 +8,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 SIGNS = ("given", "both")
 SCHEDULES = ("constant", "cosine", "steps")
@@ -151,6 +151,11 @@ class Hook:
     def __post_init__(self):
         _choice(self, "when", MOMENTS)
 
+    @classmethod
+    def at_start(cls, name: str, **arguments: Any) -> Self:
+        """A measurement before the first step, with the arguments of its function."""
+        return cls(name=name, when="start", arguments=arguments)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
@@ -183,6 +188,18 @@ class Arm:
             raise ValueError(
                 f"arm {self.label!r} has no model: give one, or trains=False for an arm that only measures"
             )
+
+    @classmethod
+    def measuring(cls, label: str, *hooks: Hook, factors: Mapping[str, Any], **model: Any) -> Self:
+        """An arm that is measured and not trained.
+
+        Args:
+            label: As of any arm.
+            *hooks: The measurements, see `Hook.at_start`.
+            factors: As of any arm.
+            **model: `model` and `options`, if it is measured on one.
+        """
+        return cls(label=label, factors=factors, hooks=hooks, trains=False, **model)
 
 
 def select(arms: Iterable[Arm], factors: Mapping[str, Any]) -> list[Arm]:

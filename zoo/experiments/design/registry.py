@@ -24,6 +24,7 @@ class Registry:
 
     Attributes:
         package: The package's name.
+        priority: Names of experiments in the order in which they should be run; those that it leaves out come last.
 
     Example:
         >>> from zoo.experiments.design.registry import Registry
@@ -32,6 +33,7 @@ class Registry:
     """
 
     package: str
+    priority: tuple[str, ...] = ()
 
     def studies(self) -> list[Study]:
         """All studies, by name.
@@ -61,6 +63,16 @@ class Registry:
     def names(self) -> list[str]:
         """The names of all experiments, sorted."""
         return sorted(self._by_name())
+
+    def in_order(self) -> list[str]:
+        """The names of all experiments in the order in which they should be run.
+
+        Raises:
+            UnknownExperimentError: The priority names one that does not exist.
+        """
+        for name in self.priority:
+            self.lookup(name)
+        return [*self.priority, *(name for name in self.names() if name not in self.priority)]
 
     def lookup(self, name: str) -> Experiment:
         """The experiment with this name.

@@ -1,27 +1,29 @@
 """How large values and gradients are along a net: at initialisation or at any moment of training."""
 
-import re
 from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
+from zoo.activations import sites
 from zoo.experiments.losses import loss_of
 from zoo.experiments.measurements import Context, Row
-from zoo.graph import room_for
+from zoo.graph import Graph, producer, read, room_for
+from zoo.naming import ZooNames, is_classifier
+from zoo.probes.signal import followers, residual_units
+from zoo.transforms.kernels import has_kernel
 
-RESIDUAL = re.compile(r"stage\d+_unit\d+_add(_norm|_act)?$")
-PLAIN = re.compile(r"(stage\d+_conv\d+|dense\d+)(_norm|_act)?$")
 PLACES = 48  # of a deep net that are written down, evenly spaced on a log scale
 
 
 def propagation(context: Context, images: int = 64) -> Iterable[Row]:
     """Variance, squared mean and gradient at each unit's output, with batch statistics where there is BN.
 
-    A unit is a residual unit or, in a plain net, a weight layer with what belongs to it; x counts units from
-    the input. Rows, averaged over channels: `variance` over batch and positions; `squared_mean`, the square
-    of the mean over them; `gradient_norm`, of the loss with respect to the whole output, relative to that of
-    the last unit.
+    A unit is a residual unit or, in a plain net, a weight layer with the normalisation and activation after it; x
+    counts units from the input. The stem and the classifier are none. Rows, averaged over channels: `variance` over
+    batch and positions; `squared_mean`, the square of the mean over them; `gradient_norm`, of the loss with respect to
+    the whole output, relative to that of the last unit.
     """
     outputs, gradients = _run(context, images)
     last = np.linalg.norm(gradients[-1])
@@ -52,11 +54,15 @@ def shape_of_values(context: Context, images: int = 256) -> Iterable[Row]:
     of the middle layer, over all its units and images: `mean_over_std`; `skewness`; `excess_kurtosis` (0 for
     a Gaussian); `zero_fraction`. And `growth`, the `mean_square` of the last layer over that of the first.
     """
-    layers = [layer for layer in context.model.layers if re.fullmatch(r"dense\d+", layer.name)]
-    acts = [layer for layer in context.model.layers if re.fullmatch(r"dense\d+_act", layer.name)]
+    graph = read(context.model)
+    nodes = _weight_layers(graph)
+    layers = [node.outputs[0] for node in nodes]
+    active = {id(site.operation) for site in sites(context.model) if not site.built_in}
+    ends = [followers(graph, node)[-1] for node in nodes]
+    acts = [tensor for tensor in ends if id(producer(tensor).operation) in active]
     x = context.images.x_train[:images]
     with room_for(len(context.model.layers)):
-        probe = keras.Model(context.model.input, [layer.output for layer in (*layers, *acts)])
+        probe = keras.Model(context.model.input, [*layers, *acts])
     values = [np.asarray(v, np.float64) for v in probe.predict_on_batch(x)]
     before, after = values[: len(layers)], values[len(layers) :]
     squares = [float(np.square(v).mean()) for v in before]
@@ -103,14 +109,24 @@ def _run(context: Context, images: int) -> tuple[list[np.ndarray], list[np.ndarr
     return [o.numpy() for o in outputs], [g.numpy() for g in gradients]
 
 
-def _units(model: keras.Model) -> list:
-    """The output of every unit, first to last: of the layers that end a unit's name, the last one."""
-    pattern = RESIDUAL if any(RESIDUAL.match(layer.name) for layer in model.layers) else PLAIN
-    last = {}
-    for layer in model.layers:
-        if found := pattern.match(layer.name):
-            last[layer.name.removesuffix(found.groups()[-1] or "")] = layer.output
-    return list(last.values())
+def _units(model: keras.Model) -> list[Any]:
+    """The output of every unit, first to last."""
+    graph = read(model)
+    residual = residual_units(graph)
+    if residual:
+        return [unit.output for unit in residual]
+    return [followers(graph, node)[-1] for node in _weight_layers(graph)]
+
+
+def _weight_layers(graph: Graph) -> list[Any]:
+    """The calls of layers with a kernel, without stem and classifier: which layers these two are, only their names say."""
+    return [
+        node
+        for node in graph.nodes
+        if has_kernel(node.operation)
+        and node.operation.name != ZooNames.stem
+        and not is_classifier(node.operation.name)
+    ]
 
 
 def _spread(count: int) -> list[int]:

@@ -90,7 +90,7 @@ class Training:
         self.eager = eager
         self._steps = None
         self._order = (None, None, None)
-        self._background = float(self.images.x_train[0].min())
+        self.background = float(self.images.x_train[0].min())
 
     @property
     def steps(self) -> Any:
@@ -128,7 +128,7 @@ class Training:
         chosen = self._order[1][part]
         images = self.images.x_train[chosen]
         if self.run.recipe.augmentation == "shift_flip":
-            images = shift_flip(images, self._order[2][part], background=self._background)
+            images = shift_flip(images, self._order[2][part], background=self.background)
         return images, self.images.y_train[chosen]
 
     def begin(self) -> list[Row]:

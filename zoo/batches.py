@@ -1,4 +1,4 @@
-"""Inputs as probes take them, batch by batch: arrays, `tf.data` Datasets, PyDatasets, loaders and generators."""
+"""Data batch by batch, whatever holds it: arrays, `tf.data` Datasets, PyDatasets, loaders and generators."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def is_stream(x: Any) -> bool:
     return isinstance(x, keras.utils.PyDataset) or hasattr(x, "__iter__")
 
 
-def elements(x: Any, batches: int | None) -> Iterator[Any]:
-    """The first `batches` elements of a stream; all where it has an end.
+def elements(x: Any, batches: int | None, argument: str = "x") -> Iterator[Any]:
+    """The first `batches` elements of a stream, given as `argument`; all where it has an end.
 
     Raises:
         ValueError: its length is not known and `batches` is not given, or it has fewer.
@@ -57,7 +57,7 @@ def elements(x: Any, batches: int | None) -> Iterator[Any]:
     _check_number("batches", batches)
     length, kind = _length(x), type(x).__name__
     if batches is None and length is None:
-        raise ValueError(f"x is a {kind}, which may never end: pass batches=, the number to read.")
+        raise ValueError(f"{argument} is a {kind}, which may never end: pass batches=, the number to read.")
     if isinstance(x, keras.utils.PyDataset):
         stream = (x[i] for i in (itertools.count() if length is None else range(length)))
     else:
@@ -68,14 +68,19 @@ def elements(x: Any, batches: int | None) -> Iterator[Any]:
             element = next(stream)
         except StopIteration:
             raise ValueError(
-                f"x, a {kind}, ended after {number} batches; batches={wanted}. A generator that was read "
+                f"{argument}, a {kind}, ended after {number} batches; batches={wanted}. A generator that was read "
                 f"before has to be made again."
             ) from None
         yield element
 
 
 def read_batches(
-    model: keras.Model, x: Any, *, batch_size: int | None = None, batches: int | None = None
+    model: keras.Model,
+    x: Any,
+    *,
+    batch_size: int | None = None,
+    batches: int | None = None,
+    argument: str = "x",
 ) -> Iterator[tuple[list[Any], Any]]:
     """Pairs of the flat list of input arrays of `model` and the targets of that batch, if there are any.
 
@@ -84,19 +89,24 @@ def read_batches(
         x: Arrays as `model.predict` takes them, or a stream of batches.
         batch_size: Samples of arrays at a time; by default that of the model if fixed, else 32.
         batches: How many batches to read; all by default.
+        argument: What `x` was given as.
+
+    Raises:
+        TypeError: `batch_size` or `batches` is no positive number.
+        ValueError: what is there does not fit `model`, is less than `batches`, or may never end.
     """
     _check_number("batch_size", batch_size)
     fixed = next((t.shape[0] for t in keras.tree.flatten(model.inputs) if t.shape[0] is not None), None)
     if is_stream(x):
         if batch_size is not None:
             raise ValueError(
-                f"batch_size={batch_size} is for arrays; x, a {type(x).__name__}, has batches of its own."
+                f"batch_size={batch_size} is for arrays; {argument}, a {type(x).__name__}, has batches of its own."
             )
-        for element in elements(x, batches):
+        for element in elements(x, batches, argument):
             inputs, y = _split(element)
-            yield input_arrays(model, _as_arrays(inputs), fixed), y
+            yield input_arrays(model, _as_arrays(inputs), fixed, argument), y
         return
-    arrays = input_arrays(model, x, None)
+    arrays = input_arrays(model, x, None, argument)
     size = batch_size or fixed or DEFAULT_SIZE
     samples = len(arrays[0])
     if fixed is not None and (size != fixed or samples % fixed):
@@ -108,14 +118,42 @@ def read_batches(
     if batches is not None:
         _check_number("batches", batches)
         if batches > len(starts):
-            raise ValueError(f"batches={batches}, but x has {len(starts)} of {size} samples.")
+            raise ValueError(f"batches={batches}, but {argument} has {len(starts)} of {size} samples.")
         starts = starts[:batches]
     for start in starts:
         yield [array[start : start + size] for array in arrays], None
 
 
-def input_arrays(model: keras.Model, x: Any, fixed: int | None) -> list[Any]:
-    """`x` as a flat list, one array for each input of `model`.
+def read_labelled(
+    model: keras.Model, x: Any, *, batch_size: int | None = None, batches: int | None = None
+) -> Iterator[tuple[list[Any], Any]]:
+    """As `read_batches` of a stream that brings the targets with it.
+
+    Raises:
+        ValueError: it yields none.
+    """
+    for arrays, targets in read_batches(model, x, batch_size=batch_size, batches=batches):
+        if targets is None:
+            raise ValueError(f"x, a {type(x).__name__}, yields no targets: its elements have to be (x, y).")
+        yield arrays, targets
+
+
+def refuse_targets(x: Any, y: Any) -> None:
+    """Targets come from `y` where `x` is arrays, and from a stream itself.
+
+    Raises:
+        ValueError: they would come from both, or from nowhere.
+    """
+    if is_stream(x) != (y is None):
+        raise ValueError(
+            "y is missing: pass the targets of x."
+            if y is None
+            else f"x, a {type(x).__name__}, brings the targets with it: leave out y, and pass what follows it by name."
+        )
+
+
+def input_arrays(model: keras.Model, x: Any, fixed: int | None, argument: str = "x") -> list[Any]:
+    """`x`, given as `argument`, as a flat list, one array for each input of `model`.
 
     Raises:
         ValueError: the number of arrays or of samples is not right.
@@ -130,8 +168,8 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None) -> list[Any]:
     if not all(hasattr(array, "shape") for array in arrays):
         kinds = sorted({type(array).__name__ for array in arrays if not hasattr(array, "shape")})
         raise ValueError(
-            f"{model.name!r} takes one array for each of {names}; x holds {', '.join(kinds)}. Make arrays of "
-            f"them: numpy.array(x)."
+            f"{model.name!r} takes one array for each of {names}; {argument} holds {', '.join(kinds)}. Make arrays of "
+            f"them: numpy.array({argument})."
         )
     shapes = [tuple(array.shape) for array in arrays]
     if len(arrays) != len(symbols) or not all(shapes) or len({shape[0] for shape in shapes}) != 1:
@@ -153,7 +191,7 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None) -> list[Any]:
                 f"{shape}."
             )
     if shapes[0][0] == 0:
-        raise ValueError(f"x has no samples: its shapes are {shapes}.")
+        raise ValueError(f"{argument} has no samples: its shapes are {shapes}.")
     if fixed not in (None, shapes[0][0]):
         raise ValueError(f"{model.name!r} takes batches of {fixed} samples; received {shapes[0][0]}.")
     return arrays
@@ -177,8 +215,11 @@ def _split(element: Any) -> tuple[Any, Any]:
 
 
 def _as_arrays(structure: Any) -> Any:
-    # Tensors of another backend, of TensorFlow's Datasets above all, are arrays for all of them.
+    # Tensors of another backend, of TensorFlow's Datasets above all, are arrays for all of them. A backend knows how
+    # its own become one: on Torch from an accelerator, and out of a computation that has gradients.
     def convert(value: Any) -> Any:
+        if keras.ops.is_tensor(value):
+            return np.asarray(keras.ops.convert_to_numpy(value))
         return np.asarray(value) if hasattr(value, "shape") and hasattr(value, "__array__") else value
 
     return keras.tree.map_structure(convert, structure)

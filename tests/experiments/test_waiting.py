@@ -1,0 +1,100 @@
+"""What is to be run next: in which order, and what each adds."""
+
+import dataclasses
+
+import pytest
+
+from tests.experiments import toys
+from zoo.experiments.design.experiment import Arm, Dataset, Quick, Recipe
+from zoo.experiments.design.photographs import against, minutes, photographed, seconds
+from zoo.experiments.design.registry import Registry, UnknownExperimentError
+from zoo.experiments.design.study import PHOTOGRAPHS, Study, world_of
+from zoo.experiments.publishing import publication
+from zoo.experiments.publishing.waiting import waiting
+from zoo.studies import STUDIES
+
+RECIPE = Recipe(learning_rates=(0.1, 0.2), epochs=4, tuning_epochs=1, tuning_seeds=(1000,))
+
+
+def arms(*depths):
+    return tuple(
+        Arm(label=f"{depth} layers", model=f"resnet{depth}", factors={"depth": depth}) for depth in depths
+    )
+
+
+def experiment(name, *depths, **settings):
+    return photographed(
+        name=name,
+        question="How deep?",
+        of="depths",
+        arms=arms(*depths),
+        colour="depth",
+        comparisons=against(arms(*depths), "depth", depths[0], depths[1:], claim="deeper is better"),
+        expectations=(),
+        recipe=RECIPE,
+        **settings,
+    )
+
+
+class Two(Registry):
+    """`shallow` and `deep`, which share the net of 20 layers."""
+
+    def studies(self):
+        return [
+            Study(name=name, experiments=(experiment(name, *depths),))
+            for name, depths in (("deep", (20, 56)), ("shallow", (8, 20)))
+        ]
+
+
+def test_runs_that_an_earlier_one_has_are_not_counted_again(tmp_path):
+    first, second = waiting(Two("mine", priority=("shallow", "deep")), tmp_path)
+    assert [first.name, second.name] == ["shallow", "deep"]
+    # Five seeds of four epochs, and two rates of one epoch: 7 runs and 22 epochs an arm.
+    assert (first.runs, first.shared, second.runs, second.shared) == (14, 0, 7, 7)
+    assert second.minutes == pytest.approx(22 * seconds(arms(56)[0]) / 60)
+    assert first.minutes == pytest.approx(experiment("shallow", 8, 20).cost, abs=0.5)
+    turned = waiting(Two("mine", priority=("deep",)), tmp_path)
+    assert [one.name for one in turned] == ["deep", "shallow"] and turned[1].runs == 7
+
+
+def test_what_is_published_waits_no_longer_and_its_runs_are_done(tmp_path):
+    (tmp_path / "shallow.json").write_text("{}")
+    (one,) = waiting(Two("mine"), tmp_path)
+    assert (one.name, one.runs, one.shared) == ("deep", 7, 7)
+
+
+def test_a_priority_that_does_not_exist_is_refused():
+    with pytest.raises(UnknownExperimentError, match="unknown experiment 'depe'; did you mean 'deep'"):
+        Two("mine", priority=("depe",)).in_order()
+
+
+def test_every_experiment_that_waits_has_its_place_in_the_order():
+    published = publication.names(STUDIES.names(), publication.FOLDER)
+    assert set(STUDIES.names()) - set(published) <= set(STUDIES.priority)
+
+
+def test_a_net_that_nobody_timed_has_no_cost():
+    with pytest.raises(ValueError, match=r"arm 'toy': no net like .*net.* was timed; add it to SECONDS"):
+        seconds(toys.arm())
+
+
+def test_the_cost_is_that_of_all_arms_with_their_own_recipes():
+    own = Recipe(learning_rates=(0.1,), epochs=2)
+    made = experiment("deep", 20, 56, seeds=(0, 1), seeds_reason="a test")
+    # Two seeds of four epochs and two rates of one; 38 seconds for 20 layers and three times that for 56.
+    assert minutes(made) == pytest.approx((2 * 4 + 2) * (38 + 114) / 60)
+    one, other = made.arms
+    changed = dataclasses.replace(made, arms=(dataclasses.replace(one, recipe=own), other))
+    assert minutes(changed) == pytest.approx((2 * 2 * 38 + (2 * 4 + 2) * 114) / 60)
+    # What says nothing of its tuning is tuned for a third of the run: two epochs, more than a third of four.
+    untold = dataclasses.replace(made, recipe=dataclasses.replace(RECIPE, tuning_epochs=None))
+    assert minutes(untold) == pytest.approx((2 * 4 + 2 * 2) * (38 + 114) / 60)
+
+
+def test_a_photographed_experiment_has_the_figures_and_the_images_of_all():
+    made = experiment("deep", 20, 56, data=Dataset(name="cifar10_jpeg", size=16, train=2000))
+    assert world_of(made) == PHOTOGRAPHS and isinstance(made.quick, Quick)
+    assert [figure.name for figure in made.figures] == ["", "training", "last"]
+    assert made.figures[-1].y_title == "test accuracy after 4 epochs of 2,000 photographs"
+    with pytest.raises(ValueError, match="no arm has depth=110"):
+        against(arms(20, 56), "depth", 20, (110,), claim="")

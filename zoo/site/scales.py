@@ -1,0 +1,93 @@
+"""What small and full-scale experiments say of the same question: on a question's page, and all of it on a page of its own."""
+
+from __future__ import annotations
+
+from html import escape
+
+from markdown import Markdown
+
+from zoo.experiments.claims.scales import FLIPS, Judged, Twins, both_scales
+from zoo.experiments.design.experiment import Chart, Experiment
+from zoo.experiments.design.study import PHOTOGRAPHS, SMALL, world_of
+from zoo.experiments.publishing.publication import names
+from zoo.experiments.publishing.waiting import waiting
+from zoo.experiments.running.durations import minutes
+from zoo.site import charts, place, tables
+from zoo.studies import STUDIES
+
+
+def photographs(name: str, md: Markdown) -> str:
+    """What a study has published on photographs; nothing where that is nothing.
+
+    Raises:
+        ValueError: There is no such study; names those that there are.
+    """
+    studies = {study.name: study for study in STUDIES.studies()}
+    if name not in studies:
+        raise ValueError(f"unknown study {name!r}; expected one of {', '.join(studies)}")
+    asked = [one.name for one in studies[name].experiments if world_of(one) == PHOTOGRAPHS]
+    return "".join(_shown(STUDIES.lookup(one), md) for one in names(asked, place.DOCS / "data"))
+
+
+def _shown(experiment: Experiment, md: Markdown) -> str:
+    drawn = [figure for figure in experiment.figures if isinstance(figure, Chart)]
+    files = [f"{experiment.name}-{figure.name}" if figure.name else experiment.name for figure in drawn]
+    return (
+        f'<section class="zoo-photographs"><h3 id="{experiment.name}">On photographs: {escape(experiment.question)}</h3>'
+        + "".join(charts.chart(file, md) for file in files)
+        + tables.results(experiment.name, md)
+        + tables.reproduce(experiment.name, md)
+        + "</section>"
+    )
+
+
+def side_by_side(md: Markdown) -> str:
+    """Every difference and every claim that is measured at both scales, and how many are not yet."""
+    found = both_scales(STUDIES, place.DOCS / "data")
+    if not found.twins:
+        return f"<p>No difference is measured at both scales yet; {found.waiting} are planned.</p>"
+    waits = f"{found.waiting} more are planned and not measured at full scale yet" if found.waiting else ""
+    counts = f"{len(found.twins)} differences measured at both scales, {_flipped(found.twins)}"
+    differences = tables.table(
+        ["question", "difference", "metric", SMALL, PHOTOGRAPHS, "reading"],
+        [
+            [
+                one.study,
+                f"{one.first} − {one.second}",
+                one.metric.replace("_", " "),
+                *one.texts(),
+                one.reading,
+            ]
+            for one in found.twins
+        ],
+        "; ".join(filter(None, (counts, waits))),
+        numeric={3, 4},
+    )
+    claims = tables.table(
+        ["what people say", SMALL, PHOTOGRAPHS, "flips"],
+        [[one.sentence, one.small, one.full, "yes" if one.flips else "no"] for one in found.judged],
+        f"{len(found.judged)} sentences judged at both scales, {_flipped(found.judged)}",
+    )
+    return differences + (claims if found.judged else "")
+
+
+def _flipped(found: tuple[Twins, ...] | tuple[Judged, ...]) -> str:
+    flipped = sum(one.flips if isinstance(one, Judged) else one.reading == FLIPS for one in found)
+    return f"{flipped or 'none'} of which flip{'s' if flipped < 2 else ''}"
+
+
+def to_be_run() -> str:
+    """What is specified and not published, in the order in which to run it, with what it takes."""
+    rows, total = [], 0.0
+    for one in waiting(STUDIES, place.DOCS / "data"):
+        total += one.minutes
+        rows.append([one.name, one.question, one.runs, f"{one.minutes:.0f}", minutes(total)])
+    if not rows:
+        return "<p>Everything that is specified is published.</p>"
+    return tables.table(
+        ["experiment", "question", "runs", "minutes of one core", "up to here"],
+        rows,
+        "Specified and not published yet, in the order of priority. Runs that an earlier one has are not counted again; "
+        "minutes are estimated from the time that an epoch takes",
+        numeric={2, 3},
+    )

@@ -1,0 +1,118 @@
+"""Can a residual net do without normalisation?
+
+Pre-activation nets, as in the papers, of 20 and 56 layers; with batch normalisation they are arms of `ordering_20` and
+`ordering_56`. At 110 layers three arms would take eight hours of one core, and what the papers claim is seen at 56.
+"""
+
+from typing import Any
+
+from zoo.experiments.claims.rules import Pairs
+from zoo.experiments.design.experiment import Arm, Expectation, Experiment, label_of
+from zoo.experiments.design.photographs import against, photographed
+from zoo.experiments.design.recipes import DEEP_SEEDS, UNNORMALISED
+from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Study
+from zoo.studies.ordering import FULL
+from zoo.studies.ordering import PHOTOGRAPHED as ORDERED
+
+INSTEAD = {"no BN": None, "skipinit": "skipinit", "scaled_ws": "scaled_ws"}
+
+
+def _arms(depth: int) -> tuple[Arm, ...]:
+    return (
+        Arm(
+            label=f"BN, {depth} layers",
+            model=f"resnet{depth}",
+            # As in `ordering`, where the same nets are trained: what is the default stands in neither.
+            options={"ordering": FULL},
+            factors={"normalisation": "BN", "depth": depth},
+            recipe=ORDERED[depth].recipe,
+        ),
+        *(
+            Arm(
+                label=f"{name}, {depth} layers",
+                model=f"resnet{depth}",
+                options={"ordering": FULL, "normalization": given},
+                factors={"normalisation": name, "depth": depth},
+            )
+            for name, given in INSTEAD.items()
+        ),
+    )
+
+
+def _experiment(name: str, depth: int, **settings: Any) -> Experiment:
+    arms = _arms(depth)
+    return photographed(
+        name=name,
+        question=f"Can a residual net of {depth} layers do without normalisation?",
+        of=f"{depth} layers with batch normalisation and with what takes its place",
+        arms=arms,
+        colour="normalisation",
+        comparisons=against(
+            arms,
+            "normalisation",
+            "BN",
+            tuple(INSTEAD),
+            claim="a net can do without normalisation",
+            depth=depth,
+        ),
+        expectations=(
+            Expectation(
+                what="SkipInit against batch normalisation, ResNets on CIFAR-10",
+                value="trains as deep; normalised nets stand larger rates, of little use where batches are small",
+                source="De and Smith 2020, arXiv 2002.10444, abstract",
+                measured=(
+                    f"{{difference test_accuracy (normalisation=skipinit, depth={depth}) - (normalisation=BN, "
+                    f"depth={depth})}}"
+                ),
+                why="A short run asks for large rates, which normalisation stands better.",
+            ),
+            Expectation(
+                what="scaled weight standardisation instead of batch normalisation, ImageNet",
+                value="competitive with the best nets of their time",
+                source="Brock et al. 2021, arXiv 2101.08692, abstract",
+                measured=(
+                    f"{{difference test_accuracy (normalisation=scaled_ws, depth={depth}) - (normalisation=BN, "
+                    f"depth={depth})}}"
+                ),
+                why="Units are not scaled by their expected variance here, and nothing but the recipe's decay regularises.",
+            ),
+        ),
+        recipe=UNNORMALISED,
+        **settings,
+    )
+
+
+EXPERIMENTS = {20: _experiment("norm_free", 20), 56: _experiment("norm_free_56", 56, **DEEP_SEEDS)}
+
+
+def _rule(depth: int, name: str, sign: str) -> dict[str, Pairs]:
+    labels = [label_of(EXPERIMENTS[depth].arms, normalisation=one, depth=depth) for one in (name, "BN")]
+    return {EXPERIMENTS[depth].name: Pairs(pairs=((labels[0], labels[1]),), sign=sign)}
+
+
+STUDY = Study(
+    name="norm_free",
+    experiments=tuple(EXPERIMENTS.values()),
+    page="use/families",
+    claims=(
+        *(
+            Claim(
+                sentence=f"With {name} a residual net is as good as with batch normalisation ({depth} layers).",
+                group=RESIDUAL_NETS,
+                figure=EXPERIMENTS[depth].name,
+                rules=_rule(depth, name, "not lower"),
+            )
+            for depth in EXPERIMENTS
+            for name in ("skipinit", "scaled_ws")
+        ),
+        *(
+            Claim(
+                sentence=f"Without normalisation, and nothing in its place, a residual net is worse ({depth} layers).",
+                group=RESIDUAL_NETS,
+                figure=EXPERIMENTS[depth].name,
+                rules=_rule(depth, "no BN", "lower"),
+            )
+            for depth in EXPERIMENTS
+        ),
+    ),
+)
