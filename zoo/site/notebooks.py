@@ -20,7 +20,7 @@ from typing import Any
 
 from markdown import Markdown
 
-from zoo.site import holes, tables, trim
+from zoo.site import holes, scales, tables, trim
 from zoo.site.place import DOCS
 
 _FENCE = re.compile(
@@ -40,6 +40,8 @@ _MEASURED = {
     "proof": tables.proof,
     "paper": tables.paper,
     "reproduce": tables.reproduce,
+    "photographs": scales.photographs,
+    "side-by-side": scales.side_by_side,
 }
 
 _INSTALL = """# Where the zoo is missing, it is installed from a clone of its repository.

@@ -60,10 +60,11 @@ def seconds(arm: Arm) -> float:
         >>> seconds(Arm(label="deep", model="resnet56"))
         114.0
     """
-    name = str(arm.model)
-    if found := _BY_DEPTH.fullmatch(name):
+    # A builder of nets says in an option which net it builds.
+    net = str(arm.options.get("net", arm.model))
+    if found := _BY_DEPTH.fullmatch(net):
         return TWENTY_LAYERS * (int(found[1]) - 2) / 18
-    net = "convnet" if _CONVNET.fullmatch(name) else arm.options.get("net", name)
+    net = "convnet" if _CONVNET.fullmatch(net) else net
     if net not in SECONDS:
         raise ValueError(f"arm {arm.label!r}: no net like {net!r} was timed; add it to SECONDS")
     return SECONDS[net](arm.options)
