@@ -41,7 +41,6 @@ _MEASURED = {
     "paper": tables.paper,
     "reproduce": tables.reproduce,
     "photographs": scales.photographs,
-    "side-by-side": scales.side_by_side,
 }
 
 _INSTALL = """# Where the zoo is missing, it is installed from a clone of its repository.
