@@ -88,19 +88,17 @@ def _witnesses() -> list[Witness]:
                         options=options,
                     )
                 )
-    for ordering, suffix in (("conv_act", ""), ("conv_norm_act", "_bn")):
-        for depth in (11, 16):
-            options = {"layout": "torchvision", "ordering": ordering}
-            # Its dense layers read 7 x 7 maps. The two other depths have no layer that these have not.
-            found.append(
-                Witness(
-                    library="torchvision",
-                    original=f"vgg{depth}{suffix}",
-                    ours=f"vgg{depth}",
-                    options=options,
-                    sizes=(224, 225),
-                )
+    # Their dense layers read 7 x 7 maps. The other depths have no layer that these have not.
+    for original, ordering in (("vgg11", "conv_act"), ("vgg11_bn", "conv_norm_act"), ("vgg16", "conv_act")):
+        found.append(
+            Witness(
+                library="torchvision",
+                original=original,
+                ours=original.removesuffix("_bn"),
+                options={"layout": "torchvision", "ordering": ordering},
+                sizes=(224, 225),
             )
+        )
     return found
 
 
@@ -164,11 +162,10 @@ def torch_net(witness: Witness, classes: int, divisor: int = 1):
             models = importlib.import_module("torchvision").models
             net = models.get_model(witness.original, num_classes=classes)
         for module in net.modules() if divisor > 1 else ():
-            for held in (module._parameters, module._buffers):
-                for key, tensor in held.items():
-                    if tensor is not None and tensor.ndim:
-                        shape = narrowed(tuple(tensor.shape), divisor)
-                        held[key] = type(tensor)(torch.empty(shape))
+            held = (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False))
+            for key, tensor in held:
+                if tensor.ndim:
+                    setattr(module, key, type(tensor)(torch.empty(narrowed(tuple(tensor.shape), divisor))))
     state = {name: torch.from_numpy(drawn(name, tuple(t.shape))) for name, t in net.state_dict().items()}
     net.load_state_dict(state, assign=True)
     return net.eval()
@@ -438,7 +435,9 @@ def _small(witness: Witness, tensors: dict, outputs: dict, options: dict) -> dic
 
 def percent(value: float) -> str:
     """A relative difference, as one reads it."""
-    return f"{value:.0e}".replace("e-0", "e-") if value < 1e-3 else f"{100 * value:.0f} %"
+    if value < 1e-3:
+        return f"{value:.0e}".replace("e-0", "e-")
+    return f"{100 * value:.1g} %" if value < 0.1 else f"{100 * value:.0f} %"
 
 
 def witness_table(rows: dict) -> str:

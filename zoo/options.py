@@ -19,7 +19,7 @@ ResidualOrderingName = Literal[
     "full_pre_activation",
 ]
 OrderingName = Literal[PlainOrderingName, ResidualOrderingName]
-UnitLayout = Literal["he2016", "keras", "kerashub", "timm", "keras_resnet", "keras_cifar10"]
+UnitLayout = Literal["he2016", "keras", "kerashub", "timm", "torchvision", "keras_resnet", "keras_cifar10"]
 # Families beyond plain and residual nets have two of their own, and one more normalisation.
 NetLayout = Literal[UnitLayout, "cifar", "imagenet"]
 UnitNormalization = Literal["batch", None, "skipinit", "scaled_ws"]

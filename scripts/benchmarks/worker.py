@@ -361,8 +361,10 @@ def stirred(model):
     import keras
     import numpy as np
 
+    from zoo.graph import flatten_layers
+
     rng = np.random.default_rng(0)
-    for layer in model._flatten_layers():
+    for layer in flatten_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             for variable in layer.weights:
                 wide = variable.name in ("gamma", "moving_variance")

@@ -214,6 +214,10 @@ class TestMerge:
         else:
             assert rows["convolutions_after"] == rows["convolutions_before"]
 
+    def test_it_comes_out_the_same_when_it_is_made_again(self):
+        one, other = ([row.value for row in merge.unit(context(), "gate")] for _ in range(2))
+        assert one == other
+
     def test_a_whole_net_has_its_times_and_sizes(self, monkeypatch):
         monkeypatch.setattr(merge, "ROUNDS", 1)
         options = {"net": "repvgg", "stages": (1, 2), "width": 4}

@@ -78,6 +78,24 @@ def test_a_net_that_nobody_timed_has_no_cost():
         seconds(toys.arm())
 
 
+@pytest.mark.parametrize(
+    "model, options, expected",
+    [
+        ("zoo.experiments.nets:mixed_bfloat16", {"net": "resnet20"}, 38),
+        ("plain56", {}, 114),
+        ("convnet4", {"padding": "valid"}, 6),
+    ],
+)
+def test_a_net_within_another_is_timed_by_its_own_name(model, options, expected):
+    assert seconds(Arm(label="one", model=model, options=options)) == expected
+
+
+def test_every_arm_that_waits_was_timed():
+    """Else the list of what to run, and the page that shows it, would stop at the first that was not."""
+    for name in STUDIES.priority:
+        assert all(seconds(arm) > 0 for arm in STUDIES.lookup(name).arms), name
+
+
 def test_the_cost_is_that_of_all_arms_with_their_own_recipes():
     own = Recipe(learning_rates=(0.1,), epochs=2)
     made = experiment("deep", 20, 56, seeds=(0, 1), seeds_reason="a test")

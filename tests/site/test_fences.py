@@ -73,7 +73,7 @@ SPEC = {
         "values": [{"arm": "none", "x": 1, "y": 0.5, "l": 0.4, "h": 0.6, "s": None}, {"x": 1, "y": 2, "s": 0}]
     },
 }
-SVG = '<svg class="marks" role="img"><clipPath id="clip0"/><g clip-path="url(#clip0)"></g></svg>'
+SVG = '<svg class="marks" width="100" height="50" role="img"><clipPath id="clip0"/><g clip-path="url(#clip0)"></g></svg>'
 
 
 @pytest.fixture
@@ -331,6 +331,8 @@ def test_photographs_are_shown_as_soon_as_they_are_published_and_not_before(docs
     assert '<h3 id="why_photographs">On photographs: Is an activation needed' in shown
     assert shown.count('<figure class="zoo-chart"') == 3 and "Test accuracy, measured here" in shown
     assert "Not yet measured" not in shown and 'aria-label="Reproduce why_photographs"' in shown
+    table = scales.in_tables("why", md)
+    assert "<figure" not in table and "Test accuracy, measured here" in table
     # Only what the study has on photographs: its first experiment has fences of its own.
     assert 'id="chart-why"' not in shown
     with pytest.raises(SuperFencesException, match=r"unknown study 'wy'; expected one of .*why"):
@@ -390,3 +392,9 @@ def test_the_table_of_a_chart_has_bars_and_means_and_no_words_of_the_drawing():
     ]
     shown = charts._rows({"data": {"values": drawn}}, "Speed")
     assert shown.count("<tr>") == 2 and "1.25" in shown and "chance" not in shown
+
+
+def test_a_chart_taller_than_wide_has_more_room_on_paper(docs, md):
+    assert 'class="zoo-chart-static">' in render(fences.chart, "why", md)
+    (docs / "figures/why.svg").write_text(SVG.replace('height="50"', 'height="150"'))
+    assert 'class="zoo-chart-static zoo-tall">' in render(fences.chart, "why", md)

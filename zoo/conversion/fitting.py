@@ -9,6 +9,7 @@ import numpy as np
 
 from zoo.conversion.originals import ORIGINALS, modules, original_of
 from zoo.conversion.tensors import SUFFIXES, Tensor, read
+from zoo.graph import producer
 from zoo.naming import in_classifier, is_classifier
 from zoo.spec import ModelSpec
 
@@ -158,7 +159,7 @@ class _Fitting:
         return self._dense(layer, values) if len(shape) == 2 else values
 
     def _dense(self, layer: keras.layers.Layer, values: np.ndarray) -> np.ndarray:
-        source = layer.input._keras_history.operation
+        source = producer(layer.input).operation
         if isinstance(source, keras.layers.Flatten):
             maps = tuple(source.input.shape[1:])
             if source.data_format == "channels_last":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html import escape
 from typing import Any
 
@@ -27,6 +28,9 @@ def chart(name: str, md: Markdown, caption: str = "") -> str:
     title = _text(spec.get("title")) or name
     description = _text(spec.get("description")) or caption or title
     drawing = svg.inline(trim.trim(picture.read_text()), f"chart-{name}", title, description)
+    width, height = (float(re.search(rf'\b{side}="([\d.]+)"', drawing)[1]) for side in ("width", "height"))
+    # On paper, panels one above the other need more room to be read.
+    tall = " zoo-tall" if height > width else ""
     live = ""
     if spec:
         bundle = link(md, "javascripts/vega.js")
@@ -40,7 +44,7 @@ def chart(name: str, md: Markdown, caption: str = "") -> str:
     return (
         f'<figure class="zoo-chart" data-search-exclude id="chart-{name}"{live}>'
         f'<div class="zoo-chart-view" tabindex="0" role="group" aria-label="{escape(title)}">'
-        f'<div class="zoo-chart-static">{drawing}</div></div>'
+        f'<div class="zoo-chart-static{tall}">{drawing}</div></div>'
         f'<figcaption>{escape(caption)} <span class="zoo-downloads">{" · ".join(links)}</span></figcaption>'
         f"{_rows(spec, title)}</figure>"
     )

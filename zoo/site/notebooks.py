@@ -40,7 +40,9 @@ _MEASURED = {
     "proof": tables.proof,
     "paper": tables.paper,
     "reproduce": tables.reproduce,
-    "photographs": scales.photographs,
+    "photographs": scales.in_tables,
+    "side-by-side": lambda body, md: scales.side_by_side(md),
+    "to-be-run": lambda body, md: scales.to_be_run(),
 }
 
 _INSTALL = """# Where the zoo is missing, it is installed from a clone of its repository.

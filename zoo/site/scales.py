@@ -22,11 +22,27 @@ def photographs(name: str, md: Markdown) -> str:
     Raises:
         ValueError: There is no such study; names those that there are.
     """
+    return "".join(_shown(one, md) for one in _published(name))
+
+
+def in_tables(name: str, md: Markdown) -> str:
+    """The same without figures, for a notebook.
+
+    Raises:
+        ValueError: As above.
+    """
+    return "".join(
+        f"<h3>On photographs: {escape(one.question)}</h3>{tables.results(one.name, md)}"
+        for one in _published(name)
+    )
+
+
+def _published(name: str) -> list[Experiment]:
     studies = {study.name: study for study in STUDIES.studies()}
     if name not in studies:
         raise ValueError(f"unknown study {name!r}; expected one of {', '.join(studies)}")
     asked = [one.name for one in studies[name].experiments if world_of(one) == PHOTOGRAPHS]
-    return "".join(_shown(STUDIES.lookup(one), md) for one in names(asked, place.DOCS / "data"))
+    return [STUDIES.lookup(one) for one in names(asked, place.DOCS / "data")]
 
 
 def _shown(experiment: Experiment, md: Markdown) -> str:

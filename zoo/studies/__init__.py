@@ -21,6 +21,7 @@ STUDIES = Registry(
         "shortcut_20",
         "ordering_110",
         "norm_free",
+        "precision",
         "narrow",
         "mixed",
         "concatenation",

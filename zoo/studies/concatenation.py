@@ -74,7 +74,7 @@ STUDY = Study(
             sentence=f"Under concatenation, normalisation and activation belong before the convolution ({depth} layers).",
             group=ORDER,
             figure="concatenation",
-            rules={"concatenation": Pairs(pairs=(_pair(depth),), sign="higher")},
+            rules={"concatenation": Pairs.one(*_pair(depth), "higher")},
         )
         for depth in DEPTHS
     ),

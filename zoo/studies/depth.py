@@ -232,7 +232,7 @@ PHOTOGRAPHED = photographed(
 
 
 def _in_both_worlds(pair: tuple[str, str], sign: str) -> dict[str, Pairs]:
-    rule = Pairs(pairs=(pair,), sign=sign, metric="train_loss")
+    rule = Pairs.one(*pair, sign, metric="train_loss")
     return {EXPERIMENT.name: rule, PHOTOGRAPHED.name: rule}
 
 
@@ -276,10 +276,8 @@ STUDY = Study(
             group=RESIDUAL_NETS,
             figure="depth_photographs-training",
             rules={
-                PHOTOGRAPHED.name: Pairs(
-                    pairs=((arm(net="plain", depth=56), arm(net="plain", depth=20)),),
-                    sign="higher",
-                    metric="train_loss",
+                PHOTOGRAPHED.name: Pairs.one(
+                    arm(net="plain", depth=56), arm(net="plain", depth=20), "higher", metric="train_loss"
                 )
             },
         ),

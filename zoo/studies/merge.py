@@ -39,21 +39,11 @@ NETS = {
 
 ARMS = (
     *(
-        Arm(
-            label=words,
-            factors={"sum": name},
-            hooks=(Hook(name="merge.unit", when="start", arguments={"branches": name}),),
-            trains=False,
-        )
+        Arm.measuring(words, Hook.at_start("merge.unit", branches=name), factors={"sum": name})
         for name, words in SUMS.items()
     ),
     *(
-        Arm(
-            label=label,
-            factors={"net": label},
-            hooks=(Hook(name="merge.net", when="start", arguments={"model": model, "options": options}),),
-            trains=False,
-        )
+        Arm.measuring(label, Hook.at_start("merge.net", model=model, options=options), factors={"net": label})
         for label, (model, options) in NETS.items()
     ),
 )

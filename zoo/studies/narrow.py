@@ -86,7 +86,7 @@ STUDY = Study(
             sentence=f"The narrow layer of an inverted residual should be linear (expansion {expansion}).",
             group=NEEDED,
             figure="narrow",
-            rules={"narrow": Pairs(pairs=(_pair(expansion),), sign="higher")},
+            rules={"narrow": Pairs.one(*_pair(expansion), "higher")},
         )
         for expansion in EXPANSIONS[1:]
     ),

@@ -4,6 +4,7 @@ Pre-activation nets, as in the papers, of 20 and 56 layers; with batch normalisa
 `ordering_56`. At 110 layers three arms would take eight hours of one core, and what the papers claim is seen at 56.
 """
 
+import functools
 from typing import Any
 
 from zoo.experiments.claims.rules import Pairs
@@ -86,8 +87,8 @@ EXPERIMENTS = {20: _experiment("norm_free", 20), 56: _experiment("norm_free_56",
 
 
 def _rule(depth: int, name: str, sign: str) -> dict[str, Pairs]:
-    labels = [label_of(EXPERIMENTS[depth].arms, normalisation=one, depth=depth) for one in (name, "BN")]
-    return {EXPERIMENTS[depth].name: Pairs(pairs=((labels[0], labels[1]),), sign=sign)}
+    arm = functools.partial(label_of, EXPERIMENTS[depth].arms, depth=depth)
+    return {EXPERIMENTS[depth].name: Pairs.one(arm(normalisation=name), arm(normalisation="BN"), sign)}
 
 
 STUDY = Study(

@@ -257,7 +257,7 @@ def _best(depth: int) -> Pairs:
 def _against(ordering: str, depth: int, sign: str) -> dict[str, Pairs]:
     """One ordering against the original, in both worlds."""
     pair = arm(ordering=ordering, depth=depth), arm(ordering="original", depth=depth)
-    return dict.fromkeys(("ordering", f"ordering_{depth}"), Pairs(pairs=(pair,), sign=sign))
+    return dict.fromkeys(("ordering", f"ordering_{depth}"), Pairs.one(*pair, sign))
 
 
 STUDY = Study(

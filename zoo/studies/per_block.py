@@ -102,13 +102,13 @@ STUDY = Study(
             sentence="One activation a block is better than three.",
             group=NEEDED,
             figure="per_block",
-            rules={"per_block": Pairs(pairs=(FEWER_ACTIVATIONS,), sign="higher")},
+            rules={"per_block": Pairs.one(*FEWER_ACTIVATIONS, "higher")},
         ),
         Claim(
             sentence="One normalisation a block is no worse than three.",
             group=NEEDED,
             figure="per_block",
-            rules={"per_block": Pairs(pairs=(FEWER_NORMS,), sign="not lower")},
+            rules={"per_block": Pairs.one(*FEWER_NORMS, "not lower")},
         ),
     ),
 )

@@ -112,8 +112,14 @@ def _before_and_after(before: keras.Model, after: keras.Model, images: np.ndarra
 
 
 def _randomise(models: list[keras.Model], rng: np.random.Generator) -> None:
-    """As after training: every normalisation has statistics, a scale and an offset of its own."""
+    """As after training: every normalisation has statistics, a scale and an offset of its own.
+
+    Kernels are drawn here, too: a measurement has to come out the same when it is made again.
+    """
     for layer in (layer for model in models for layer in model.layers):
+        if isinstance(layer, (layers.Conv2D, layers.Dense)):
+            shape = layer.kernel.shape
+            layer.kernel.assign(rng.normal(0, np.sqrt(2 / np.prod(shape[:-1])), shape))
         if isinstance(layer, layers.BatchNormalization):
             count = layer.gamma.shape
             layer.gamma.assign(rng.uniform(0.5, 1.5, count))

@@ -12,12 +12,12 @@ INK = "#808080"  # axes and words of a drawing; a page puts its own ink in its p
 
 BLUE, ORANGE, MAUVE, CRIMSON, SAGE = "#2b83d6", "#d9671f", "#b478ae", "#e40c54", "#8a9684"
 TAN, GREEN, INDIGO, OLIVE, MAGENTA = "#ba845a", "#489648", "#5a66ea", "#788a06", "#e40696"
-TEAL, STEEL, PURPLE = "#0ca28a", "#428aa8", "#b448b4"
+TEAL, STEEL, PURPLE, ROSE = "#0ca28a", "#428aa8", "#b448b4", "#cc5a72"
 
 SOLID, LONG, DOT, DASH_DOT, SHORT = (1, 0), (10, 4), (2, 3), (9, 3, 2, 3), (5, 3)
 DASH_DOT_DOT, SPARSE, LONG_SHORT = (9, 3, 2, 3, 2, 3), (2, 7), (14, 3, 5, 3)
 PAIRS, DOT_PAIRS, LONGER, GAPPED = (4, 2, 4, 8), (2, 2, 2, 7), (18, 5), (6, 8)
-THREE_DOTS = (9, 3, 2, 2, 2, 2, 2, 3)
+THREE_DOTS, LONG_DOT = (9, 3, 2, 2, 2, 2, 2, 3), (20, 4, 2, 4)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,12 @@ TABLE: dict[str, dict[str, Ink]] = {
         "plain, no BN, He": Ink(TAN, PAIRS),
         "plain, no BN, Glorot": Ink(OLIVE, SPARSE),
     },
-    "normalisation": {"BN": Ink(TEAL, SOLID), "no BN": Ink(TAN, LONG)},
+    "normalisation": {
+        "BN": Ink(TEAL, SOLID),
+        "no BN": Ink(TAN, LONG),
+        "skipinit": Ink(INDIGO, DOT),
+        "scaled_ws": Ink(PURPLE, DASH_DOT),
+    },
     "plain ordering": {
         "conv_act": Ink(TAN, DOT),
         "conv_norm_act": Ink(TEAL, SOLID),
@@ -57,6 +62,7 @@ TABLE: dict[str, dict[str, Ink]] = {
     },
     "function": {
         "relu": Ink(BLUE, SOLID),
+        "relu6": Ink(ROSE, LONG_DOT),
         "leaky_relu": Ink(MAUVE, LONGER),
         "prelu": Ink(STEEL, GAPPED),
         "elu": Ink(GREEN, DASH_DOT),
@@ -71,6 +77,18 @@ TABLE: dict[str, dict[str, Ink]] = {
         "none": Ink(SAGE, LONG),  # of the placements, too
     },
     "placement": {"first": Ink(MAUVE, SHORT), "last": Ink(ORANGE, DASH_DOT), "all": Ink(BLUE, SOLID)},
+    "stages": {
+        "tanh first": Ink(TAN, LONG),
+        "tanh last": Ink(TEAL, DOT),
+        "gelu, tanh, relu": Ink(MAUVE, LONG_SHORT),
+        "tanh, relu, gelu": Ink(INDIGO, DASH_DOT),
+    },
+    "activations of a block": {
+        "activations 3": Ink(BLUE, SOLID),
+        "activations 2": Ink(ORANGE, LONG),
+        "activations 1": Ink(SAGE, SHORT),
+    },
+    "precision": {"float32": Ink(BLUE, SOLID), "mixed_bfloat16": Ink(ORANGE, LONG)},
     "form": {"separate": Ink(BLUE, SOLID), "builtin": Ink(ORANGE, LONG)},
     "pooling order": {"activation first": Ink(BLUE, SOLID), "pooling first": Ink(ORANGE, LONG)},
     "shortcut": {
@@ -88,6 +106,7 @@ TABLE: dict[str, dict[str, Ink]] = {
         "keras": Ink(ORANGE, LONG),
         "kerashub": Ink(PURPLE, DOT),
         "timm": Ink(SAGE, SHORT),
+        "torchvision": Ink(INDIGO, PAIRS),
         "keras_resnet": Ink(TAN, DASH_DOT),
         "keras_cifar10": Ink(MAGENTA, DASH_DOT_DOT),
     },
@@ -125,6 +144,9 @@ TABLE: dict[str, dict[str, Ink]] = {
 # Other names of the same thing: those of arms of several studies.
 SAME = {
     "identity": "original",
+    "all relu": "relu",
+    "all gelu": "gelu",
+    "all tanh": "tanh",
     "resnet20, original": "original",
     "resnet20, full_pre_activation": "full_pre_activation",
     "plain, BN": "plain",
