@@ -8,7 +8,7 @@
 Needs the extra witness: pip install -e .[witness]. NET is LIBRARY/NAME, such as timm/resnetv2_50. Each original gets
 drawn weights (batch normalisation too), saves them to a file, and computes two batches in float64; zoo.build loads the file
 and computes them in float32. The data is written after each net, so that a run that was stopped goes on where it was.
-About five minutes on one core; the VGGs want 6 GB of memory.
+About ten minutes on one core; the VGGs want 6 GB of memory.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def _witnesses() -> list[Witness]:
                     )
                 )
     # Their dense layers read 7 x 7 maps. The other depths have no layer that these have not.
-    for original, ordering in (("vgg11", "conv_act"), ("vgg11_bn", "conv_norm_act"), ("vgg16", "conv_act")):
+    for original, ordering in (("vgg11", "conv_act"), ("vgg11_bn", "conv_norm_act")):
         found.append(
             Witness(
                 library="torchvision",

@@ -34,8 +34,10 @@ def by_numpy(original, draw):
             state, jax.core.Tracer
         ):
             return original(shape, *args, dtype=dtype, seed=seed, **kwargs)
-        rng = np.random.default_rng(np.asarray(draw_seed(seed), "uint32").tolist())
-        return jax.numpy.asarray(np.asarray(draw(rng, shape, *args, **kwargs)), dtype or "float32")
+        # Also where Keras builds a model by tracing it.
+        with jax.ensure_compile_time_eval():
+            rng = np.random.default_rng(np.asarray(draw_seed(seed), "uint32").tolist())
+            return jax.numpy.asarray(np.asarray(draw(rng, shape, *args, **kwargs)), dtype or "float32")
 
     return drawn
 

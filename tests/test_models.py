@@ -272,7 +272,7 @@ def gradients(model, x, y):
         )
         return keras.ops.mean((out - y) ** 2)
 
-    found = jax.grad(loss)([w.value for w in model.trainable_weights])
+    found = jax.jit(jax.grad(loss))([w.value for w in model.trainable_weights])
     return {w.path: np.asarray(g) for w, g in zip(model.trainable_weights, found, strict=True)}
 
 

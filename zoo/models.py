@@ -147,6 +147,8 @@ def assemble(
     unit = spec if spec.family in FAMILIES else spec.unit
     parts = Parts(unit, names=_names(spec), initializer=_initializer(spec), stages=spec)
     _check_input_shape(spec)
+    if spec.weights is not None:
+        _check_weights(spec)
     for argument, given in spec.activations().items():
         check_activation_keeps_shape(parts.activated_by(argument, given), (None, 8, 8, 8), argument, given)
     below: set[str] = set()  # the layers that `input_tensor` comes from
@@ -179,6 +181,12 @@ def _check_every_activation_is_used(spec: ModelSpec, parts: Parts) -> None:
                 f"activation[{key!r}]={given[key]!r} is nowhere in {spec.name} with ordering={spec.ordering!r}: no activation "
                 "stands there; leave it out of a mapping."
             )
+
+
+def _check_weights(spec: ModelSpec) -> None:
+    from zoo.weights import check
+
+    check(spec)
 
 
 def _load_weights(net: keras.Model, spec: ModelSpec, below: set[str]) -> None:

@@ -51,6 +51,32 @@ class LeftOutWarning(UserWarning):
     """Weights hold a classifier that the net, by its options, does not have: the rest is loaded."""
 
 
+def check(spec: ModelSpec) -> None:
+    """Refuse, before a net is built, weights that no net of the spec could take.
+
+    Args:
+        spec: As for `load`.
+
+    Raises:
+        TypeError: If `spec.weights` is neither a string nor a path.
+        ValueError: If it is no file and no name, or `"imagenet"` where `keras.applications` has no such net.
+    """
+    weights = spec.weights
+    if not isinstance(weights, (str, os.PathLike)):
+        raise TypeError(
+            f"weights must be None, a name or a path, received {weights!r} of type {type(weights).__name__}."
+        )
+    if weights == "imagenet":
+        _twin(spec)
+    elif pretrained.find(spec.name, weights) is None and not os.path.isfile(weights):
+        names = ["'imagenet'", *(repr(n) for n in pretrained.names(spec.name))]
+        raise ValueError(
+            f"weights={os.fspath(weights)!r} is neither a file nor a name of weights for {spec.name}; expected one of "
+            f"{', '.join(names)} or the path of a .weights.h5 file, or of a {' or '.join(conversion.SUFFIXES)} file of "
+            "the library that layout= names."
+        )
+
+
 def load(net: keras.Model, spec: ModelSpec) -> None:
     """Set the weights that `spec.weights` names.
 
@@ -68,24 +94,14 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
         TypeError: If `spec.weights` is neither a string nor a path.
         ValueError: If the file is missing, damaged or of another net; the first layer or tensor that disagrees is named.
     """
+    check(spec)
     weights = spec.weights
-    if not isinstance(weights, (str, os.PathLike)):
-        raise TypeError(
-            f"weights must be None, a name or a path, received {weights!r} of type {type(weights).__name__}."
-        )
     if weights == "imagenet":
         source, groups = "the ImageNet weights of keras.applications", _imagenet(spec)
     elif (shipped := pretrained.find(spec.name, weights)) is not None:
         source, groups = f"the shipped weights {weights!r}", list(_read(shipped.checked_path(), net))
     else:
         path = os.fspath(weights)
-        if not os.path.isfile(path):
-            names = ["'imagenet'", *(repr(n) for n in pretrained.names(spec.name))]
-            raise ValueError(
-                f"weights={path!r} is neither a file nor a name of weights for {spec.name}; expected one of "
-                f"{', '.join(names)} or the path of a .weights.h5 file, or of a {' or '.join(conversion.SUFFIXES)} file of "
-                "the library that layout= names."
-            )
         source, groups = f"weights file {path!r}", _from_file(path, net, spec)
     groups, left_out = _without_classifier(net, spec, groups)
     _assign(net, groups, source, left_out)
@@ -134,6 +150,16 @@ def _from_file(path: str, net: keras.Model, spec: ModelSpec) -> Groups:
 
 
 def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
+    twin, arguments = _twin(spec)
+    # Keras itself names, fetches and checks the file, so address and hash are always its own. The size of the
+    # image is left to it: but for the dense layers of a VGG, checked by `_twin`, no weight depends on it.
+    model = getattr(keras.applications, twin)(weights="imagenet", include_top=spec.include_top, **arguments)
+    layers = flatten_layers(model)
+    return [(x.name, x.get_weights()) for x in layers if x.weights and not isinstance(x, keras.Model)]
+
+
+def _twin(spec: ModelSpec) -> tuple[str, dict[str, Any]]:
+    """The function of `keras.applications` that has the weights, and its arguments."""
     channels_first = keras.config.image_data_format() == "channels_first"
     defaults: dict[str, Any] = {"width": 64}
     if spec.family in FAMILIES:
@@ -176,11 +202,7 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
             f"weights='imagenet' come with dense layers for input_shape={flattened!r}, received "
             f"input_shape={spec.input_shape!r}; pass the former or include_top=False."
         )
-    # Keras itself names, fetches and checks the file, so address and hash are always its own. The size of the
-    # image is left to it: but for the dense layers of a VGG, checked above, no weight depends on it.
-    model = getattr(keras.applications, twin)(weights="imagenet", include_top=spec.include_top, **arguments)
-    layers = flatten_layers(model)
-    return [(x.name, x.get_weights()) for x in layers if x.weights and not isinstance(x, keras.Model)]
+    return twin, arguments
 
 
 def _residual_twin(spec: ModelSpec) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from zoo.graph.copying import Part
-from zoo.graph.internals import producer, takes_training
+from zoo.graph.internals import keep_remat, producer, takes_training
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,6 +104,8 @@ def in_inference(function: Callable[[], Any]) -> Any:
 class _Inference(keras.layers.Layer):
     def __init__(self, function: Callable[[], Any]):
         super().__init__(name="inference", dtype="float32")
+        # In a RematScope that happens to be open JAX would trace the call, and there are no numbers in a trace.
+        keep_remat(None, self)
         self._function = function
         self.error: Exception | None = None
         self.result: Any = None

@@ -139,6 +139,8 @@ TABLE: dict[str, dict[str, Ink]] = {
         "stock Keras with XLA": Ink(CRIMSON, DOT),
         "PyTorch eager": Ink(INDIGO, DASH_DOT_DOT),
         "PyTorch compiled": Ink(PURPLE, PAIRS),
+        "zoo, mixed bfloat16": Ink(TEAL, LONG_SHORT),
+        "stock Keras, mixed bfloat16": Ink(TAN, SPARSE),
     },
 }
 # Other names of the same thing: those of arms of several studies.
