@@ -241,11 +241,11 @@ def test_a_net_in_mixed_bfloat16_begins_as_in_float32_and_leaves_the_policy_alon
     mixed = build_model(name, net="resnet8", images=pictures, seed=3, **options)
     single = build_model("resnet8", images=pictures, seed=3, **options)
     assert all(map(np.array_equal, mixed.get_weights(), single.get_weights()))
-    *computing, last_one = mixed.layers
+    *computing, classifier = mixed.layers
     assert {layer.compute_dtype for layer in computing if layer.weights} == {"bfloat16"}
     assert {weight.dtype for weight in mixed.weights} == {"float32"}
     ours, theirs = (keras.ops.convert_to_numpy(net(pictures.x_train[:4])) for net in (mixed, single))
-    assert (last_one.compute_dtype, ours.dtype) == ("float32", "float32")
+    assert (classifier.compute_dtype, ours.dtype) == ("float32", "float32")
     assert 0 < np.abs(ours - theirs).max() < 0.1 * np.abs(theirs).max()
     with pytest.raises(ValueError, match="resnet9999"):
         build_model(name, net="resnet9999", images=pictures, seed=3, **options)

@@ -96,7 +96,7 @@ def inverted_residuals(
 
 
 def mixed_bfloat16(*, net: str, **options: Any) -> keras.Model:
-    """A net of the catalog that computes in bfloat16, its variables and its outputs in float32.
+    """A net of the catalog that computes in bfloat16, its variables and its classifier in float32.
 
     Args:
         net: Its name.
@@ -105,9 +105,6 @@ def mixed_bfloat16(*, net: str, **options: Any) -> keras.Model:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = build(net, **options)
+        return build(net, **options)
     finally:
         keras.config.set_dtype_policy(before)
-    # The loss is a matter of small differences of large numbers: eight bits are too few for it.
-    outputs = keras.layers.Activation("linear", name="in_float32", dtype="float32")(model.output)
-    return keras.Model(model.input, outputs, name=model.name)

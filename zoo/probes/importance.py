@@ -252,10 +252,10 @@ class _Scoring:
 
     def _accuracy(self, targets: Any, output: Any) -> Any:
         if self.classes == 1:
-            right = ops.cast(output[:, 0] > self.threshold, "int64") == ops.cast(targets, "int64")
+            right = ops.cast(output[:, 0] > self.threshold, "int32") == ops.cast(targets, "int32")
         else:
             wanted = targets if self.sparse else ops.argmax(targets, axis=-1)
-            right = ops.cast(ops.argmax(output, axis=-1), "int64") == ops.cast(wanted, "int64")
+            right = ops.cast(ops.argmax(output, axis=-1), "int32") == ops.cast(wanted, "int32")
         return ops.cast(right, "float32")
 
     def tally(self) -> _Tally:
