@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.experiments.claims.page import claims_page, flips, numbers_of, verdicts
+from zoo.experiments.claims.page import STORY, claims_page, flips, numbers_of, verdicts
 from zoo.experiments.claims.rules import (
     FAILS,
     HOLDS,
@@ -554,6 +554,19 @@ def test_every_row_has_a_verdict_and_links_that_exist(ledger):
         assert row.count(" | ") == 3, f"a sentence, a verdict a world, evidence: {row}"
     for target in re.findall(r"\]\(([^)#]+)\)", ledger):
         assert (ROOT / "docs" / target).exists(), target
+
+
+def test_the_story_tells_each_sentence_once_and_in_its_place():
+    story, _, tables = claims_page(STUDIES, DATA).partition("## How a sentence is judged")
+    answer = re.search(r"\*\*Answer.\*\* Of (\d+) .*?, (\d+) hold and (\d+) do not. For (\d+) ", story)
+    counted = [story.partition(f"## {chapter}\n")[2].partition("\n## ")[0].count("\n- ") for chapter in STORY]
+    judged = sum(bool(set(claim.rules) & set(MEASURED)) for claim in CLAIMS)
+    assert [int(number) for number in answer.groups()] == [judged, *(counted[at] for at in (0, 1, 3))]
+    assert sum(counted) == judged
+    holds = story.partition("and it holds\n")[2].partition("\n## ")[0]
+    for sentence in re.findall(r"- \[(.*?)\]\(\w+/", holds):
+        row = next(line for line in tables.splitlines() if line.startswith(f"| {sentence} |"))
+        assert "**proven**" in row or "**holds here**" in row, row
 
 
 def test_no_backend_is_needed():

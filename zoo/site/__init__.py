@@ -45,6 +45,8 @@ Pictures (`scripts/make_pictures.py` draws them from tensors, `zoo.site.shapes` 
 
 Other habits
 ------------
+- A question page has a notebook twin, made from it when the site is built (`zoo.site.notebooks`): a fence that no
+  cell can show stops the build.
 - Code shown on several pages lives in `docs/snippets/NAME.py`, included with `--8<-- "NAME.py:code"`; the
   tests run each file. Fenced `python` blocks of one page are run too, in order, in one namespace.
 - Tabs: `=== "Separate"`, `=== "Built-in"`, `=== "Pre-activation"`. Equal labels are linked across the site.

@@ -38,8 +38,24 @@ def trim(svg: str) -> str:
         root.set("font-family", font)
         for text in root.iter("text"):
             del text.attrib["font-family"]
+    _share_clips(root)
     root[:] = _trimmed(list(root))
     return ET.tostring(root, encoding="unicode").replace(" />", "/>")
+
+
+def _share_clips(root: ET.Element) -> None:
+    """One clip for all marks that are cut at the same box: Vega writes one a mark."""
+    first: dict[bytes, str] = {}
+    same: dict[str, str] = {}
+    for parent in root.iter("defs"):
+        for clip in parent.findall("clipPath"):
+            shape = b"".join(ET.tostring(part) for part in clip)
+            same[f"url(#{clip.get('id')})"] = f"url(#{first.setdefault(shape, clip.get('id', ''))})"
+            if first[shape] != clip.get("id"):
+                parent.remove(clip)
+    for element in root.iter():
+        if clipped := element.get("clip-path"):
+            element.set("clip-path", same.get(clipped, clipped))
 
 
 def _trimmed(elements: list[ET.Element]) -> list[ET.Element]:

@@ -18,6 +18,10 @@ description: The sentences people repeat about activation functions, each with a
 <!-- Written by scripts/make_claims.py from docs/data; do not edit. -->
 
 # What people say, and what the data say
+"""
+
+JUDGED = """
+## How a sentence is judged
 
 Each sentence is judged by a rule that was written down as data, from numbers that are published, by a command
 anybody can run. An effect is a mean with its 95 % interval by [Student's t](learn/how-many-runs.md#what-to-print);
@@ -54,6 +58,14 @@ quarter of the width, some hundred steps. There: CIFAR-10 or ImageNet, trained t
 
 LONGEST = 3  # phrases that a cell shows without a click
 YES, NO = {PROVEN, HOLDS}, {REFUTED, FAILS}
+STORY = {
+    "They say so, and it holds": "Proven, or measured here.",
+    "They say so, and it does not hold here": "Refuted, or measured to be otherwise.",
+    "They say so, and it depends": "It holds in one kind of net or of data, and not in the other.",
+    "They say so, and nobody can tell at this scale": "No difference was detected, or only in part, or the runs do "
+    "not get far enough. That is no proof of the contrary.",
+    "They say so, and nobody has measured it here yet": "",
+}
 SAME = "the same: it follows from the definition"
 
 
@@ -68,7 +80,8 @@ def claims_page(registry: Registry, data: Path = FOLDER) -> str:
     known = {one.name: numbers_of(one, data) for study in studies for one in study.experiments}
     asked = [(study, claim) for study in studies for claim in study.claims]
     measured = [(study, claim) for study, claim in asked if any(known[name] for name in claim.rules)]
-    parts = [HEAD]
+    judged = [(study, claim, verdicts(study, claim, known)) for study, claim in measured]
+    parts = [HEAD, *([_story(judged)] if judged else []), JUDGED]
     if waiting := len(asked) - len(measured):
         parts.append(WAITING.format(count=f"{waiting} more sentence{'s' * (waiting > 1)}"))
     for group in GROUPS:
@@ -144,6 +157,43 @@ def flips(found: dict[str, Evidence]) -> bool:
     """Whether a claim holds in one world and does not in another."""
     said = {evidence.verdict for evidence in found.values()}
     return bool(said & YES and said & NO)
+
+
+def _story(judged: list[tuple[Study, Claim, dict[str, Evidence]]]) -> str:
+    """The answer first: how many sentences hold, as bars, and which they are."""
+    chapters: dict[str, list[str]] = {chapter: [] for chapter in STORY}
+    for study, claim, found in judged:
+        chapters[_chapter(found)].append(f"- [{_cell(claim.sentence)}]({claim.page or study.explained}.md)")
+    told = {chapter: sentences for chapter, sentences in chapters.items() if sentences}
+    most = max(map(len, told.values()))
+    bars = "".join(
+        f'<li><span>{chapter}</span><b style="width: {100 * len(sentences) / most:.0f}%">{len(sentences)}</b></li>'
+        for chapter, sentences in told.items()
+    )
+    lists = "\n\n".join(
+        "\n".join([f"## {chapter}", "", *[STORY[chapter], ""] * bool(STORY[chapter]), *sentences])
+        for chapter, sentences in told.items()
+    )
+    return (
+        f"**Answer.** Of {len(judged)} sentences that people repeat about activation functions, {_some(chapters, 0)} hold "
+        f"and {_some(chapters, 1)} do not. For {_some(chapters, 3)} the nets here are too small, or the runs too few, to "
+        f'tell.\n\n<ul class="zoo-verdicts">{bars}</ul>\n\n{lists}'
+    )
+
+
+def _some(chapters: dict[str, list[str]], at: int) -> int:
+    return len(list(chapters.values())[at])
+
+
+def _chapter(found: dict[str, Evidence]) -> str:
+    """The part of the story that a claim belongs to; a world that has no verdict has no say."""
+    holds, fails, depends, open_, missing = STORY
+    said = {evidence.verdict for evidence in found.values()} - {MISSING}
+    if not said:
+        return missing
+    if flips(found):
+        return depends
+    return holds if said & YES else fails if said & NO else open_
 
 
 def _row(study: Study, claim: Claim, known: dict[str, Numbers | None], data: Path) -> str:

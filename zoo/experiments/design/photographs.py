@@ -60,6 +60,7 @@ def seconds(arm: Arm) -> float:
         >>> seconds(Arm(label="deep", model="resnet56"))
         114.0
     """
+    # A builder of nets says in an option which net it builds.
     net = str(arm.options.get("net", arm.model))
     if found := _BY_DEPTH.fullmatch(net):
         return TWENTY_LAYERS * (int(found[1]) - 2) / 18
