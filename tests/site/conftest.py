@@ -1,5 +1,6 @@
-"""One site, one server and one browser for the tests of a worker."""
+"""One site for all workers, and a server and a browser for the tests of each."""
 
+import fcntl
 import functools
 import http.server
 import os
@@ -22,22 +23,28 @@ FLAGS = (
 ).split()
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups are read
-def pytest_collection_modifyitems(items):
-    """One worker builds the site and starts a browser, not each of them."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents and {"site", "browser"} & set(item.fixturenames):
-            item.add_marker(pytest.mark.xdist_group("site"))
-
-
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The site, built strictly by a Python that cannot import TensorFlow; its folder and how long it took."""
-    blocked = tmp_path_factory.mktemp("blocked")
+    """The site, built strictly by a Python that cannot import TensorFlow; its folder and how long it took.
+
+    One worker builds it; the others wait, and read what it built.
+    """
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    shared = tmp_path_factory.getbasetemp().parent if parallel else tmp_path_factory.getbasetemp()
+    folder, took = shared / "site", shared / "site.seconds"
+    with open(shared / "site.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not took.exists():
+            took.write_text(str(_build(folder, shared / "blocked")))
+    pages = sorted(str(p.relative_to(folder)) for p in folder.rglob("*.html") if p.name != "404.html")
+    return SimpleNamespace(folder=folder, seconds=float(took.read_text()), pages=pages)
+
+
+def _build(folder, blocked):
+    """Build the site and return the seconds that it took."""
+    blocked.mkdir(exist_ok=True)
     for name in NOT_NEEDED:
         (blocked / f"{name}.py").write_text(f'raise ImportError("{name} is not needed to build the site")\n')
-    folder = tmp_path_factory.mktemp("site")
     begin = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
@@ -45,11 +52,10 @@ def site(tmp_path_factory):
         env={**os.environ, "PYTHONPATH": str(blocked), "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    pages = sorted(str(p.relative_to(folder)) for p in folder.rglob("*.html") if p.name != "404.html")
-    return SimpleNamespace(folder=folder, seconds=time.monotonic() - begin, pages=pages)
+    return time.monotonic() - begin
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
