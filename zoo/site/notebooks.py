@@ -241,6 +241,8 @@ def _drawn(kind: str, body: str) -> Cell:
     names = body.split() if kind == "diagrams" else [first.strip()]
     caption = " ".join(line.partition(":")[2].strip() for line in rest) if kind != "diagrams" else ""
     folder = "figures" if kind == "chart" else "diagrams"
+    if kind == "chart" and not (DOCS / folder / f"{names[0]}.svg").exists():
+        return Cell(kind="markdown", source=tables.not_measured(names[0]))
     pictures = {}
     for name in names:
         svg = (DOCS / folder / f"{name}.svg").read_text(encoding="utf-8")
