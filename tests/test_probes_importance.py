@@ -1,5 +1,6 @@
 """Importance against hand-made nets and Keras' own evaluation; labels, sites and models that do not fit."""
 
+import deep
 import keras
 import numpy as np
 import pytest
@@ -36,8 +37,10 @@ def test_by_hand():
     assert row["merges"] == ()
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
-@pytest.mark.parametrize("activation", ["softmax", None])
+@pytest.mark.parametrize(
+    ("activation", "one_hot"),
+    [("softmax", True), (None, False), deep.one("softmax", False), deep.one(None, True)],
+)
 def test_loss_and_accuracy_are_those_that_keras_evaluates(activation, one_hot):
     model = net(classifier_activation=activation)
     y = np.eye(4)[Y] if one_hot else Y

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 
+import deep
 import keras
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_same_net_as_separate_layers(options):
 
 
 # What is recomputed can go wrong in what is random, in what has a state, and in how a unit's values fork and join.
-@pytest.mark.parametrize("options", [NETS[0], *NETS[4:7], *NETS[-2:]], ids=named)
+@pytest.mark.parametrize("options", [NETS[0], *map(deep.one, NETS[4:7]), *NETS[-2:]], ids=named)
 def test_same_net_when_activations_are_recomputed(options):
     model = small(**options, rolled="remat")
     assert rolled_layers(model)

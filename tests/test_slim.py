@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import deep
 import keras
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def fake_latencies(self, models):
     return [1.0 + sum(bool(layer.weights) for layer in model.layers) for model in models]
 
 
-@pytest.mark.parametrize("border", ["keep", "move"])
+@pytest.mark.parametrize("border", ["keep", deep.one("move")])
 def test_the_whole_way(slim, files, monkeypatch, capsys, caplog, border):
     monkeypatch.setattr("zoo.latency.Stopwatch.in_turn", fake_latencies)
     out, net = files / "out", keras.models.load_model(files / "net.keras")
