@@ -37,7 +37,7 @@ from zoo.pretrained import Pretrained, manifest  # noqa: E402
 from zoo.probes import activation_importance  # noqa: E402
 from zoo.site import from_sites  # noqa: E402
 from zoo.site.place import DOCS  # noqa: E402
-from zoo.slimming.execution import Execution, batches  # noqa: E402
+from zoo.slimming.execution import Execution  # noqa: E402
 from zoo.slimming.linear_fit import AffineMap  # noqa: E402
 from zoo.transforms.fold import plan  # noqa: E402
 
@@ -130,8 +130,9 @@ def measure(execution: Execution, maps: list[AffineMap], masks: list[int], x, y)
             cut = cuts[position]
             walk(after | {cut.writes: maps[position].on(before, cut.axis)}, position + 1, gone, labels)
 
-    for (batch,), (labels,) in zip(batches([x], BATCH), batches([y], BATCH), strict=True):
-        walk(execution.start([batch]), 0, masks, labels)
+    for start in range(0, len(x), BATCH):
+        some = slice(start, start + BATCH)
+        walk(execution.start([x[some]]), 0, masks, y[some])
     return {m: tuple(map(np.array, both)) for m, both in seen.items()}
 
 
@@ -141,7 +142,8 @@ def look(shipped: Pretrained, train: tuple, test: tuple, say=print) -> dict:
     rows = {fit: activation_importance(model, x, y, fit=fit, batch_size=BATCH) for fit in FITS}
     names = [row["site"] for row in rows["affine"]]
     execution = Execution(model, names, plan(graphs(model)).replacements())
-    best = [moments.best() for moments in execution.measure([x], BATCH)]
+    some = ([x[start : start + BATCH]] for start in range(0, len(x), BATCH))
+    best = [moments.best() for moments in execution.measure(some)]
     net = {"sites": names, "wholes": wholes(names), "importance": {}, "orders": {}, "measured": {}}
     for fit in FITS:
         maps = best if fit == "affine" else [AffineMap.identity(len(m.scale)) for m in best]
