@@ -471,7 +471,7 @@ def test_importing_imports_no_backend(module):
 
 def test_listing_the_models_takes_less_than_03_seconds():
     code = (
-        "import time; t = time.perf_counter(); import zoo; zoo.list_models(); print(time.perf_counter() - t)"
+        "import time; t = time.process_time(); import zoo; zoo.list_models(); print(time.process_time() - t)"
     )
     times = [
         float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
