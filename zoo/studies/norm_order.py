@@ -38,6 +38,18 @@ ARMS = tuple(
 )
 arm = functools.partial(label_of, ARMS)
 
+# Expected of small images and of photographs alike.
+WITHOUT_NORMALISATION = Expectation(
+    what="20 layers without normalisation",
+    value="slow or stuck, even with He's initial weights",
+    source="He et al. 2015, arXiv 1512.03385, train nothing this deep without it",
+    measured=(
+        "plain20 without: {mean test_accuracy (net=plain20, ordering=conv_act)}; with, before the "
+        "activation: {mean test_accuracy (net=plain20, ordering=conv_norm_act)}"
+    ),
+    why="Without normalisation the scale of values and gradients is left to the initial weights.",
+)
+
 EXPERIMENT = Experiment(
     name="norm_order",
     question="Does batch normalisation belong before or after the activation?",
@@ -106,16 +118,7 @@ EXPERIMENT = Experiment(
                 "law."
             ),
         ),
-        Expectation(
-            what="20 layers without normalisation",
-            value="slow or stuck, even with He's initial weights",
-            source="He et al. 2015, arXiv 1512.03385, train nothing this deep without it",
-            measured=(
-                "plain20 without: {mean test_accuracy (net=plain20, ordering=conv_act)}; with, before the "
-                "activation: {mean test_accuracy (net=plain20, ordering=conv_norm_act)}"
-            ),
-            why="Without normalisation the scale of values and gradients is left to the initial weights.",
-        ),
+        WITHOUT_NORMALISATION,
     ),
     figures=(
         Curves(
@@ -202,16 +205,7 @@ PHOTOGRAPHED = photographed(
             ),
             why="Other nets and other images; five seeds instead of one.",
         ),
-        Expectation(
-            what="20 layers without normalisation",
-            value="slow or stuck, even with He's initial weights",
-            source="He et al. 2015, arXiv 1512.03385, train nothing this deep without it",
-            measured=(
-                "plain20 without: {mean test_accuracy (net=plain20, ordering=conv_act)}; with, before the "
-                "activation: {mean test_accuracy (net=plain20, ordering=conv_norm_act)}"
-            ),
-            why="Without normalisation the scale of values and gradients is left to the initial weights.",
-        ),
+        WITHOUT_NORMALISATION,
     ),
     quick_arms=tuple(arm(net="convnet", ordering=ordering) for ordering in ORDERINGS),
 )
