@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.slimming.execution import without_gradients
+
 WARM_UP = 2
 # A model is timed for so long at least, and for so long at most.
 SECONDS, MOST_SECONDS = 0.15, 1.0
@@ -107,12 +109,4 @@ def _predictor(model: keras.Model) -> Callable[[list[Any]], Any]:
 
         compiled = jax.jit(call)
         return lambda inputs: jax.block_until_ready(compiled(inputs))
-    if backend == "torch":
-        import torch
-
-        def run(inputs: list[Any]) -> Any:
-            with torch.no_grad():
-                return call(inputs)
-
-        return run
-    return call
+    return without_gradients()(call)
