@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 from zoo import pretrained
 from zoo.options import Options
-from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec, is_one_of
+from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec, is_one_of, require_one_of
 
 KRIZHEVSKY = (
     "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1"
@@ -361,8 +361,8 @@ def lookup(name: str, block: str | None = None, convolutions: int | None = None)
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a string such as 'resnet20v2', received {name!r}.")
-    if block is not None and not is_one_of(block, BLOCKS):
-        raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
+    if block is not None:
+        require_one_of("block", block, BLOCKS)
     if block is not None or convolutions is not None or name not in MODELS:
         beyond = _beyond(name, block, convolutions)
         if beyond is not None:
@@ -526,10 +526,8 @@ def register(
         raise ValueError(
             f"name={name!r} is taken: a family followed by a number names a net. Choose a name such as 'my_{name}'."
         )
-    if preprocessing is not None and not is_one_of(preprocessing, PREPROCESSING):
-        raise ValueError(
-            f"preprocessing={preprocessing!r} is not known; expected one of {', '.join(map(repr, PREPROCESSING))}."
-        )
+    if preprocessing is not None:
+        require_one_of("preprocessing", preprocessing, PREPROCESSING)
     origin = _find(spec.name)
     replace(spec, name=name)  # refuses a name that contradicts the ordering
     defaults = {option: getattr(spec, option) for option in OPTIONS}

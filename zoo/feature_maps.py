@@ -16,6 +16,7 @@ from zoo.models import build
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
 from zoo.options import Options
 from zoo.rolled import RolledUnits
+from zoo.spec import require_one_of
 
 Tap = Literal["before_act", "after_act"]
 TAPS = get_args(Tap)
@@ -97,8 +98,7 @@ def features(
             raise TypeError(
                 f"{argument} must be a string, received {value!r} of type {type(value).__name__}."
             )
-    if tap not in TAPS:
-        raise ValueError(f"tap={tap!r} is not known; expected one of {', '.join(map(repr, TAPS))}.")
+    require_one_of("tap", tap, TAPS)
     if isinstance(name_or_model, str):
         model = build(name_or_model, **options)
     elif not isinstance(name_or_model, keras.Model):

@@ -32,7 +32,7 @@ from zoo.options import (
     UnitPadding,
 )
 from zoo.placement import RESIDUAL, Row
-from zoo.spec import BLOCKS, UnitSpec, is_one_of
+from zoo.spec import BLOCKS, UnitSpec, require_one_of
 
 # Keras does not say what a layer returns, so a type checker would refuse it where a tensor is asked for.
 Unit = Callable[[Any], keras.KerasTensor]
@@ -103,10 +103,7 @@ def conv_unit(
     _sizes("filters", filters, axes=False)
     _sizes("kernel_size", kernel_size)
     _sizes("strides", strides)
-    if not is_one_of(padding, PADDINGS):
-        raise ValueError(
-            f"padding={padding!r} is not known; expected one of {', '.join(map(repr, PADDINGS))}."
-        )
+    require_one_of("padding", padding, PADDINGS)
     if use_bias not in (None, True, False) or isinstance(use_bias, int) != isinstance(use_bias, bool):
         raise TypeError(f"use_bias must be True, False or None, received {use_bias!r}.")
     parts = _parts(unit, norm, conv, kernel_initializer, keras.initializers.HeNormal)
@@ -194,8 +191,7 @@ def residual_unit(
         >>> x.shape
         (None, 16, 16, 32)
     """
-    if not is_one_of(block, BLOCKS):
-        raise ValueError(f"block={block!r} is not known; expected one of {', '.join(map(repr, BLOCKS))}.")
+    require_one_of("block", block, BLOCKS)
     unit = UnitSpec(
         ordering=ordering,
         activation=activation,

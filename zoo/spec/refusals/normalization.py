@@ -1,0 +1,54 @@
+"""`normalization`: what takes the place of batch normalisation, in plain and residual units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo.placement import RESIDUAL
+from zoo.spec.values import require_one_of
+from zoo.spec.words import NORMALIZATIONS
+
+if TYPE_CHECKING:
+    from zoo.spec.model import ModelSpec
+    from zoo.spec.unit import UnitSpec
+
+
+def refuse_normalization_of_a_net(spec: ModelSpec) -> None:
+    """As of a unit; and of families whose ordering says what is normalised."""
+    _refuse_unknown(spec)
+    if spec.normalization != "batch" and spec.family not in ("plain", "resnet"):
+        raise ValueError(
+            f"normalization={spec.normalization!r} is an option of plain and resnet; what {spec.name} normalises, its "
+            "ordering says."
+        )
+    _refuse_where_it_does_not_fit(spec, spec.name)
+
+
+def refuse_normalization_of_a_unit(unit: UnitSpec) -> None:
+    """What is none, and none where branch, layout or ordering need one."""
+    _refuse_unknown(unit)
+    _refuse_where_it_does_not_fit(unit, "a unit without block")
+
+
+def _refuse_unknown(spec: ModelSpec | UnitSpec) -> None:
+    require_one_of("normalization", spec.normalization, NORMALIZATIONS)
+
+
+def _refuse_where_it_does_not_fit(spec: ModelSpec | UnitSpec, who: str) -> None:
+    given = spec.normalization
+    if given == "batch":
+        return
+    if given == "skipinit" and not spec.is_residual:
+        raise ValueError(
+            f"normalization='skipinit' scales the branch of a residual unit, and {who} has none; use None or 'scaled_ws'."
+        )
+    if spec.layout != "he2016":
+        raise ValueError(
+            f"layout={spec.layout!r} fixes normalization='batch', received normalization={given!r}; use layout='he2016' "
+            "to vary the normalisation."
+        )
+    if spec.is_residual and RESIDUAL[spec.ordering].after_addition.normalises:
+        raise ValueError(
+            f"ordering={spec.ordering!r} is about where the normalisation stands, and normalization={given!r} has none; "
+            "use another ordering."
+        )

@@ -1,0 +1,56 @@
+"""What one value has to be, whatever the others are: one of a few, an integer, a number, True or False."""
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def is_one_of(received: object, allowed: tuple) -> bool:
+    """Whether a value is among the allowed ones; unlike `in`, not misled by 1 == True or by an array's `==`."""
+    return any(received is a or (type(received) is type(a) and received == a) for a in allowed)
+
+
+def require_one_of(argument: str, received: object, allowed: tuple) -> None:
+    """A word out of a few."""
+    if not is_one_of(received, allowed):
+        raise ValueError(
+            f"{argument}={received!r} is not known; expected one of {', '.join(map(repr, allowed))}."
+        )
+
+
+def require_bool(argument: str, received: object) -> None:
+    """True or False, and no number that equals one."""
+    if not isinstance(received, bool):
+        raise TypeError(f"{argument} must be True or False, received {received!r}.")
+
+
+def require_integer(argument: str, received: object, least: int) -> None:
+    """A whole number, and no bool, of at least `least`."""
+    if isinstance(received, bool) or not isinstance(received, int):
+        raise TypeError(
+            f"{argument} must be an integer, received {received!r} of type {type(received).__name__}."
+        )
+    if received < least:
+        raise ValueError(f"{argument} must be at least {least}, received {received}.")
+
+
+def require_number(argument: str, received: object) -> None:
+    """A finite number, and no bool."""
+    if isinstance(received, bool) or not isinstance(received, (int, float)):
+        raise TypeError(
+            f"{argument} must be a number, received {received!r} of type {type(received).__name__}."
+        )
+    if received != received or received in (float("inf"), float("-inf")):
+        raise ValueError(f"{argument} must be finite, received {received!r}.")
+
+
+def require_rate(argument: str, received: Any) -> None:
+    """A share that is dropped: a number of at least 0 and less than 1."""
+    require_number(argument, received)
+    if not 0 <= received < 1:
+        raise ValueError(f"{argument} must be in [0, 1), received {received!r}.")
+
+
+def listed(names: Iterable[object], last: str) -> str:
+    """Names as a sentence has them: `'a', 'b' and 'c'`."""
+    *first, end = map(repr, names)
+    return f"{', '.join(first)} {last} {end}" if first else end
