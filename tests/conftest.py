@@ -36,7 +36,7 @@ LEFT_OUT = {
     "the engine, the scripts and the pages, which run on TensorFlow": (
         "benchmark claims demo docs_snippets docstring_examples floors packaging pretrained slim venv"
     ),
-    "starts no backend": "naming options placement spec",
+    "starts no backend": "naming options placement spec spec_refusals",
     "TensorFlow's own kernels, loops and settings": "normalization registration rolled settings",
     "nets of full size, which JAX compiles for minutes": "applications applications_families transforms_applications",
 }
