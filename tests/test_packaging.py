@@ -114,11 +114,15 @@ def test_exported_names_are_documented_and_documented_names_exist():
         page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "api").glob("*.md"))
     )
     documented = set(re.findall(r"^::: (\S+)$", pages, re.MULTILINE))
-    missing = set(exported()) - documented
+    # Under the file that defines it or the package that gathers its files: what counts is that it is the same thing.
+    things = {name: pkgutil.resolve_name(name) for name in documented}
+    missing = [
+        name for name, value in exported().items() if not any(value is thing for thing in things.values())
+    ]
     assert not missing, f"docs/api: add ::: {' and ::: '.join(sorted(missing))}"
     # The reference also shows what a reader meets without importing it: layers, results, the parts of an experiment.
-    for name in documented:
-        assert pkgutil.resolve_name(name).__doc__, name
+    for name, thing in things.items():
+        assert thing.__doc__, name
 
 
 def test_every_public_function_says_what_it_does():
