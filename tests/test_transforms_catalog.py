@@ -4,8 +4,8 @@ import deep
 import keras
 import numpy as np
 import pytest
+from catalog_nets import kinds, shallow
 from keras import layers
-from test_models import kinds, shallow
 from transform_nets import batch, error, outputs, randomised, same
 
 import zoo

@@ -1,0 +1,102 @@
+"""What the builder refuses, by its text; what a spec refuses is in test_spec_refusals.py."""
+
+import re
+
+import keras
+import pytest
+from catalog_nets import NAMES
+
+import zoo
+from zoo.catalog import lookup, specify
+from zoo.models import smallest_input
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "kind", "text"),
+    [
+        *[
+            (
+                name,
+                {"input_shape": (size, 64, 3)},
+                ValueError,
+                rf"input_shape=\({size}, 64, 3\) is too small for the strides of {name}: height and width must be at least {least}\.",
+            )
+            for name, size, least in [
+                ("vgg16", 31, 32),
+                ("resnet20", 3, 4),
+                ("resnet50", 31, 32),
+                ("convnet", 3, 4),
+            ]
+        ],
+        ("convnet", {"padding": "valid", "input_shape": (15, 15, 3)}, ValueError, "at least 16"),
+        ("resnet20", {"input_shape": (32, 32, None)}, ValueError, "the number of channels must be known"),
+        (
+            "resnet20",
+            {"activation": "rleu"},
+            ValueError,
+            "activation='rleu' is not what keras.activations.get takes: ",
+        ),
+        ("resnet20", {"activation": 3}, ValueError, "activation=3 is not what keras.activations.get takes"),
+        (
+            "resnet20",
+            {"activation": keras.layers.ReLU},
+            TypeError,
+            "activation must be a name, a function or a layer, received the class ReLU; call it",
+        ),
+        (
+            "convnet",
+            {"activation": keras.layers.PReLU(), "form": "builtin"},
+            ValueError,
+            "form='builtin' takes activation as a function or its name, received the layer PReLU, which is a site of its "
+            "own; use form='separate'",
+        ),
+        (
+            "convnet",
+            {"activation": keras.layers.Flatten()},
+            ValueError,
+            "changes the shape of a feature map from .* to .*; an activation acts on each value alone",
+        ),
+        ("convnet", {"activation": lambda: 3}, ValueError, "cannot be applied to a feature map"),
+        (
+            "resnet20",
+            {"classifier_activation": "sofmax"},
+            ValueError,
+            "classifier_activation='sofmax' is not what keras.activations.get takes",
+        ),
+        (
+            "resnet20",
+            {"classifier_activation": keras.layers.Softmax},
+            TypeError,
+            "classifier_activation must be a name or a function, received the class Softmax",
+        ),
+        (
+            "resnet20",
+            {"kernel_initializer": "he"},
+            ValueError,
+            "kernel_initializer='he' does not initialise a kernel: Could not interpret",
+        ),
+        (
+            "resnet20",
+            {"name": "a/b"},
+            ValueError,
+            "name='a/b': a Keras model's name is a non-empty string without '/'",
+        ),
+        ("resnet20", {"name": ""}, ValueError, "name='': a Keras model's name"),
+        ("resnet20", {"name": 3}, TypeError, "name=3: a Keras model's name"),
+    ],
+    ids=lambda v: re.sub(" at 0x[0-9a-f]+", "", str(v))[:50],
+)
+def test_refusal(name, options, kind, text):
+    with pytest.raises(kind, match=text) as error:
+        zoo.build(name, **options)
+    assert type(error.value) is kind
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_pixel_less_than_the_smallest_input_is_refused(name):
+    size = smallest_input(specify(name))
+    if size == 1:
+        assert lookup(name).family == "mlp"
+        return
+    with pytest.raises(ValueError, match=f"the strides of {name}: height and width must be at least {size}"):
+        zoo.build(name, input_shape=(size, size - 1, 3))
