@@ -1,0 +1,96 @@
+"""Models cut from layer to layer."""
+
+import re
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from surgery_nets import array, backbone, chain, images, names, nested, shared, towers, vectors
+
+from zoo.surgery import cut, flatten
+
+
+@pytest.mark.parametrize("place", ["scale", "base", "gap", "base/add", "base/norm"])
+def test_both_halves_make_the_whole(place):
+    model = nested()
+    front, head = cut(model, outputs=place).model, cut(model, inputs=place).model
+    np.testing.assert_array_equal(array(head(front(images()))), array(model(images())))
+
+
+@pytest.mark.parametrize("place", ["a", "b"])
+def test_of_a_sequential_model(place):
+    model = chain()
+    front, head = cut(model, outputs=place).model, cut(model, inputs=place).model
+    np.testing.assert_array_equal(array(head(front(vectors(5)))), array(model(vectors(5))))
+    assert head.input.name == place
+
+
+def test_what_is_left_and_what_is_not():
+    front, report = cut(nested(), outputs="base")
+    assert report.removed == ("gap", "head") and front.output_shape == (None, 4, 4, 4)
+    head, report = cut(nested(), inputs="base/add")
+    assert names(head) == ["pool", "gap", "head"] and report.added == {"add": "base/add"}
+    assert report.moved == {"base/pool": "pool"}
+    assert report.removed[:4] == ("photo", "scale", "base/conv", "base/norm")
+
+
+def test_a_cut_that_is_passed_by():
+    with pytest.raises(ValueError, match=r"reads the input 'image', by a way that does not pass"):
+        cut(backbone(), inputs="conv2")
+    model = backbone()
+    tail = cut(model, inputs=["conv2", "act"]).model
+    maps = cut(model, outputs=["conv2", "act"]).model(images())
+    np.testing.assert_array_equal(array(tail(maps)), array(model(images())))
+
+
+def test_tensors_and_dicts():
+    model = backbone()
+    tensor = model.get_layer("conv2").input
+    piece = cut(model, tensor, {"sum": "add", "pooled": model.get_layer("pool")}).model
+    result = piece(keras.Model(model.input, tensor)(images()))
+    np.testing.assert_array_equal(array(result["pooled"]), array(model(images())))
+    assert set(result) == {"sum", "pooled"}
+
+
+def test_calls_of_a_shared_layer():
+    model, x = shared(), vectors(4)
+    with pytest.raises(ValueError, match="inputs='fc' is called 2 times: say which, 'fc:1' to 'fc:2'"):
+        cut(model, inputs="fc")
+    middle = cut(model, "fc:1", "fc:2").model
+    assert middle.input.name == "fc_input"
+    np.testing.assert_array_equal(array(middle(model(x)["first"])), array(model(x)["second"]))
+
+
+def test_inputs_that_are_not_needed_go():
+    half, report = cut(towers(), outputs="tower:1")
+    assert [tensor.name for tensor in keras.tree.flatten(half.inputs)] == ["a"]
+    assert report.removed == ("b", "difference")
+
+
+def test_inside_a_shared_model():
+    with pytest.raises(ValueError, match=re.escape("'fc' is called 2 times, by way of a shared model")):
+        cut(towers(), outputs="tower/fc")
+    model = towers()
+    both = cut(flatten(model).model, outputs=["fc:1", "fc:2"]).model
+    data = {"a": vectors(4), "b": vectors(4, seed=1)}
+    first, second = both([data["a"], data["b"]])
+    np.testing.assert_array_equal(array(first - second), array(model(data)))
+
+
+def test_refused():
+    with pytest.raises(ValueError, match="cut needs inputs, outputs or both"):
+        cut(chain())
+    with pytest.raises(ValueError, match="'b' is among the inputs and among the outputs"):
+        cut(chain(), "b", "b")
+    with pytest.raises(ValueError, match="the outputs do not need 'gap'"):
+        cut(nested(), ["photo", "gap"], "scale")
+    with pytest.raises(ValueError, match="is none of model 'chain'"):
+        cut(chain(), outputs=backbone().output)
+
+
+def test_a_cut_in_half_precision():
+    x = keras.Input((4,))
+    y = layers.Dense(4, dtype="mixed_float16", name="half")(x)
+    model = keras.Model(x, layers.Dense(2, dtype="float32", name="end")(y))
+    assert cut(model, inputs="half").model.input.dtype == "float16"
