@@ -1,0 +1,36 @@
+"""Numbers as pages print them, and where a curve crosses a level."""
+
+import math
+
+import pytest
+
+from zoo.experiments.publishing.numbers import crossing, interval_text, number
+
+
+@pytest.mark.parametrize(
+    "points, level, expected",
+    [([(0, 0.1), (2, 0.9)], 0.5, 1.0), ([(0, 0.1), (2, 0.4)], 0.5, math.inf), ([(0, 0.6)], 0.5, 0)],
+)
+def test_crossing(points, level, expected):
+    assert crossing(points, level) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (0.012345, "0.0123"),
+        (1234.5, "1,230"),
+        (-3.2e-7, "−3.2e-07"),
+        (0.0, "0"),
+        (99.95, "100"),
+        (2.7e12, "2.7e+12"),
+    ],
+)
+def test_number(value, text):
+    assert number(value) == text
+
+
+def test_interval_text():
+    assert interval_text(0.5, 0.4, 0.6, "test_accuracy") == "50 % [40, 60]"
+    assert interval_text(-0.5, -0.6, -0.4, "train_loss", signed=True) == "−0.5 [−0.6, −0.4]"
+    assert interval_text(2.0, 2.0000001, 1.9999999, "growth") == "2"
