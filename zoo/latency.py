@@ -94,19 +94,33 @@ class Stopwatch:
         return inputs
 
 
+def compiled(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What a model predicts as one function, compiled as the backend does it, without XLA on TensorFlow.
+
+    Args:
+        call: From inputs to outputs, such as `lambda x: model(x, training=False)`. It is traced at the first call; on Torch,
+            which compiles nothing, it runs without gradients.
+
+    Returns:
+        A function of the inputs; on JAX it waits for its result.
+    """
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        # One function each: TensorFlow would warn of many traces of one.
+        return tf.function(functools.partial(call), jit_compile=False)
+    if backend == "jax":
+        import jax
+
+        run = jax.jit(call)
+        return lambda inputs: jax.block_until_ready(run(inputs))
+    return without_gradients()(call)
+
+
 def _predictor(model: keras.Model) -> Callable[[list[Any]], Any]:
     def call(inputs: list[Any]) -> Any:
         given = inputs if len(inputs) > 1 else inputs[0]
         return model(given, training=False)
 
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(functools.partial(call))  # one each: TensorFlow would warn of many traces of one
-    if backend == "jax":
-        import jax
-
-        compiled = jax.jit(call)
-        return lambda inputs: jax.block_until_ready(compiled(inputs))
-    return without_gradients()(call)
+    return compiled(call)

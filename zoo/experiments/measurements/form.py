@@ -8,7 +8,7 @@ from keras import ops
 import zoo
 from zoo.activations import sites
 from zoo.experiments.measurements import Context, Row
-from zoo.experiments.measurements.turns import compiled, time_ratio
+from zoo.experiments.measurements.turns import prediction, time_ratio
 
 ROUNDS = 100
 
@@ -26,7 +26,7 @@ def anatomy(context: Context) -> Iterable[Row]:
     yield Row("parameters", model.count_params())
     other = (zoo.transforms.fuse_activations if activations else zoo.transforms.split_activations)(model)
     images = ops.convert_to_tensor(context.images.x_test[:100])
-    predict, beside = compiled(model), compiled(other)
+    predict, beside = prediction(model), prediction(other)
     for traced in (predict, beside):
         traced(images)
     if keras.backend.backend() == "tensorflow":

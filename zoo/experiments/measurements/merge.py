@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers
 
 from zoo.experiments.measurements import Context, Row
-from zoo.experiments.measurements.turns import compiled, time_ratio
+from zoo.experiments.measurements.turns import prediction, time_ratio
 from zoo.transforms import merge_branches
 
 CHANNELS = 8
@@ -98,7 +98,7 @@ def net(context: Context, model: str, options: Mapping, images: int = IMAGES) ->
     yield Row("parameters_before", before.count_params())
     yield Row("parameters_after", result.model.count_params())
     x = keras.ops.convert_to_tensor(pixels)
-    predicts = [compiled(one) for one in (before, result.model)]
+    predicts = [prediction(one) for one in (before, result.model)]
     for predict in predicts:
         predict(x)
     yield Row("time_ratio", time_ratio(*predicts, x, ROUNDS))

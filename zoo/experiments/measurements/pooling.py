@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from zoo.experiments.measurements import Context, Row
-from zoo.experiments.measurements.turns import compiled, time_ratio
+from zoo.experiments.measurements.turns import prediction, time_ratio
 
 ORDERS = ("act_pool", "pool_act")
 TIMED_CALLS = 30
@@ -27,7 +27,7 @@ def order(
     ]
     models[1].set_weights(models[0].get_weights())
     x = keras.ops.convert_to_tensor(context.images.x_test[:images])
-    predicts = [compiled(model) for model in models]
+    predicts = [prediction(model) for model in models]
     first, second = (keras.ops.convert_to_numpy(predict(x)) for predict in predicts)
     yield Row("equal_to_the_bit", float(np.array_equal(first, second)))
     yield Row("largest_difference", float(np.abs(first - second).max() / np.abs(first).max()))

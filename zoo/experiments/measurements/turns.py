@@ -7,16 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.latency import compiled
 
-def compiled(model: keras.Model) -> Callable[[Any], Any]:
-    """The model's prediction as one compiled function, without XLA."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
 
-        return tf.function(lambda x: model(x, training=False), jit_compile=False)
-    import jax
-
-    return jax.jit(lambda x: model(x, training=False))
+def prediction(model: keras.Model) -> Callable[[Any], Any]:
+    """The model's prediction as one compiled function."""
+    return compiled(lambda x: model(x, training=False))
 
 
 def time_ratio(first: Callable, second: Callable, x: Any, rounds: int) -> float:
