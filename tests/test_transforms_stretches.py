@@ -136,7 +136,7 @@ def test_a_layer_in_two_stretches_and_a_kernel_beyond_use_are_refused(monkeypatc
     model = chain(conv("a"), conv("b", 1), conv("c"))
     with pytest.raises(ValueError, match=r"stretches names a layer of 'b', 'c' twice"):
         collapse_linear(model, [("a", "b"), ("b", "c")])
-    monkeypatch.setattr("zoo.transforms.collapse.LARGEST_KERNEL", 3 * 3 * 4 * 4)
+    monkeypatch.setattr("zoo.transforms.one_layer.LARGEST_KERNEL", 3 * 3 * 4 * 4)
     _, found, reasons = checked(model)
     assert found == {"b": ("a", "b")} and "5 x 5 x 4 x 4 = 400 numbers" in reasons["c"]
 
