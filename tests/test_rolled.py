@@ -1,9 +1,12 @@
 """Rolled units against the separate layers they stand for: outputs, gradients, states, files, errors."""
 
+import ast
+import inspect
 import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import deep
 import keras
@@ -13,6 +16,7 @@ import tensorflow as tf
 
 import zoo
 from zoo.rolled import RolledUnits
+from zoo.rolled.loop import LOOPS, Loop
 from zoo.transforms import roll, unroll
 
 RNG = np.random.default_rng(3)
@@ -371,6 +375,21 @@ def test_transforms_refuse_what_they_cannot_do():
         roll(zoo.build("convnet2", input_shape=(8, 8, 3)))
     with pytest.raises(TypeError, match=r"is a keras\.Sequential"):
         roll(keras.Sequential([keras.Input((4,)), keras.layers.Dense(4)]))
+
+
+@pytest.mark.parametrize("backend", LOOPS)
+def test_the_file_of_each_backend_is_a_loop(backend):
+    """Read and not imported: only one of the backends is here."""
+    file = Path(zoo.rolled.loop.__file__).with_name(f"{LOOPS[backend].rpartition('.')[2]}.py")
+    found = {
+        node.name: [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    }
+    asked = {name: thing for name, thing in vars(Loop).items() if not name.startswith("_")}
+    assert asked and found == {
+        name: [*inspect.signature(method).parameters][1:] for name, method in asked.items()
+    }
 
 
 def test_a_backend_without_a_loop_is_refused(monkeypatch):

@@ -1,25 +1,18 @@
-"""The loop over units on JAX: `lax.scan`, with `jax.checkpoint` for remat."""
+"""The loop over units on JAX: `lax.scan`, with `jax.checkpoint` for remat.
+
+`zoo.rolled.loop.Loop` says what each function does.
+"""
 
 import jax
 
 
 def read(stack):
-    """The value of a stacked variable, once for the whole loop."""
+    """`Loop.read`."""
     return jax.numpy.asarray(stack.value)
 
 
 def infer(unit, x, weights, states):
-    """All units in inference mode.
-
-    Args:
-        unit: A `UnitGraph`.
-        x: Input of the first unit.
-        weights: Stacked values of the trainable variables.
-        states: Stacked values of the others.
-
-    Returns:
-        Output of the last unit.
-    """
+    """`Loop.infer`."""
 
     def body(x, slices):
         y, _ = unit(x, slices[0], slices[1], training=False)
@@ -29,19 +22,7 @@ def infer(unit, x, weights, states):
 
 
 def train(unit, x, weights, states, *, units_per_iteration, remat):
-    """All units in training mode.
-
-    Args:
-        unit: A `UnitGraph`.
-        x: Input of the first unit.
-        weights: Stacked values of the trainable variables.
-        states: Stacked values of the others.
-        units_per_iteration: How many units one turn of the loop runs; divides their number.
-        remat: Whether the backward pass recomputes an iteration from its input.
-
-    Returns:
-        Output of the last unit, and the stacked states after it.
-    """
+    """`Loop.train`."""
 
     def body(x, slices):
         y, after = unit(x, slices[0], slices[1], training=True)

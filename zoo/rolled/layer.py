@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 
+from zoo.rolled.loop import loop_of_the_backend
 from zoo.rolled.unit import SEED, UnitGraph
-
-LOOPS = {backend: f"zoo.rolled.{backend}_loop" for backend in ("tensorflow", "jax", "torch")}
 
 # Units whose intermediate tensors exist at once under remat. More of them save more unit inputs and take
 # longer to trace; at four, the 110 units of a stage of ResNet-1001 keep 28 tensors.
@@ -173,7 +171,7 @@ class RolledUnits(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Run all units; in training, moving statistics move once."""
-        loop = _loop(self.name)
+        loop = loop_of_the_backend(self.name)
         unit = self.unit
         unit.model.trainable = self.trainable
         weights, states = ([loop.read(v) for v in kind] for kind in self._stacked())
@@ -223,18 +221,8 @@ def _dtype_policy(unit):
     return next(layer.dtype_policy for layer in unit.layers if not isinstance(layer, keras.layers.InputLayer))
 
 
-def _loop(name: str):
-    backend = keras.backend.backend()
-    if backend not in LOOPS:
-        raise ValueError(
-            f"{name!r} is a loop over stacked weights, which runs on {', '.join(LOOPS)}; the backend is "
-            f"{backend}. Build with rolled=False, or unroll the model on one of them."
-        )
-    return importlib.import_module(LOOPS[backend])
-
-
 def _check_loop(name, units, remat, units_per_iteration) -> None:
-    _loop(name)
+    loop_of_the_backend(name)
     if not units:
         raise ValueError(f"{name!r} is a loop over zero units; leave the layer out instead.")
     if len(set(units)) != len(units) or not all(isinstance(u, str) for u in units):

@@ -4,6 +4,7 @@ TensorFlow can differentiate a while-loop by itself. It then keeps every interme
 gradient of a slice of the stacked weights as a full stack of zeros in every iteration, a cost quadratic in
 depth. Here the forward loop keeps a chosen few tensors, the backward loop recomputes the rest from them,
 and each iteration writes its slice of the weights' gradient. Reading slice i of a stack copies nothing.
+`zoo.rolled.loop.Loop` says what each function does.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ LINEAR = (keras.layers.Add, keras.layers.Rescaling, keras.layers.Identity)
 
 
 def read(stack):
-    """The value of a stacked variable, once for the whole loop."""
+    """`Loop.read`."""
     return tf.convert_to_tensor(stack.value)
 
 
 def infer(unit, x, weights, states):
-    """All units in inference mode; arguments and result as in `zoo.rolled.jax_loop`."""
+    """`Loop.infer`."""
     count = weights[0].shape[0]
 
     def body(i, x):
@@ -34,7 +35,7 @@ def infer(unit, x, weights, states):
 
 
 def train(unit, x, weights, states, *, units_per_iteration, remat):
-    """All units in training mode; arguments and result as in `zoo.rolled.jax_loop`."""
+    """`Loop.train`."""
     size = units_per_iteration
     turns = weights[0].shape[0] // size
     steps, dtypes, output = unit.steps(size)
