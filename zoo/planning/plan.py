@@ -70,10 +70,7 @@ class DepthPlan:
         Raises:
             ValueError: `model` does not have the sites or layers of the plan.
         """
-        return self.merge(self._dropped(model, fit, batches))
-
-    def _dropped(self, model: keras.Model, fit: Any = None, batches: int | None = None) -> keras.Model:
-        return drop_activations(model, self.drop, fit=fit, batches=batches).model if self.drop else model
+        return self.merge(dropped(self, model, fit, batches))
 
     def merge(self, model: keras.Model) -> CarriedOut:
         """Merge what the plan says in a model whose activations are gone already, by `harden` say, and measure.
@@ -86,18 +83,9 @@ class DepthPlan:
         Raises:
             ValueError: a stretch of the plan still has an activation in it, or is not there.
         """
-        merged = self._merged(model)
-        measured = float("nan") if isinstance(self.latency, Mapping) else float(self.latency(merged))
-        return CarriedOut(merged, measured)
-
-    def _merged(self, model: keras.Model, probe: Any = None) -> keras.Model:
-        named = self.named(model)
-        if self.border == "move" and named:
-            model = pad_once(model, named).model
-            named = self.named(model)
-        computing = computing_layers(chains(model, set()))
-        wanted = [[name for name in stretch if name in computing] for stretch in named]
-        return collapse_linear(model, wanted, probe=probe).model if wanted else rewrite(model, probe=probe)
+        net = merged(self, model)
+        measured = float("nan") if isinstance(self.latency, Mapping) else float(self.latency(net))
+        return CarriedOut(net, measured)
 
     def named(self, model: keras.Model) -> list[tuple[str, ...]]:
         """The stretches as they are in `model`, with layers that came in since, such as a normalisation for a fit."""
@@ -112,3 +100,19 @@ class DepthPlan:
                 )
             found.append(tuple(whole[whole.index(stretch[0]) : whole.index(stretch[-1]) + 1]))
         return found
+
+
+def dropped(plan: DepthPlan, model: keras.Model, fit: Any = None, batches: int | None = None) -> keras.Model:
+    """The model without the activations that the plan drops."""
+    return drop_activations(model, plan.drop, fit=fit, batches=batches).model if plan.drop else model
+
+
+def merged(plan: DepthPlan, model: keras.Model, probe: Any = None) -> keras.Model:
+    """The model with each stretch of the plan as one layer; `probe` as in `zoo.transforms.collapse_linear`."""
+    named = plan.named(model)
+    if plan.border == "move" and named:
+        model = pad_once(model, named).model
+        named = plan.named(model)
+    computing = computing_layers(chains(model, set()))
+    wanted = [[name for name in stretch if name in computing] for stretch in named]
+    return collapse_linear(model, wanted, probe=probe).model if wanted else rewrite(model, probe=probe)

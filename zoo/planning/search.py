@@ -12,7 +12,7 @@ from zoo.graph import seeds_untouched
 from zoo.latency import Stopwatch
 from zoo.planning.choices import Choice, best
 from zoo.planning.costs import costs_of_sites
-from zoo.planning.plan import DepthPlan
+from zoo.planning.plan import DepthPlan, dropped, merged
 from zoo.planning.savings import LookedUp, Measured, Savings
 from zoo.planning.timing import Latency, latencies
 from zoo.slimming.neighbours import Chain, chains
@@ -173,9 +173,9 @@ def _tried(model: keras.Model, candidates: list[DepthPlan], latency: Latency) ->
         if not any(other is plan for other in left):
             break
         left = [other for other in left if other is not plan]
-        nets = [model, plan._merged(plan._dropped(model), probe=False)]
+        nets = [model, merged(plan, dropped(plan, model), probe=False)]
         if plan.drop:
-            nets.append(whole._merged(model, probe=False))
+            nets.append(merged(whole, model, probe=False))
         before, expected, *with_all = latencies(latency, nets)
         # The machine may have another speed than when the parts were timed: what was found out is the ratio.
         plan = replace(plan, expected=expected * plan.before / before)
