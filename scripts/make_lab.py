@@ -182,7 +182,7 @@ def images(content: dict) -> np.ndarray:
 def table(content: dict) -> str:
     """What the page shows without JavaScript."""
     lines = [
-        "| net | placement | pooling | activation | test accuracy | zeros behind the activations |",
+        "| net | placement | pooling | activation | test accuracy | zeros after the activations |",
         "|---|---|---|---|---|---|",
     ]
     for key, stored in content["weights"].items():

@@ -199,11 +199,11 @@ def answer(content: dict) -> str:
     titles = (
         "net",
         "activations before the softmax",
-        "right with all of them",
-        "cost less than a point alone",
-        "can go together for less than a point, the least important first",
-        "the dearest alone",
-        "right with all of them gone",
+        "accuracy with all of them",
+        "removed alone, cost less than a point",
+        "can be removed together for less than a point, the least important first",
+        "removed alone, costs most",
+        "accuracy without any of them",
     )
     rows = [f"| {' | '.join(row)} |" for row in zip(titles, *columns, strict=True)]
     rows.insert(1, "|---" * (1 + len(columns)) + "|")

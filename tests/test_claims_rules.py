@@ -131,7 +131,7 @@ class TestFacts:
     def test_a_number_next_to_its_bound_has_more_digits(self):
         data = numbers({"a": {0: 2.3027, 1: 2.3033}}, metric="test_loss")
         check = Check(arm="a", metric="test_loss", least=2.302585)
-        assert check.text(data) == "test loss: 2.303 [2.2992, 2.3068] (asked: at least 2.3026)"
+        assert check.text(data) == "test loss: 2.303 [2.2992, 2.3068] (required: at least 2.3026)"
 
     def test_first_is_not_last(self):
         data = numbers({"a": {0: [(0, 0.5), (1, 0.0)]}})
@@ -150,7 +150,7 @@ class TestSlower:
     def test_by_straight_lines_between_records(self):
         # The fast arm reaches 0.7 at 1.5, the slow one at 6.
         evidence = self.judged([(4, 0.5), (8, 0.9)], times=4)
-        assert evidence.verdict == HOLDS and ": 4 (asked: at least 4)" in evidence.effect[0]
+        assert evidence.verdict == HOLDS and ": 4 (required: at least 4)" in evidence.effect[0]
         assert self.judged([(4, 0.5), (8, 0.9)], times=6).verdict == FAILS
 
     def test_never_reached(self):

@@ -93,7 +93,7 @@ def stride() -> str:
     return shapes.picture(
         446,
         150,
-        "Stride: how far the window moves. Tinted: where its middle stands",
+        "Stride: how far the window moves. Tinted: where its middle comes to rest",
         f"A 3×3 window without padding on {size} by {size} numbers: {'; '.join(said)}.",
         parts,
     )

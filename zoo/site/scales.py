@@ -101,7 +101,7 @@ def to_be_run() -> str:
     if not rows:
         return "<p>Everything that is specified is published.</p>"
     return tables.table(
-        ["experiment", "question", "runs", "minutes of one core", "up to here"],
+        ["experiment", "question", "runs", "minutes of one core", "with all above"],
         rows,
         "Specified and not published yet, in the order of priority. Runs that an earlier one has are not counted again; "
         "minutes are estimated from the time that an epoch takes",

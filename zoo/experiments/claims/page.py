@@ -23,48 +23,48 @@ description: The sentences people repeat about activation functions, each with a
 JUDGED = """
 ## How a sentence is judged
 
-Each sentence is judged by a rule that was written down as data, from numbers that are published, by a command
-anybody can run. An effect is a mean with its 95 % interval by [Student's t](learn/how-many-runs.md#what-to-print);
-differences are paired over the same seeds. A difference counts where its p, adjusted by Holm for all comparisons of
-its experiment, is below 0.05; so an interval may leave zero out and the verdict still be that none was detected. Runs
-that stay at chance or diverge are counted and left out of the means.
+For each sentence there is a rule, written down as data. It turns published numbers into a verdict, and anybody can
+run its command. An effect is a mean with its 95 % interval by [Student's t](learn/how-many-runs.md#what-to-print);
+differences are paired over the same seeds. A difference counts if its p, adjusted by Holm for all comparisons of its
+experiment, is below 0.05. So an interval may exclude zero, and the verdict still be that no difference was detected.
+Runs that stay at chance or diverge are counted and left out of the means.
 
-Two worlds are asked: narrow nets that see a few thousand small images of Fashion-MNIST, and nets of full width trained
-to the end on photographs. What holds in one need not hold in the other: where the verdict turns into its contrary, the
-row says **flips**.
+Each sentence is judged at two scales: by narrow nets that see a few thousand small images of Fashion-MNIST, and by nets
+of full width trained to the end on photographs. What holds at one scale need not hold at the other. If the two verdicts
+contradict each other, the row says **flips**.
 
 | verdict | meaning |
 |---|---|
 | proven | follows from the definition, and the numbers agree for every seed |
-| refuted | the contrary follows from the definition, and the numbers agree for every seed |
+| refuted | the opposite follows from the definition, and the numbers agree for every seed |
 | holds here | the measured effect is as claimed, adjusted p below 0.05 |
 | does not hold here | the measured effect has the other sign, or the claimed one is refuted |
-| holds in part | some of the parts are as claimed, the others not, or they cannot be told |
-| no difference detected | the adjusted p is 0.05 and more: at this scale |
+| holds in part | some parts are as claimed, and others are not or cannot be told |
+| no difference detected | the adjusted p is 0.05 or more, at this scale |
 | not measurable at this scale | the runs do not get far enough, or are too few, to tell |
-| not measured yet | no published run, or no experiment in this world so far |
+| not measured yet | no published run, or no experiment at this scale so far |
 """
 
 WAITING = """
 {count} will be judged once their experiments have run: `scripts/reproduce.py list --missing` names them.
 """
 
-EXPECTED = """What the literature, or algebra, leads one to expect of each experiment; what was measured
-here; and why the two differ where they do. Numbers of others are theirs, on their data.
+EXPECTED = """For each experiment, this is what the literature or algebra leads one to expect, what was measured here, and why the
+two differ where they do. The numbers of others are theirs, on their data.
 
-The scale is another throughout. Here: Fashion-MNIST at 8 x 8 or 14 x 14 pixels, a few thousand images, nets of a
-quarter of the width, some hundred steps. There: CIFAR-10 or ImageNet, trained to the end.
+The scales differ throughout. Here, nets with a quarter of the width see a few thousand images of Fashion-MNIST, of
+8 x 8 or 14 x 14 pixels, for some hundred steps. There, nets are trained to the end on CIFAR-10 or ImageNet.
 """
 
 LONGEST = 3  # phrases that a cell shows without a click
 YES, NO = {PROVEN, HOLDS}, {REFUTED, FAILS}
 STORY = {
-    "They say so, and it holds": "Proven, or measured here.",
-    "They say so, and it does not hold here": "Refuted, or measured to be otherwise.",
+    "They say so, and it holds": "These are proven, or were measured here.",
+    "They say so, and it does not hold here": "These are refuted, or were measured to be otherwise.",
     "They say so, and it depends": "It holds in one kind of net or of data, and not in the other.",
-    "They say so, and nobody can tell at this scale": "No difference was detected, or only in part, or the runs do "
-    "not get far enough. That is no proof of the contrary.",
-    "They say so, and nobody has measured it here yet": "",
+    "They say so, and it cannot be told at this scale": "No difference was detected, or only in part, or the runs do "
+    "not get far enough. That does not prove the opposite.",
+    "They say so, and it is not measured here yet": "",
 }
 SAME = "the same: it follows from the definition"
 

@@ -90,7 +90,7 @@ class Check:
             bounds = f"exactly {number(scale * self.least)}{unit}"
         words = self.words or self.metric.replace("_", " ")
         measured = numbers.mean_text(self.arm, self.metric, first=self.first, digits=digits)
-        return f"{words}: {measured} (asked: {bounds})"
+        return f"{words}: {measured} (required: {bounds})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ class Facts:
         return Evidence(
             self.true if fine == len(self.checks) else self.false,
             tuple(check.text(numbers) for check in self.checks),
-            f"{fine} of {len(self.checks)} numbers are as asked",
+            f"{fine} of {len(self.checks)} numbers are as required",
         )
 
 
@@ -282,7 +282,7 @@ class Slower:
         mean = sum(ratios) / len(ratios)
         text = (
             f"epochs to {reached}, {self.slow} over {self.fast}: "
-            f"{interval_text(mean, low, high, 'ratio')} (asked: at least {self.times:g})"
+            f"{interval_text(mean, low, high, 'ratio')} (required: at least {self.times:g})"
         )
         verdict = HOLDS if low >= self.times else FAILS if high < self.times else NO_DIFFERENCE
         return Evidence(verdict, (text,))

@@ -1,0 +1,67 @@
+"""Each page that explains something asks its reader three questions, the answers folded.
+
+Which pages those are is read from the navigation. `test_docs_snippets.py` runs the code of the answers.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+SECTION = re.compile(r"^  - ([\w ]+):\n((?:      .*\n)+)", re.MULTILINE)
+SECTIONS = ("Questions", "Learn", "Try")
+# To look something up in: nothing is explained there.
+LISTS = {"questions/index.md", "learn/glossary.md", "claims.md"}
+PART = re.compile(r"^## Check yourself\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+FOLDED = re.compile(r'^\?\?\? question "(.+)"\n\n((?:    .*\n|\n)+)', re.MULTILINE)
+
+
+def pages(navigation: str, docs: Path) -> list[str]:
+    """All pages of these sections but the lists, and those of the others that begin with an answer."""
+    found = []
+    for title, entries in SECTION.findall(navigation):
+        for name in re.findall(r"[\w/.-]+\.md", entries):
+            answers = "\n**Answer.**" in (docs / name).read_text(encoding="utf-8")
+            if name not in LISTS and (title in SECTIONS or answers):
+                found.append(name)
+    return found
+
+
+def asked(page: str) -> dict[str, str]:
+    """Each question that a page asks its reader -> the folded answer."""
+    return {title: answer for part in PART.findall(page) for title, answer in FOLDED.findall(part)}
+
+
+PAGES = pages((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), DOCS)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_asks_three_questions_and_shows_one_answer_in_code(name):
+    answers = asked((DOCS / name).read_text(encoding="utf-8"))
+    assert len(answers) == 3, f"expected three questions to the reader, got {list(answers)}"
+    assert all("?" in title for title in answers)
+    for title, answer in answers.items():
+        assert not answer.strip().startswith("```"), f"{title}: the answer begins with words"
+    assert any("    ```python\n" in answer for answer in answers.values())
+
+
+def test_the_pages_come_from_the_navigation():
+    assert {"questions/why.md", "learn/the-algebra.md", "try/surgeon.md", "use/freezing.md"} <= set(PAGES)
+    assert not LISTS & set(PAGES)
+
+
+def test_a_new_page_is_asked_for_its_questions(tmp_path):
+    (tmp_path / "mine.md").write_text("# Mine\n\nText.\n")
+    (tmp_path / "how.md").write_text("# How\n\nText.\n")
+    (tmp_path / "why.md").write_text("# Why?\n\n**Answer.** So.\n")
+    navigation = (
+        "nav:\n  - Home: index.md\n  - Try:\n      - mine.md\n  - Use:\n      - how.md\n      - why.md\n"
+    )
+    assert pages(navigation, tmp_path) == ["mine.md", "why.md"]
+
+
+def test_a_question_counts_with_its_answer_only():
+    page = '## Check yourself\n\n??? question "A?"\n\n    Yes.\n\n??? question "B?"\n\n## Next\n\n??? question "C?"\n\n    No.\n'
+    assert asked(page) == {"A?": "    Yes.\n\n"}
