@@ -25,6 +25,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["costs"]
 BACKEND = os.environ["KERAS_BACKEND"]
 TESTS = Path(__file__).parent
 

@@ -172,6 +172,7 @@ def test_saved_file_names_the_stock_layer(small_net, tmp_path):
     assert type(again.get_layer("norm")) is BatchNormalization
 
 
+@pytest.mark.always
 def test_saved_file_loads_in_a_process_without_zoo(small_net, tmp_path):
     model, x = small_net
     model.save(tmp_path / "net.keras")

@@ -253,6 +253,7 @@ print(json.dumps(out))
 """
 
 
+@pytest.mark.always
 def test_adding_an_ordering_is_one_row(tmp_path):
     shutil.copytree(ROOT / "zoo", tmp_path / "zoo", ignore=shutil.ignore_patterns("__pycache__"))
     file = tmp_path / "zoo" / "placement.py"

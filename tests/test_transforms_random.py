@@ -238,6 +238,7 @@ def swapped(model):
     return swap_activation(model, "relu", "gelu").model
 
 
+@pytest.mark.always
 @settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(graph)
 def test_every_transform_is_exact_or_refuses(description):

@@ -69,6 +69,7 @@ def done(run, runs):
     return RunFolder(runs, run_id)
 
 
+@pytest.mark.always
 def test_killed_at_random_moments_it_ends_as_if_nothing_had_happened(tmp_path):
     run = slow_run()
     whole = done(run, tmp_path / "whole")

@@ -1,0 +1,57 @@
+"""The list of costly tests: what the rule sets apart, and that each line still names a test."""
+
+import ast
+from pathlib import Path
+
+import pytest
+from costs import ALONE, HEADER, LEAST, LIST, costly, listed
+
+TESTS = Path(__file__).parent
+LITTLE, MUCH = LEAST / 2, (LEAST + ALONE) / 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "apart"),
+    [
+        ({"a::f[0]": LITTLE, "a::f[1]": MUCH, "a::f[2]": MUCH}, ["a::f[1]", "a::f[2]"]),
+        ({"a::f[0]": MUCH + 0.1, "a::f[1]": MUCH}, ["a::f[0]"]),  # the cheapest case stays
+        ({"a::f[0]": ALONE + 1, "a::f[1]": ALONE + 2}, ["a::f[0]", "a::f[1]"]),  # unless it is dear as well
+        ({"a::f": MUCH, "b::f": MUCH, "b::g": ALONE + 1}, ["b::g"]),  # each function by itself
+        ({"a::f[x]": LITTLE, "a::f[[]]": MUCH}, ["a::f[[]]"]),  # a case may hold a bracket
+        ({}, []),
+    ],
+)
+def test_the_cheapest_case_of_a_test_stays(seconds, apart):
+    assert costly(seconds) == apart
+
+
+def functions(path: Path) -> set[str]:
+    """The tests of a file, as `name` and `Class::name`."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+        found |= {prefix + one.name for one in inner if isinstance(one, ast.FunctionDef)}
+    return found
+
+
+def test_every_line_names_a_test_that_is_there():
+    text = LIST.read_text(encoding="utf-8")
+    assert text.startswith(HEADER), "the rule has changed: run `scripts/test --costs -m ''`"
+    names = listed(text)
+    assert names, "an empty list would let this test pass"
+    gone = set()
+    for name in names:
+        file, _, function = name.partition("[")[0].partition("::")
+        path = TESTS.parent / file
+        if not path.exists() or function not in functions(path):
+            gone.add(name)
+    assert not gone, f"rename them in {LIST.name}, or run `scripts/test --costs -m ''`: {sorted(gone)}"
+
+
+def test_a_costly_test_is_deep(request):
+    """The mark is set when tests are collected: one of this run that is listed has it, or is marked `always`."""
+    apart = listed(LIST.read_text(encoding="utf-8"))
+    for item in request.session.items:
+        excepted = item.get_closest_marker("deep") or item.get_closest_marker("always")
+        assert item.nodeid not in apart or excepted, item.nodeid
