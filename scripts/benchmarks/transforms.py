@@ -1,4 +1,4 @@
-"""Time of each transform on a large net."""
+"""Time of each transform and operation on a large net, the comparison with the original included."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ def measure(quick=False, only=()):
     """A row a transform."""
     import keras
 
-    from zoo import transforms
+    import zoo
+    from zoo import surgery, transforms
 
     make = keras.applications.ResNet50V2 if quick else keras.applications.ResNet152V2
     net = make(weights=None, input_shape=(64, 64, 3), classes=10)
     split = transforms.split_activations(net)
+    rolled = transforms.roll(net)
+    # The middle activation of the last three units: then three pairs of convolutions have nothing in between.
+    some = [site.name for site in zoo.activations.sites(net)][-7:-1:2]
+    dropped = transforms.drop_activations(net, some).model
+    middle = net.layers[len(net.layers) // 2].name
+    nested = keras.Sequential([keras.Input(net.input_shape[1:]), net])
     cases = {
         "keras.applications builds it": lambda: make(weights=None, input_shape=(64, 64, 3), classes=10),
         "keras.models.clone_model": lambda: keras.models.clone_model(net),
@@ -25,6 +32,14 @@ def measure(quick=False, only=()):
         "swap_activation": lambda: transforms.swap_activation(net, "relu", "gelu"),
         "fold_batchnorm": lambda: transforms.fold_batchnorm(net),
         "roll": lambda: transforms.roll(net),
+        "unroll": lambda: transforms.unroll(rolled),
+        "drop_activations": lambda: transforms.drop_activations(net, some),
+        "collapse_linear": lambda: transforms.collapse_linear(dropped),
+        "soften": lambda: transforms.soften(net, some),
+        "surgery.insert_after": lambda: surgery.insert_after(net, middle, keras.layers.Dropout(0.1)),
+        "surgery.cut": lambda: surgery.cut(net, outputs=middle),
+        "surgery.flatten": lambda: surgery.flatten(nested),
+        "freeze": lambda: zoo.freeze(net, until=middle),
     }
     times = {name: [] for name in cases}
     layers_after = {}

@@ -113,8 +113,7 @@ class _Take:
                 new.build_from_config(old.get_build_config() or {})
         if self._variables_match(layer):
             for new, old in self.pairs(layer):
-                # A copy: on JAX a training step gives away the arrays of its model.
-                new.assign(np.array(keras.ops.convert_to_numpy(old)))
+                new.assign(_own_values(old))
                 if new.trainable != old.trainable:
                     new.trainable = old.trainable
         elif not self._quantised():
@@ -147,11 +146,12 @@ class _Take:
 
 def _take_own_state(old: keras.layers.Layer, new: keras.layers.Layer, *, whole: bool) -> None:
     """Carry over what is no variable of the layer, by the methods with which it saves and loads itself."""
+    counted = {id(variable) for variable in old.variables}
     for name, value in vars(old).items():
         # The states of a loop over time are variables that Keras does not count.
-        for a, b in zip(_untracked(value), _untracked(vars(new).get(name)), strict=False):
-            if a.shape == b.shape:
-                b.assign(np.array(keras.ops.convert_to_numpy(a)))
+        for a, b in zip(_variables(value), _variables(vars(new).get(name)), strict=False):
+            if id(a) not in counted and a.shape == b.shape:
+                b.assign(_own_values(a))
     # What these methods do for LoRA and quantisation is to merge: the variables are there already.
     if _overrides(old, "load_own_variables") and (whole or not hasattr(old, "lora_enabled")):
         store: dict[str, Any] = {}
@@ -329,7 +329,17 @@ def is_function(value: Any, layer: Any) -> bool:
     return inspect.isroutine(value) or isinstance(value, functools.partial)
 
 
-def _untracked(value: Any) -> list[Any]:
+def _own_values(variable: Any) -> Any:
+    """What another variable can be set to and then be written to without touching this one."""
+    if keras.backend.backend() == "tensorflow":
+        # One buffer for both, until one of them is written to: TensorFlow copies it then.
+        return keras.ops.convert_to_tensor(variable)
+    # On JAX a training step gives away the arrays of its model; Torch's tensors are written to in place.
+    return np.array(keras.ops.convert_to_numpy(variable))
+
+
+def _variables(value: Any) -> list[Any]:
+    """The variables that an attribute holds, where it holds nothing else."""
     leaves = keras.tree.flatten(value) if isinstance(value, (list, tuple, dict)) else [value]
     return leaves if all(isinstance(leaf, keras.Variable) for leaf in leaves) else []
 

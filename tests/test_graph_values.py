@@ -1,0 +1,86 @@
+"""The values of a copy's variables: its own from the first step on, and each set once."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from zoo.graph import rewrite
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(8, 6, 6, 3)).astype("float32")
+LABELS = np.arange(8) % 4
+
+
+def net():
+    x = keras.Input((6, 6, 3))
+    y = layers.Conv2D(4, 3, name="conv")(x)
+    y = layers.BatchNormalization(name="norm")(y)
+    y = layers.PReLU(shared_axes=[1, 2], name="act")(y)
+    y = layers.GlobalAveragePooling2D()(y)
+    return keras.Model(x, layers.Dense(4, name="fc")(y))
+
+
+def values(model):
+    return [np.array(keras.ops.convert_to_numpy(v)) for v in model.variables]
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def train(model):
+    model.compile(
+        keras.optimizers.SGD(0.1, momentum=0.9), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    model.fit(IMAGES, LABELS, batch_size=4, epochs=2, verbose=0)
+
+
+def add_in_place(model):
+    for variable in model.variables:
+        variable.assign_add(keras.ops.ones(variable.shape))
+
+
+def set_anew(model):
+    for variable in model.variables:
+        variable.assign(keras.ops.full(variable.shape, 7.0))
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("change", [train, add_in_place, set_anew])
+@pytest.mark.parametrize("changed", ["copy", "original"])
+def test_what_is_done_to_one_does_not_reach_the_other(change, changed):
+    model = net()
+    copy = rewrite(model)
+    moving, resting = (copy, model) if changed == "copy" else (model, copy)
+    before = values(model)
+    assert same(before, values(copy))
+    change(moving)
+    assert same(before, values(resting))
+    moved = zip(before, values(moving), strict=True)
+    assert not any(np.array_equal(a, b) for a, b in moved)
+
+
+def test_the_original_may_go_before_its_copy():
+    model = net()
+    copy = rewrite(model)
+    expected = values(model)
+    add_in_place(model)
+    del model
+    keras.backend.clear_session()
+    assert same(expected, values(copy))
+
+
+def test_each_variable_is_set_once(monkeypatch):
+    """Its layer holds it under several attributes; once is enough, and thrice took as long as building."""
+    model = net()
+    counts = {}
+    assign = keras.Variable.assign
+
+    def counted(variable, value):
+        counts[variable.path] = counts.get(variable.path, 0) + 1
+        return assign(variable, value)
+
+    monkeypatch.setattr(keras.Variable, "assign", counted)
+    copy = rewrite(model, probe=False)
+    assert counts == {variable.path: 1 for variable in copy.variables}
