@@ -128,6 +128,7 @@ def test_half_precision_becomes_float32_exactly(kind, tmp_path):
     np.testing.assert_array_equal(net.get_layer("stem_conv_norm").get_weights()[0], values)
 
 
+@pytest.mark.tensorflow  # files are read alike everywhere; the loop of each backend is run by the tests of `roll`
 def test_a_rolled_net_on_layers_of_ones_own_takes_the_same_file(tmp_path):
     row, path = FIXTURE["timm/resnetv2_50"], file_of("timm/resnetv2_50", tmp_path)
     doubled = keras.layers.Rescaling(2.0)(keras.Input((32, 32, 3)))
