@@ -39,7 +39,8 @@ LEFT_OUT = {
         "benchmark claims demo docs_snippets docstring_examples floors packaging pretrained slim venv"
     ),
     "starts no backend": "naming options placement spec",
-    "TensorFlow's own kernels, loops and settings": "normalization registration rolled settings",
+    "builds net after net at random, to see which are refused before a backend computes": "properties",
+    "TensorFlow's own kernels, loops and settings": "normalization precision registration rolled settings",
     "nets of full size, which JAX compiles for minutes": "applications transforms_applications",
 }
 ELSEWHERE = tuple(f"test_{subject}_" for subjects in LEFT_OUT.values() for subject in subjects.split())

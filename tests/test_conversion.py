@@ -128,6 +128,7 @@ def test_half_precision_becomes_float32_exactly(kind, tmp_path):
     np.testing.assert_array_equal(net.get_layer("stem_conv_norm").get_weights()[0], values)
 
 
+@pytest.mark.tensorflow  # files are read alike everywhere; the loop of each backend is run by the tests of `roll`
 def test_a_rolled_net_on_layers_of_ones_own_takes_the_same_file(tmp_path):
     row, path = FIXTURE["timm/resnetv2_50"], file_of("timm/resnetv2_50", tmp_path)
     doubled = keras.layers.Rescaling(2.0)(keras.Input((32, 32, 3)))
@@ -270,6 +271,13 @@ def test_a_vgg_of_torchvision_reads_maps_of_one_size(size):
     assert built("torchvision/vgg11", None, size, include_top=False, classes=None).output_shape[-1] == 32
 
 
+# A computation by PyTorch needs the module itself.
+replaces_torch = pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="puts something else in the place of the backend"
+)
+
+
+@replaces_torch
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
     path = file_of("torchvision/resnet18", tmp_path)
     monkeypatch.setitem(sys.modules, "safetensors", None)
@@ -307,6 +315,7 @@ def torch(monkeypatch):
     return module
 
 
+@replaces_torch
 @pytest.mark.parametrize("ending", [".pth", ".PT"])
 def test_a_state_dict_is_read_as_weights_only(ending, torch, tmp_path):
     key = "torchvision/resnet18"
@@ -319,6 +328,7 @@ def test_a_state_dict_is_read_as_weights_only(ending, torch, tmp_path):
     assert "of dtype float64, whose values float32 does not hold exactly" in refusal(key, path)
 
 
+@replaces_torch
 @pytest.mark.parametrize(
     ("held", "text"),
     [

@@ -156,7 +156,7 @@ class Table(layers.Layer):
         self.tables = [np.random.default_rng().normal(size=shape[-1]).astype("float32") for _ in range(2)]
 
     def call(self, x):
-        return x * self.tables[0] + self.tables[1]
+        return ops.add(ops.multiply(x, self.tables[0]), self.tables[1])
 
 
 class Scale(layers.Layer):

@@ -145,6 +145,7 @@ def test_branches_end_runs_and_models_around_stay():
     assert error(outputs(model, batch(model)), outputs(collapsed, batch(model))) < 5e-6
 
 
+@pytest.mark.tensorflow  # of full depth, and the same pairs of layers as in the nets above: JAX compiles each
 def test_a_transformed_applications_model():
     make = keras.applications.MobileNetV2
     model = randomised(make(weights=None, input_shape=(32, 32, 3), classes=5, alpha=0.35))

@@ -81,7 +81,7 @@ class Forgets(layers.Layer):
         self.apply = scaled(0.5)
 
     def call(self, x):
-        return self.apply(x * self.signs * self.factor)
+        return self.apply(ops.multiply(x, self.signs) * self.factor)
 
 
 class Clipped(layers.Dense):

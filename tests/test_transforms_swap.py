@@ -19,6 +19,7 @@ def gelu_instead(model, x):
     return outputs(model, x)
 
 
+@pytest.mark.tensorflow  # 40 million weights ask another backend nothing that the nets below do not
 def test_vgg16_swaps_all_of_its_sites():
     model = randomised(keras.applications.VGG16(weights=None, input_shape=(32, 32, 3), classes=10))
     result = swap_activation(model, "relu", "gelu")
