@@ -3,8 +3,9 @@
     scripts/test --costs -m ""      # measures every test and writes the list anew: twenty minutes, nothing beside it
 
 A case of a test is costly when it takes more than LEAST seconds of a processor, its child processes included and what
-it shares with others in fixtures left out. The cheapest case of each test is not, unless it takes more than ALONE: so what `scripts/test` leaves out has a smaller
-sibling that it runs, but for a few. CI runs them all. What is the heart of the project is marked `always`, and stays.
+it shares with others in fixtures left out. The cheapest case of each test is not, unless it takes more than ALONE: so
+what `scripts/test` leaves out has a smaller sibling that it runs, but for a few. CI runs them all. What is the heart of
+the project is marked `always`, and stays.
 """
 
 import os
