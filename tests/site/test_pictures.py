@@ -32,6 +32,35 @@ def test_a_picture_is_what_is_drawn_today(name):
     assert make_pictures.PICTURES[name]() == committed, "run scripts/make_pictures.py"
 
 
+@pytest.mark.parametrize("name", sorted(path.stem for path in (DOCS / "diagrams").glob("*.svg")))
+def test_a_block_diagram_is_legible_on_a_phone_and_its_labels_fit_their_boxes(name):
+    text = (DOCS / "diagrams" / f"{name}.svg").read_text()
+    boxes = [
+        (float(width), words)
+        for width, words in re.findall(
+            r'<rect class="zoo-d-box"[^>]* width="([\d.]+)" height="28"[^>]*/><text class="zoo-d-text"[^>]*>([^<]*)<',
+            text,
+        )
+    ]
+    # 6.4 pixels a letter: DejaVu Sans, the widest font that a reader is likely to have, at 12 pixels.
+    assert [words for width, words in boxes if 6.4 * len(words) > width] == []
+    if boxes:
+        width = float(re.search(r'width="([\d.]+)"', text)[1])
+        assert 12 * min(1, PHONE / width) >= 9
+
+
+def test_boxes_are_as_wide_as_their_longest_label_and_narrow_where_three_stand_side_by_side():
+    def drawn(label, branches):
+        blocks = [draw.Block(name="x", label="x", kind="port")]
+        blocks += [draw.Block(name=f"b{i}", label=label, after=("x",)) for i in range(branches)]
+        after = tuple(f"b{i}" for i in range(branches))
+        blocks.append(draw.Block(name="y", label="+", kind="point", after=after))
+        return re.findall(r'<rect class="zoo-d-box"[^>]* width="([\d.]+)"', draw.svg(blocks, "t", "d"))
+
+    assert set(drawn("conv", 1)) == {"156"} and set(drawn("conv", 3)) == {"108"}
+    assert set(drawn("w" * 40, 1)) == {"270"}
+
+
 @pytest.mark.parametrize("name", DRAWN)
 def test_no_text_is_below_nine_pixels_on_a_phone(name):
     text = (DOCS / "diagrams" / f"{name}.svg").read_text()

@@ -30,9 +30,9 @@ def picture(name: str) -> tuple[str, str, float]:
 def figure(name: str, caption: str = "") -> str:
     """One diagram, captioned by its own title where the page gives no better one."""
     drawing, title, width = picture(name)
-    # Beside others it may shrink a little before the row wraps.
-    basis = f'style="flex-basis: {min(0.8 * width, 300):.0f}px"'
-    words = escape(caption or title)
+    # Beside others it may shrink a little before the row wraps: to letters of nine pixels, of twelve.
+    basis = f'style="flex-basis: {0.8 * width:.0f}px"'
+    words = escape(caption or title).replace("_", "_<wbr>")
     return (
         f'<figure class="zoo-diagram" data-search-exclude {basis}>{drawing}'
         f"<figcaption>{words}</figcaption></figure>"

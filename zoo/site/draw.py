@@ -12,6 +12,8 @@ from html import escape
 from zoo.experiments.publishing.inks import LIGHT
 
 _WIDTH, _HEIGHT, _GAP, _LANE = 156, 28, 18, 24
+_NARROW = 108  # a box where three or more stand side by side, so that a phone shows them with legible text
+_LETTER, _MARGIN = 6.5, 10  # pixels of a letter, in the widest of the usual fonts; beside a label
 _STYLE = (
     "<style>.zoo-d-line{stroke:#6e7781;fill:none;stroke-width:1.5}.zoo-d-head{fill:#6e7781}"
     ".zoo-d-box{fill:#f6f8fa;stroke:#d0d7de}.zoo-d-text{fill:#1f2328}.zoo-d-soft{fill:#57606a}"
@@ -59,15 +61,16 @@ def svg(blocks: Sequence[Block], title: str, description: str) -> str:
         for b in here:
             top[b.name] = y + (tallest - _height(b)) / 2
         y += tallest + _GAP
-    x = _positions(columns, lanes)
+    wide = _wide(blocks, columns)
+    x = _positions(columns, lanes, wide)
     lines = []
     for b in blocks:
         for source in b.after:
-            lines.append(_edge(by_name[source], b, columns, lanes, x, top))
-    width = max([x[c] + _WIDTH / 2 for c in set(columns.values())] + [x[c] + 8 for c in lanes.values()]) + 4
+            lines.append(_edge(by_name[source], b, columns, lanes, x, top, wide))
+    width = max([x[c] + wide / 2 for c in set(columns.values())] + [x[c] + 8 for c in lanes.values()]) + 4
     height = y - _GAP + 4
     style = _STYLE + (_STYLE_OF_MARKS if any(b.marked for b in blocks) else "")
-    boxes = [_box(b, x[columns[b.name]], top[b.name]) for b in blocks]
+    boxes = [_box(b, x[columns[b.name]], top[b.name], wide) for b in blocks]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" '
         f'viewBox="0 0 {width:g} {height:g}" font-family="sans-serif" font-size="12">'
@@ -133,12 +136,18 @@ def _ranks(blocks: Sequence[Block], columns: dict[str, int]) -> dict[str, int]:
     return rank
 
 
-def _positions(columns: dict[str, int], lanes: dict[tuple[str, str], int]) -> dict[int, float]:
+def _wide(blocks: Sequence[Block], columns: dict[str, int]) -> float:
+    """Width of the boxes of a drawing: the usual one, or what the longest label needs."""
+    labels = [text for b in blocks if b.kind in ("layer", "act") for text in (b.label, b.inside)]
+    return max(_NARROW if max(columns.values()) > 1 else _WIDTH, _LETTER * max(map(len, labels)) + _MARGIN)
+
+
+def _positions(columns: dict[str, int], lanes: dict[tuple[str, str], int], wide: float) -> dict[int, float]:
     x, right = {}, 4.0
     for c in sorted(set(columns.values()) | set(lanes.values())):
         if c in columns.values():
-            x[c] = right + _WIDTH / 2
-            right += _WIDTH + _LANE
+            x[c] = right + wide / 2
+            right += wide + _LANE
         else:
             x[c] = right
             right += _LANE / 2
@@ -149,18 +158,18 @@ def _height(block: Block) -> float:
     return _HEIGHT * (2 if block.inside else 1) if block.kind != "port" else 16
 
 
-def _half(block: Block) -> float:
+def _half(block: Block, wide: float) -> float:
     """Half the width of what is drawn."""
-    return {"point": _HEIGHT / 2, "port": 8}.get(block.kind, _WIDTH / 2)
+    return {"point": _HEIGHT / 2, "port": 8}.get(block.kind, wide / 2)
 
 
-def _edge(source: Block, target: Block, columns, lanes, x, top) -> str:
+def _edge(source: Block, target: Block, columns, lanes, x, top, wide: float) -> str:
     x0, y0 = x[columns[source.name]], top[source.name] + _height(source)
     x1, y1 = x[columns[target.name]], top[target.name]
     middle = y1 + _height(target) / 2
     lane = lanes.get((source.name, target.name))
     if lane is not None:
-        side = x1 + _half(target)
+        side = x1 + _half(target, wide)
         path = [(x0, y0 + 7), (x[lane], y0 + 7), (x[lane], middle), (side, middle)]
         if source.kind != "port":
             path.insert(0, (x0, y0))
@@ -169,16 +178,16 @@ def _edge(source: Block, target: Block, columns, lanes, x, top) -> str:
         return _arrow([(x0, y0), (x1, y1)])
     if columns[source.name] == 0:  # leaves the main path
         return _arrow([(x0, y0), (x0, y0 + 7), (x1, y0 + 7), (x1, y1)])
-    side = x1 + _half(target) * (1 if x0 > x1 else -1)
+    side = x1 + _half(target, wide) * (1 if x0 > x1 else -1)
     below = [name for name in top if columns[name] == columns[source.name] and y0 <= top[name] < middle]
     if below:  # straight down would run behind them, and seem to come from the last of them
         towards = 1 if x1 > x0 else -1
-        out, height = x0 + towards * _half(source), y0 - _height(source) / 2
+        out, height = x0 + towards * _half(source, wide), y0 - _height(source) / 2
         lane = out + towards * _LANE / 2
         return _arrow([(out, height), (lane, height), (lane, middle), (side, middle)])
     if y0 <= middle:
         return _arrow([(x0, y0), (x0, middle), (side, middle)])
-    return _arrow([(x0 - _half(source), y0 - _height(source) / 2), (side, middle)])
+    return _arrow([(x0 - _half(source, wide), y0 - _height(source) / 2), (side, middle)])
 
 
 def _arrow(path: list[tuple[float, float]]) -> str:
@@ -193,7 +202,7 @@ def _arrow(path: list[tuple[float, float]]) -> str:
     return f'<polyline class="zoo-d-line" points="{line}"/><polygon class="zoo-d-head" points="{tip}"/>'
 
 
-def _box(block: Block, x: float, y: float) -> str:
+def _box(block: Block, x: float, y: float, wide: float) -> str:
     label = escape(block.label)
     classes = [css for css, has in (("zoo-d-act", block.kind == "act"), ("zoo-d-other", block.marked)) if has]
     group = f'<g class="{" ".join(classes)}">' if classes else "<g>"
@@ -208,13 +217,15 @@ def _box(block: Block, x: float, y: float) -> str:
         circle = f'<circle class="zoo-d-box" cx="{x:g}" cy="{y + radius:g}" r="{radius:g}"/>'
         large = ' font-size="15"'
         return f"{group}{circle}{text(y + radius, label, size=large)}</g>"
-    drawn = f"{group}{_rect(x, y)}{text(y + _HEIGHT / 2, label)}</g>"
+    drawn = f"{group}{_rect(x, y, wide)}{text(y + _HEIGHT / 2, label)}</g>"
     if block.inside:
         low = y + _HEIGHT
-        drawn += f'<g class="zoo-d-act">{_rect(x, low)}{text(low + _HEIGHT / 2, escape(block.inside))}</g>'
+        drawn += (
+            f'<g class="zoo-d-act">{_rect(x, low, wide)}{text(low + _HEIGHT / 2, escape(block.inside))}</g>'
+        )
     return drawn
 
 
-def _rect(x: float, y: float) -> str:
-    size = f'width="{_WIDTH}" height="{_HEIGHT}" rx="4"'
-    return f'<rect class="zoo-d-box" x="{x - _WIDTH / 2:g}" y="{y:g}" {size}/>'
+def _rect(x: float, y: float, wide: float) -> str:
+    size = f'width="{wide:g}" height="{_HEIGHT}" rx="4"'
+    return f'<rect class="zoo-d-box" x="{x - wide / 2:g}" y="{y:g}" {size}/>'

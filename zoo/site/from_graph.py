@@ -52,7 +52,7 @@ def label(op) -> tuple[str, str]:
         return f"dropout {op.rate:g}", "layer"
     fixed = {
         "Add": ("+", "point"),
-        "Concatenate": ("concatenate", "point"),
+        "Concatenate": ("concatenate", "layer"),
         "BranchScale": ("× α, a learned number", "layer"),
         "LayerNormalization": ("LayerNorm", "layer"),
         "EinsumDense": ("× a factor a channel", "layer"),
