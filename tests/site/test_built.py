@@ -86,6 +86,14 @@ def test_nothing_is_loaded_from_another_machine(site, pages):
         assert re.findall(r"(?:url\(|@import\s+)[\"']?(?:https?:)?//[^)\"']+", style.read_text()) == [], style
 
 
+def test_each_chart_says_what_to_see(site):
+    captions = {
+        name: re.findall(r"<figcaption>(.*?)<span", (site.folder / name).read_text()) for name in site.pages
+    }
+    assert sum(map(len, captions.values())) > 30
+    assert {name: said for name, said in captions.items() if not all(words.strip() for words in said)} == {}
+
+
 def test_no_page_weighs_more_than_two_megabytes(site):
     weights = {name: (site.folder / name).stat().st_size for name in site.pages}
     assert {name: weight for name, weight in weights.items() if weight > PAGES_WEIGH_AT_MOST} == {}

@@ -273,7 +273,15 @@ def test_long_tables_are_closed_and_short_ones_open(docs, md):
     shown = render(fences.results, "why", md)
     assert f"<summary>The {tables.LONGEST + 1} paired differences</summary>" in shown
     (docs / "data/why.json").write_text(json.dumps(DATA))
-    assert "paired differences</summary>" not in render(fences.results, "why", md)
+    few = render(fences.results, "why", md)
+    assert "paired differences</summary>" not in few and "arms</summary>" not in few
+    row = DATA["table"][0] | {"metric": "test_accuracy"}
+    many = dict(DATA, table=[row | {"arm": f"arm {i}"} for i in range(tables.LONGEST + 1)])
+    (docs / "data/why.json").write_text(json.dumps(many))
+    closed = re.search(r"<details.*?</details>", render(fences.results, "why", md))[0]
+    assert (
+        f"<summary>Test accuracy of the {tables.LONGEST + 1} arms</summary>" in closed and "arm 3" in closed
+    )
 
 
 def test_a_wide_table_stands_upright(docs, md):
@@ -332,7 +340,7 @@ def test_a_difference_has_points_both_p_and_its_bootstrap_interval(docs, md):
     }
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[pair])))
     shown = render(fences.results, "why", md)
-    for words in ("+0.52 points", "−0.17 to +1.21 (bootstrap +0.20 to +1.02)", "0.1<", "0.63<"):
+    for words in ("+0.52 points<br>−0.17 to +1.21<br>bootstrap +0.20 to +1.02<", "0.1<", "0.63<"):
         assert words in shown
     lost = pair | {"p": 1e-7, "holm": None}
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[lost])))
@@ -344,7 +352,7 @@ def test_no_interval_is_one_dash(docs, md):
     (docs / "data/why.json").write_text(json.dumps(dict(DATA, comparisons=[pair])))
     shown = render(fences.results, "why", md)
     assert "– to –" not in shown
-    assert shown.count("<td>–</td>") == 4  # difference, interval, both p
+    assert shown.count("<td>–</td>") == 3  # difference with its interval, both p
 
 
 def test_the_rows_of_a_chart_are_the_same_places_of_each_curve():
@@ -369,7 +377,14 @@ def test_photographs_are_shown_as_soon_as_they_are_published_and_not_before(docs
     assert '<h3 id="why_photographs">On photographs: Is an activation needed' in shown
     assert shown.count('<figure class="zoo-chart"') == 3 and "Test accuracy, measured here" in shown
     assert "Not yet measured" not in shown and 'aria-label="Reproduce why_photographs"' in shown
-    table = scales.in_tables("why", md)
+    assert f"<figcaption>{scales._LEGEND['dots']} " in shown
+    said = render(fences.photographs, "why\nwhy_photographs-last: Look: here.", md)
+    assert "<figcaption>Look: here. " in said
+    with pytest.raises(
+        SuperFencesException, match=r"no figure 'why_last' on photographs; expected one of why_ph"
+    ):
+        render(fences.photographs, "why\nwhy_last: Here.", md)
+    table = scales.in_tables("why\nwhy_photographs-last: Look: here.", md)
     assert "<figure" not in table and "Test accuracy, measured here" in table
     # Only what the study has on photographs: its first experiment has fences of its own.
     assert 'id="chart-why"' not in shown

@@ -18,7 +18,7 @@ whose data is not published yet renders a box that says so and shows the paper's
 | `paper` | experiment | only the paper's table, as the paper's |
 | `reproduce` | experiment | command, cost, data, spec, environment, checksum |
 | `proof` | experiment | what is equal and what is not, from the published data |
-| `photographs` | study | its experiments on photographs, as far as they are published; else nothing |
+| `photographs` | study, and lines `FIGURE: CAPTION` | its experiments on photographs, as far as they are published; else nothing |
 | `side-by-side` | nothing | every difference and claim that is measured on small images and on photographs |
 | `to-be-run` | nothing | what is specified and not published yet, in the order of priority |
 | `diagram` | diagram name (below) | block diagram drawn from the built graph; `caption:` |

@@ -69,7 +69,7 @@ def proof(source: str, md: Markdown) -> str:
 @_strict
 def photographs(source: str, md: Markdown) -> str:
     """What a study has published on photographs."""
-    return scales.photographs(_body(source)[0], md)
+    return scales.photographs(source.strip(), md)
 
 
 @_strict

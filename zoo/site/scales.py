@@ -15,17 +15,31 @@ from zoo.experiments.running.durations import minutes
 from zoo.site import charts, place, tables
 from zoo.studies import STUDIES
 
+#: What a chart shows whose page says no more.
+_LEGEND = {
+    "curves": "Lines are means over the runs, bands their 95 % intervals.",
+    "dots": "Small dots are runs, bars the 95 % intervals of their means.",
+    "factor": "Lines are means over the runs, bands their 95 % intervals.",
+}
 
-def photographs(name: str, md: Markdown) -> str:
+
+def photographs(source: str, md: Markdown) -> str:
     """What a study has published on photographs; nothing where that is nothing.
 
+    The first line names the study; each further one is `FIGURE: CAPTION`, also of what is not published yet.
+
     Raises:
-        ValueError: There is no such study; names those that there are.
+        ValueError: There is no such study, or it has no such figure on photographs; names those that there are.
     """
-    return "".join(_shown(one, md) for one in _published(name))
+    name, *lines = source.splitlines()
+    captions = dict((part.strip() for part in line.split(":", 1)) for line in lines)
+    drawn = [file for one in _on_photographs(name) for file in _charts(STUDIES.lookup(one))]
+    if unknown := [file for file in captions if file not in drawn]:
+        raise ValueError(f"no figure {unknown[0]!r} on photographs; expected one of {', '.join(drawn)}")
+    return "".join(_shown(one, captions, md) for one in _published(name))
 
 
-def in_tables(name: str, md: Markdown) -> str:
+def in_tables(source: str, md: Markdown) -> str:
     """The same without figures, for a notebook.
 
     Raises:
@@ -33,24 +47,37 @@ def in_tables(name: str, md: Markdown) -> str:
     """
     return "".join(
         f"<h3>On photographs: {escape(one.question)}</h3>{tables.results(one.name, md)}"
-        for one in _published(name)
+        for one in _published(source.splitlines()[0])
     )
 
 
-def _published(name: str) -> list[Experiment]:
+def _on_photographs(name: str) -> list[str]:
     studies = {study.name: study for study in STUDIES.studies()}
     if name not in studies:
         raise ValueError(f"unknown study {name!r}; expected one of {', '.join(studies)}")
-    asked = [one.name for one in studies[name].experiments if world_of(one) == PHOTOGRAPHS]
-    return [STUDIES.lookup(one) for one in names(asked, place.DOCS / "data")]
+    return [one.name for one in studies[name].experiments if world_of(one) == PHOTOGRAPHS]
 
 
-def _shown(experiment: Experiment, md: Markdown) -> str:
-    drawn = [figure for figure in experiment.figures if isinstance(figure, Chart)]
-    files = [f"{experiment.name}-{figure.name}" if figure.name else experiment.name for figure in drawn]
+def _published(name: str) -> list[Experiment]:
+    return [STUDIES.lookup(one) for one in names(_on_photographs(name), place.DOCS / "data")]
+
+
+def _charts(experiment: Experiment) -> dict[str, Chart]:
+    """File -> figure, of those that are drawn."""
+    return {
+        f"{experiment.name}-{figure.name}" if figure.name else experiment.name: figure
+        for figure in experiment.figures
+        if isinstance(figure, Chart)
+    }
+
+
+def _shown(experiment: Experiment, captions: dict[str, str], md: Markdown) -> str:
+    drawn = _charts(experiment)
     return (
         f'<section class="zoo-photographs"><h3 id="{experiment.name}">On photographs: {escape(experiment.question)}</h3>'
-        + "".join(charts.chart(file, md) for file in files)
+        + "".join(
+            charts.chart(file, md, captions.get(file, _LEGEND[figure.kind])) for file, figure in drawn.items()
+        )
         + tables.results(experiment.name, md)
         + tables.reproduce(experiment.name, md)
         + "</section>"

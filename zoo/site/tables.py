@@ -17,26 +17,21 @@ from zoo.studies import STUDIES
 _BENCHMARK = "performance_"
 #: Shown first; the others stand behind a click.
 _MAIN_METRIC = "test_accuracy"
-_REPRODUCE = {
-    "cost": "Cost",
-    "wall_time": "Wall time",
-    "dataset": "Data",
-    "published": "Finished",
-    "checksum": "Checksum",
-}
+_REPRODUCE = {"cost": "Cost", "dataset": "Data"}
+_REPRODUCE_EXACTLY = {"wall_time": "Wall time", "published": "Finished", "checksum": "Checksum"}
 
 
 _HASHES = re.compile(r"[0-9a-f]{8}(, [0-9a-f]{8})+")
-LONGEST = 16  # rows of a table that is open when the page is
+LONGEST = 12  # rows of a table that is open when the page is
 WIDEST = 7  # columns that a page holds without scrolling
 
 
 def table(columns: list[str], rows: list[list[Any]], caption: str, *, numeric: set[int] = frozenset()) -> str:
-    """A captioned, headed table that scrolls by itself where the screen is narrower than it."""
+    """A captioned, headed table that scrolls by itself where the screen is narrower than it; cells may have lines."""
     head = "".join(f'<th scope="col">{escape(str(column))}</th>' for column in columns)
     body = []
     for row in rows:
-        first, *rest = [escape(str(cell)) for cell in row]
+        first, *rest = [escape(str(cell)).replace("\n", "<br>") for cell in row]
         body.append(f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>')
     return (
         f'<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="{escape(caption)}">'
@@ -112,7 +107,8 @@ def results(name: str, md: Markdown) -> str:
     others = _other_metrics(data, beside) if beside else ""
     pairs = data.get("comparisons", [])
     compared = pairs if len(pairs) <= LONGEST else [pair for pair in pairs if pair["metric"] == main]
-    parts = [_arms(data, main)]
+    arms = sum(arm["metric"] == main for arm in data["table"])
+    parts = [_folded(f"{_named(main)} of the {arms} arms", _arms(data, main), arms)]
     if compared:
         parts.append(
             _folded(f"The {len(compared)} paired differences", _differences(compared), len(compared))
@@ -162,9 +158,13 @@ def _arms(data: dict[str, Any], metric: str) -> str:
     return table(
         columns,
         rows,
-        f"{metric.replace('_', ' ').capitalize()}, measured here.{note}",
+        f"{_named(metric)}, measured here.{note}",
         numeric={1, 2, 3, 4, 5},
     )
+
+
+def _named(metric: str) -> str:
+    return metric.replace("_", " ").capitalize()
 
 
 def _other_metrics(data: dict[str, Any], metrics: list[str]) -> str:
@@ -190,13 +190,12 @@ def _mean_and_interval(arm: dict[str, Any]) -> str:
 
 def _differences(pairs: list[dict[str, Any]]) -> str:
     return table(
-        ["comparison", "metric", "paired difference", "95 % t interval", "pairs", "p", "p, Holm", "reading"],
+        ["comparison", "metric", "paired difference, 95 % t interval", "pairs", "p", "p, Holm", "reading"],
         [
             [
                 f"{pair['a']} − {pair['b']}",
                 pair["metric"].removesuffix("_sha256").replace("_", " "),
-                _valued(pair["difference"], pair["metric"], signed=True),
-                _interval(pair, pair["metric"], signed=True) + _beside(pair),
+                _with_interval(pair),
                 pair["runs"],
                 _p(pair.get("p")),
                 _p(pair.get("holm")),
@@ -206,8 +205,15 @@ def _differences(pairs: list[dict[str, Any]]) -> str:
         ],
         "Paired differences over the same seeds, measured here. Verdicts go by Holm's p, adjusted for all comparisons "
         "of the experiment",
-        numeric={2, 3, 4, 5, 6},
+        numeric={2, 3, 4, 5},
     )
+
+
+def _with_interval(pair: dict[str, Any]) -> str:
+    """A difference, and below it its intervals; one dash where there is neither."""
+    difference = _valued(pair["difference"], pair["metric"], signed=True)
+    interval = _interval(pair, pair["metric"], signed=True)
+    return "\n".join(dict.fromkeys((difference, interval))) + _beside(pair)
 
 
 def _beside(pair: dict[str, Any]) -> str:
@@ -215,7 +221,7 @@ def _beside(pair: dict[str, Any]) -> str:
     if not pair.get("bootstrap"):
         return ""
     low, high = pair["bootstrap"]
-    return f" (bootstrap {_interval({'low': low, 'high': high}, pair['metric'], signed=True)})"
+    return f"\nbootstrap {_interval({'low': low, 'high': high}, pair['metric'], signed=True)}"
 
 
 def _p(value: float | None) -> str:
@@ -368,12 +374,13 @@ def reproduce(name: str, md: Markdown) -> str:
         ("Command", f"<code>{escape(str(command))}</code>"),
         ("A smaller answer", f"<code>{escape(str(command))} --quick</code>"),
     ]
-    for key, heading in _REPRODUCE.items():
-        if key in data:
-            items.append((heading, escape(str(data[key]))))
+    items += [(heading, escape(str(data[key]))) for key, heading in _REPRODUCE.items() if key in data]
+    exactly = [
+        (heading, escape(str(data[key]))) for key, heading in _REPRODUCE_EXACTLY.items() if key in data
+    ]
     if environment := data.get("environment"):
         words = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in environment.items())
-        items.append(("Environment", escape(words)))
+        exactly.append(("Environment", escape(words)))
     if "checksum" in data:
         files = [
             f'<a href="{link(md, f"data/{experiment}.{kind}")}">{experiment}.{kind}</a>'
@@ -382,8 +389,12 @@ def reproduce(name: str, md: Markdown) -> str:
         items.append(("Data files", ", ".join(files)))
     else:
         items.append(("Published data", "none yet"))
-    listed = "".join(f"<div><dt>{heading}</dt><dd>{value}</dd></div>" for heading, value in items)
+    folded = _more("Versions and checksum", _listed(exactly)) if exactly else ""
     return (
         f'<section class="zoo-reproduce" data-search-exclude aria-label="Reproduce {escape(experiment)}">'
-        f'<p class="zoo-reproduce-title">Reproduce</p><dl>{listed}</dl></section>'
+        f'<p class="zoo-reproduce-title">Reproduce</p>{_listed(items)}{folded}</section>'
     )
+
+
+def _listed(items: list[tuple[str, str]]) -> str:
+    return f"<dl>{''.join(f'<div><dt>{heading}</dt><dd>{value}</dd></div>' for heading, value in items)}</dl>"
