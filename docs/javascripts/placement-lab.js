@@ -341,9 +341,9 @@
         h("td", {}, bar, h("span", {}, percent(probabilities[i])))));
     });
     const [family, placement, pooling, trainedWith] = shown.key.split("|");
-    const truth = state.image === null ? "your drawing" : data.classes[data.images[state.image].label];
+    const truth = state.image === null ? "That is for your drawing." : `Actual: ${data.classes[data.images[state.image].label]}.`;
     status.replaceChildren(
-      h("b", {}, `${data.classes[best]}, ${percent(probabilities[best])}`), ` for ${truth}. `,
+      "Prediction: ", h("b", {}, `${data.classes[best]} (${percent(probabilities[best])})`), `. ${truth} `,
       change === null ? "" : h("span", {}, "Largest change of a score by your last step: ", h("b", { id: "lab-change" }, change === 0 ? "0, equal to the bit" : number(change)), ". "),
       `Weights: ${family} net trained as ${placement}${pooling ? ` with ${pooling.split(" ")[0]} pooling` : ""} and ${trainedWith}, `,
       `test accuracy ${(100 * data.weights[shown.key].accuracy).toFixed(2)} % as trained. `,

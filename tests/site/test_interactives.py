@@ -227,6 +227,19 @@ def test_one_pixel_is_followed_through_every_kind_of_step(lab):
     assert lab.inner_text("#lab-traced") == lab.inner_text("#lab-value")
 
 
+@pytest.mark.parametrize("screen", [NARROW, {"width": 1280, "height": 800}])
+def test_the_pixel_that_is_followed_and_its_map_are_on_the_screen_together(visit, screen):
+    page = visit("try/placement-lab.html", viewport=screen)
+    for name in ("stage1_conv1", "stage2_pool"):
+        canvas = page.locator(f"#lab-maps [data-name={name}] canvas")
+        canvas.evaluate("it => it.scrollIntoView({ block: 'end', behavior: 'instant' })")
+        canvas.click()
+        header = page.evaluate("document.querySelector('.md-header').getBoundingClientRect().bottom")
+        answer, clicked = page.locator("#lab-trace").bounding_box(), canvas.bounding_box()
+        assert header - 1 <= answer["y"] and answer["y"] + answer["height"] <= clicked["y"] + 1
+        assert clicked["y"] + clicked["height"] <= screen["height"] + 1
+
+
 def test_the_drawing_area_is_operated_by_touch(browser, address):
     context = browser.new_context(viewport=NARROW, has_touch=True, is_mobile=True)
     page = context.new_page()
