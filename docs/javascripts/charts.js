@@ -50,8 +50,12 @@
       const view = spec.spec ?? spec;
       view.width = Math.max(90, Math.min(440, (room - left) / count - 14));
       view.height = { step: 22 + 15 * (most - 1) };
-      for (const { encoding } of view.layer)
+      for (const { encoding } of view.layer) {
+        // Numbers along a short axis would run into each other: every second or third of them is written.
+        const ticks = encoding.x?.axis?.values, each = ticks && Math.ceil(ticks.length / Math.max(1, Math.floor(view.width / 44)));
+        if (ticks) encoding.x.axis.values = ticks.filter((_, i) => i % each === 0);
         if (encoding.y?.axis) encoding.y.axis.labelExpr = `${JSON.stringify(lines)}[datum.label]`;
+      }
       if (spec.facet) spec.columns = count;
       spec.padding = 6;
     } else if (spec.encoding?.row) {

@@ -1,5 +1,7 @@
 """A figure comes to life when it scrolls into view, follows the scheme, and answers the keyboard."""
 
+from itertools import pairwise
+
 import pytest
 
 from zoo.experiments.publishing.inks import ink
@@ -66,6 +68,18 @@ def test_live_text_is_nine_pixels_high_on_a_phone(visit):
         return [...svg.querySelectorAll("text")].map((text) => scale * parseFloat(getComputedStyle(text).fontSize));
     }})""")
     assert len(heights) > 20 and min(heights) >= 9
+
+
+def test_the_numbers_along_a_short_axis_do_not_run_into_each_other(visit):
+    page = visit("questions/ordering.html", viewport={"width": 390, "height": 844})
+    figure = "#chart-ordering_20-last"
+    page.locator(figure).scroll_into_view_if_needed()
+    page.wait_for_selector(f"{figure}[data-state=live]")
+    numbers = page.evaluate(f"""[...document.querySelectorAll('{figure} .zoo-chart-live text')]
+        .filter((text) => /^[\\d.]+$/.test(text.textContent))
+        .map((text) => text.getBoundingClientRect()).map(({{ left, right }}) => [left, right])""")
+    assert len(numbers) >= 2
+    assert all(right + 4 <= left for (_, right), (left, _) in pairwise(sorted(numbers)))
 
 
 def test_the_data_are_beside_the_chart(page):

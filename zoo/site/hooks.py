@@ -27,6 +27,10 @@ _NEEDLESS = (
     (re.compile(r"</(?:td|th|tr)>"), ""),
     (re.compile(r'<span title="([^"<]+)">\1</span>'), r"\1"),
 )
+#: A cell of a table, up to the next one; code within it; where a long piece of code may go on in the next line.
+_CELL = re.compile(r"<t[dh]\b[^>]*>(?:(?!</?t[dhr]\b).)*<code>(?:(?!</?t[dhr]\b).)*", re.DOTALL)
+_CODE = re.compile(r"(?<=<code>)[^<]{16,}(?=</code>)")
+_MAY_BREAK = re.compile(r"(?<=[\w)])([(,=_]+)(?=[\w\"'])")
 #: The script that makes the search wait has to run before the one that starts it.
 _THEME = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
 #: The chart bundle brings its own style with it, and is large.
@@ -43,7 +47,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_post_page(output: str, **_: Any) -> str:
-    """A page that loads its search on first use, without blank lines, whose code marks only what is seen."""
+    """A page that loads its search on first use, without blank lines, whose code marks only what is seen.
+
+    Long code in a cell may break, so that a phone shows the columns beside it.
+    """
+    output = _CELL.sub(lambda cell: _CODE.sub(_breakable, cell[0]), output)
     output = _THEME.sub(r'<script src="\1javascripts/on-first-use.js"></script>\g<0>', output)
     for needless, short in _NEEDLESS:
         output = needless.sub(short, output)
@@ -51,6 +59,10 @@ def on_post_page(output: str, **_: Any) -> str:
     return "".join(
         re.sub(r"\s+", " ", part) if i % 3 == 0 else part for i, part in enumerate(parts) if i % 3 < 2
     )
+
+
+def _breakable(code: re.Match[str]) -> str:
+    return _MAY_BREAK.sub(r"\1<wbr>", code[0])
 
 
 def on_post_build(config: Any, **_: Any) -> None:
