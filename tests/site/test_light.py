@@ -108,7 +108,7 @@ def test_without_scripts_no_page_scrolls_sideways_on_a_phone(site, turn, address
     "which", ["questions/signal.html", pytest.param("every page", marks=pytest.mark.deep)]
 )
 def test_a_question_prints_on_a_few_pages_with_its_answers_open(site, turn, address, which):
-    long, page = {}, None
+    long, cut, page = {}, {}, None
     for name in chosen(site, which):
         if not name.startswith(("questions/", "learn/", "use/", "try/", "claims", "performance")):
             continue
@@ -116,11 +116,20 @@ def test_a_question_prints_on_a_few_pages_with_its_answers_open(site, turn, addr
             page, _ = turn(name)
         else:
             page.goto(f"{address}/{name}", wait_until="load")
-        printed = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
+        paper = page.pdf(format="A4")
+        printed = len(re.findall(rb"/Type\s*/Page\b", paper))
         assert printed
         if printed > PRINTS_ON_AT_MOST:
             long[name] = printed
+        # A link is an annotation of the page that it is printed on: one that is missing was cut off, and what is near it.
+        page.emulate_media(media="print")
+        links = page.evaluate("""() => [...document.querySelectorAll('article a[href^=http]')]
+            .filter((link) => link.checkVisibility() && link.textContent).map((link) => link.href)""")
+        page.emulate_media(media="null")  # not "screen": it would be printed so
+        if missing := [link for link in links if f"/URI ({link})".encode() not in paper]:
+            cut[name] = missing
     assert long == {}
+    assert cut == {}
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
