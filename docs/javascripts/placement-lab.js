@@ -373,17 +373,17 @@
 
   root.replaceChildren(
     h("div", { class: "zoo-lab-top" },
-      h("div", {}, h("h3", {}, "1. A picture"), thumbnails,
+      h("div", {}, h("h2", {}, "1. A picture"), thumbnails,
         h("div", { class: "zoo-lab-draw" }, paper,
           h("p", {}, "Draw over it, or on black.", h("br"),
             h("button", { type: "button", class: "zoo-try-button", id: "lab-clear", onclick: clear }, "Clear"), " ",
             h("label", {}, eraser, " erase")))),
-      h("div", {}, h("h3", {}, "2. The placement"), controls),
-      h("div", { class: "zoo-lab-says" }, h("h3", {}, "3. What the net says"), status, scores)),
-    h("h3", {}, "4. One pixel, followed"),
+      h("div", {}, h("h2", {}, "2. The placement"), controls),
+      h("div", { class: "zoo-lab-says" }, h("h2", {}, "3. What the net says"), status, scores)),
+    h("h2", {}, "4. One pixel, followed"),
     h("p", { class: "zoo-try-note" }, "Click a pixel of a map below, or move with the arrow keys. Page up and page down change the map."),
     trace,
-    h("h3", {}, "5. Every step"),
+    h("h2", {}, "5. Every step"),
     h("p", { class: "zoo-try-note" }, "Orange is positive, violet negative, a hole is exactly zero. Each picture has its own scale."),
     maps);
   root.classList.add("zoo-try-live");
