@@ -59,7 +59,7 @@ def build(
     input_tensor: keras.KerasTensor | None = None,
     **options: Unpack[Options],
 ) -> keras.Model:
-    """Build a net of the catalog as a plain, compiled-by-nobody `keras.Model`.
+    """Build a model from the catalog as an uncompiled `keras.Model` of stock layers.
 
     Formula of a residual unit: `y = after(shortcut(x) + branch(x))`, where `ordering` says where normalisation and
     activation stand in `branch` and `after`. The default placements are those of the publications.
