@@ -9,6 +9,7 @@ from zoo.site import hooks
     ("code", "shown"),
     [
         ("Loss(from_logits=True)", "Loss(<wbr>from_<wbr>logits=<wbr>True)"),
+        ("SparseCategoricalCrossentropy()", "Sparse<wbr>Categorical<wbr>Crossentropy()"),
         ("scripts/reproduce.py run form", "scripts/reproduce.py run form"),
         ("f(a=1)", "f(a=1)"),  # short enough
     ],

@@ -30,7 +30,7 @@ _NEEDLESS = (
 #: A cell of a table, up to the next one; code within it; where a long piece of code may go on in the next line.
 _CELL = re.compile(r"<t[dh]\b[^>]*>(?:(?!</?t[dhr]\b).)*<code>(?:(?!</?t[dhr]\b).)*", re.DOTALL)
 _CODE = re.compile(r"(?<=<code>)[^<]{16,}(?=</code>)")
-_MAY_BREAK = re.compile(r"(?<=[\w)])([(,=_]+)(?=[\w\"'])")
+_MAY_BREAK = re.compile(r"(?<=[\w)])([(,=_]+)(?=[\w\"'])|(?<=[a-z])(?=[A-Z])")
 #: The script that makes the search wait has to run before the one that starts it.
 _THEME = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
 #: The chart bundle brings its own style with it, and is large.
