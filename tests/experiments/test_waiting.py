@@ -1,16 +1,20 @@
 """What is to be run next: in which order, and what each adds."""
 
 import dataclasses
+import json
 
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments.design.experiment import Arm, Dataset, Quick, Recipe
+from zoo.experiments.design.experiment import Arm, Dataset, Quick, Recipe, plain
 from zoo.experiments.design.photographs import against, minutes, photographed, seconds
+from zoo.experiments.design.plan import run_of
 from zoo.experiments.design.registry import Registry, UnknownExperimentError
 from zoo.experiments.design.study import PHOTOGRAPHS, Study, world_of
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.waiting import waiting
+from zoo.experiments.running.archive import pack
+from zoo.experiments.running.results import RunFolder
 from zoo.studies import STUDIES
 
 RECIPE = Recipe(learning_rates=(0.1, 0.2), epochs=4, tuning_epochs=1, tuning_seeds=(1000,))
@@ -57,10 +61,40 @@ def test_runs_that_an_earlier_one_has_are_not_counted_again(tmp_path):
     assert [one.name for one in turned] == ["deep", "shallow"] and turned[1].runs == 7
 
 
+def publish(folder, name, *seeds):
+    (folder / f"{name}.json").write_text(json.dumps({"spec": {"seeds": seeds}}))
+
+
 def test_what_is_published_waits_no_longer_and_its_runs_are_done(tmp_path):
-    (tmp_path / "shallow.json").write_text("{}")
+    publish(tmp_path, "shallow", 0, 1, 2, 3, 4)
     (one,) = waiting(Two("mine"), tmp_path)
-    assert (one.name, one.runs, one.shared) == ("deep", 7, 7)
+    assert (one.name, one.runs, one.shared, one.so_far, one.left) == ("deep", 7, 7, "", {})
+
+
+def test_what_is_published_in_part_waits_with_the_seeds_that_are_left(tmp_path):
+    publish(tmp_path, "shallow", 0, 1, 2)
+    first, second = waiting(Two("mine", priority=("shallow", "deep")), tmp_path)
+    # Tuned it is: two seeds of four epochs are left of each arm.
+    assert (first.name, first.so_far, first.runs, first.shared) == ("shallow", "3 of 5 seeds", 4, 0)
+    assert first.left == {"8 layers": (3, 4), "20 layers": (3, 4)}
+    assert first.minutes == pytest.approx(2 * 4 * sum(map(seconds, arms(8, 20))) / 60)
+    # `deep` shares seven runs of 20 layers: five that are done and two that `shallow` will have done.
+    assert (second.name, second.runs, second.shared, second.so_far) == ("deep", 7, 7, "")
+
+
+def test_what_is_archived_is_done(tmp_path):
+    publish(tmp_path, "shallow", 0, 1, 2)
+    made = experiment("shallow", 8, 20)
+    place = tmp_path / "runs" / "shallow.jsonl"
+    for seed in (0, 3):
+        run = run_of(made, made.arms[1], seed, backend="tensorflow", rate=0.2)
+        folder = RunFolder(tmp_path / "work", run.id("graph", "data"))
+        with folder.claim():
+            folder.write_spec({"run": plain(run)}, {})
+            folder.finish({})
+        pack([folder.id], tmp_path / "work", place)
+    (one, _) = waiting(Two("mine", priority=("shallow", "deep")), tmp_path)
+    assert one.left == {"8 layers": (3, 4), "20 layers": (4,)} and (one.runs, one.shared) == (3, 1)
 
 
 def test_a_priority_that_does_not_exist_is_refused():
