@@ -55,6 +55,7 @@ def test_verdicts():
         {"contender": c, "depth": "1001", "batch": b, "until_first_step_s": u, "step_s": s, "peak_gb": p}
         for c, b, u, s, p in (
             ("zoo, rolled", "8", "10", "2", ""),
+            ("zoo, rolled, traced once", "8", "8", "2", ""),
             ("stock Keras", "8", "130", "2", ""),
             ("zoo", "8", "100", "1.6", ""),
             ("zoo, rolled", "32", "", "", "4"),
@@ -70,8 +71,9 @@ def test_verdicts():
         "**no**",
     )
     assert verdicts["the same, rolled with remat"] == (page.MISSING, "")
-    (first, *_) = table
-    assert first[1:] == ["at least 40", "13.00", "**no**"]
+    first, second, *_ = table
+    assert first[1:] == ["at least 40", "16.25", "**no**"]
+    assert second[0] == "the same without `zoo.trace_once`" and second[2] == "13.00"
 
 
 @pytest.mark.deep  # processes of its own

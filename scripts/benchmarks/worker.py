@@ -26,8 +26,8 @@ def keras_step(
 ):
     """A training step of stock Keras (`source="stock"`), or of the zoo, in a dtype policy.
 
-    With `ahead` the optimiser's variables are there before the step is traced: TensorFlow traces a function that makes
-    variables twice.
+    With `ahead` the optimiser's variables are there before the step is traced, in the zoo's nets by `zoo.trace_once`:
+    TensorFlow traces a function that makes variables twice.
     """
     import keras
 
@@ -38,9 +38,13 @@ def keras_step(
     built = time.perf_counter()
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=jit)
-    if ahead:
-        optimizer.build(model.trainable_variables)
     x, y = _images(batch, shape)
+    if ahead and source == "zoo":
+        import zoo
+
+        zoo.trace_once(model, y)
+    elif ahead:
+        optimizer.build(model.trainable_variables)
     model.train_on_batch(x, y)
     ready = {
         "build_s": built - began,
