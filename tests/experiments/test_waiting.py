@@ -6,8 +6,8 @@ import json
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments.design.experiment import Arm, Dataset, Quick, Recipe, plain
-from zoo.experiments.design.photographs import against, minutes, photographed, seconds
+from zoo.experiments.design.experiment import Arm, Continuation, Dataset, Hook, Quick, Recipe, plain
+from zoo.experiments.design.photographs import EPOCHS, against, cost, minutes, photographed, seconds
 from zoo.experiments.design.plan import run_of
 from zoo.experiments.design.registry import Registry, UnknownExperimentError
 from zoo.experiments.design.study import PHOTOGRAPHS, Study, world_of
@@ -127,7 +127,10 @@ def test_a_net_within_another_is_timed_by_its_own_name(model, options, expected)
 def test_every_arm_that_waits_was_timed():
     """Else the list of what to run, and the page that shows it, would stop at the first that was not."""
     for name in STUDIES.priority:
-        assert all(seconds(arm) > 0 for arm in STUDIES.lookup(name).arms), name
+        made = STUDIES.lookup(name)
+        for arm in made.arms:
+            run = run_of(made, arm, made.seeds[0], backend="", rate=0.0, rate_before=0.0)
+            assert cost(made, arm, run) > 0, arm.label
 
 
 def test_the_cost_is_that_of_all_arms_with_their_own_recipes():
@@ -141,6 +144,60 @@ def test_the_cost_is_that_of_all_arms_with_their_own_recipes():
     # What says nothing of its tuning is tuned for a third of the run: two epochs, more than a third of four.
     untold = dataclasses.replace(made, recipe=dataclasses.replace(RECIPE, tuning_epochs=None))
     assert minutes(untold) == pytest.approx((2 * 4 + 2 * 2) * (38 + 114) / 60)
+
+
+def going_on(name="both", **changes):
+    """Two depths; the net of 20 layers is measured, and trained on for an epoch."""
+    made = experiment(name, 20, 56)
+    on = (
+        Continuation(
+            label="measured",
+            after="20 layers",
+            trains=False,
+            hooks=(Hook.at_start("needed.merged", kept=(0.5,)),),
+        ),
+        Continuation(label="trained on", after="20 layers", recipe=Recipe(learning_rates=(0.1,), epochs=1)),
+    )
+    return dataclasses.replace(made, arms=(*made.arms, *on))
+
+
+def test_what_goes_on_costs_what_it_does_and_no_tuning():
+    more = minutes(going_on()) - minutes(experiment("both", 20, 56))
+    assert more == pytest.approx(5 * (1 + EPOCHS["needed.merged"]) * seconds(arms(20)[0]) / 60)
+    untimed = dataclasses.replace(going_on().arms[2], hooks=(Hook.at_start("signal.gain"),))
+    made = dataclasses.replace(going_on(), arms=(*arms(20, 56), untimed), comparisons=())
+    with pytest.raises(ValueError, match=r"arm 'measured': 'signal\.gain' was not timed; add it to EPOCHS"):
+        minutes(made)
+
+
+class GoesOn(Registry):
+    """`shallow`, and `both`, which goes on with a net that `shallow` trains."""
+
+    def studies(self):
+        made = {"shallow": experiment("shallow", 8, 20), "both": going_on()}
+        return [Study(name=name, experiments=(one,)) for name, one in made.items()]
+
+
+def test_a_net_that_others_go_on_with_is_trained_again_where_only_its_archive_is_left(tmp_path):
+    # Run before it, `shallow` leaves its weights.
+    first, second = waiting(GoesOn("mine", priority=("shallow", "both")), tmp_path)
+    assert (first.runs, second.runs, second.shared) == (14, 7 + 10, 7)
+    publish(tmp_path, "shallow", 0, 1, 2, 3, 4)
+    (again,) = waiting(GoesOn("mine", priority=("shallow", "both")), tmp_path)
+    assert (again.runs, again.shared) == (7 + 10 + 5, 2)  # five nets, and not the two that tuned
+    assert again.minutes == pytest.approx(second.minutes + 5 * 4 * seconds(arms(20)[0]) / 60)
+
+
+def test_an_archived_run_that_goes_on_is_done(tmp_path):
+    made = going_on()
+    run = run_of(made, made.arms[3], 1, backend="tensorflow", rate=0.1, rate_before=0.2)
+    folder = RunFolder(tmp_path / "work", run.id("graph", "data"))
+    with folder.claim():
+        folder.write_spec({"run": plain(run)}, {})
+        folder.finish({})
+    pack([folder.id], tmp_path / "work", tmp_path / "runs" / "both.jsonl")
+    _, second = waiting(GoesOn("mine", priority=("shallow", "both")), tmp_path)
+    assert (second.runs, second.shared) == (7 + 9, 8)
 
 
 def test_a_photographed_experiment_has_the_figures_and_the_images_of_all():

@@ -1,17 +1,18 @@
 """What is specified and not published, or not with all seeds: in which order to run it, and what each adds in processor time.
 
 An arm that is an arm of several experiments is trained once, so an experiment costs what those before it leave to do. What
-is archived is done, published or not.
+is archived is done, published or not; but a net that others go on with is trained once more, for an archive holds no weights.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from zoo.experiments.design.experiment import Arm, Experiment, canonical
-from zoo.experiments.design.photographs import seconds
-from zoo.experiments.design.plan import Run, run_of, tuning_runs
+from zoo.experiments.design.photographs import cost
+from zoo.experiments.design.plan import ContinuedRun, Run, run_of, tuning_runs
 from zoo.experiments.design.registry import Registry
 from zoo.experiments.design.study import PHOTOGRAPHS, world_of
 from zoo.experiments.publishing import publication
@@ -60,6 +61,7 @@ def waiting(registry: Registry, folder: Path = FOLDER) -> list[Waiting]:
     done = set(_archived(registry, folder))
     for name, seeds in published.items():
         done |= {key for key, _, run in _runs(registry.lookup(name)) if _is_done(run, seeds)}
+    without_weights = frozenset(done)
     found = []
     for name in registry.in_order():
         experiment = registry.lookup(name)
@@ -68,6 +70,8 @@ def waiting(registry: Registry, folder: Path = FOLDER) -> list[Waiting]:
             continue
         asked = {key: (arm, run) for key, arm, run in _runs(experiment) if not _is_done(run, seeds)}
         new = {key: planned for key, planned in asked.items() if key not in done}
+        goes_on = {canonical(run.before) for _, run in new.values() if isinstance(run, ContinuedRun)}
+        new |= {key: planned for key, planned in asked.items() if key in goes_on & without_weights}
         done |= set(new)
         found.append(
             Waiting(
@@ -93,11 +97,19 @@ def _archived(registry: Registry, folder: Path) -> Iterator[str]:
     """The finished runs that lie in archives, as `_runs` identifies them."""
     for name in registry.names():
         for run in archive.described(folder / archive.FOLDER.name / f"{name}.jsonl"):
-            recipe = run["recipe"]
-            # A run that looks at no test images chose a rate; any other has the rate that was chosen.
-            if recipe and recipe["evaluate"]:
-                recipe = {**recipe, "learning_rates": [0.0]}
-            yield canonical({**run, "recipe": recipe, "backend": ""})
+            yield canonical(_untold(run))
+
+
+def _untold(run: Mapping[str, Any]) -> dict[str, Any]:
+    """A run as it is described before its rate is known."""
+    told: dict[str, Any] = {**run, "backend": ""}
+    recipe = run["recipe"]
+    # A run that looks at no test images chose a rate; any other has the rate that was chosen.
+    if recipe and recipe["evaluate"]:
+        told["recipe"] = {**recipe, "learning_rates": [0.0]}
+    if "before" in run:
+        told["before"] = _untold(run["before"])
+    return told
 
 
 def _is_done(run: Run, seeds: tuple[int, ...]) -> bool:
@@ -117,7 +129,9 @@ def _left(planned: Iterable[tuple[Arm, Run]]) -> dict[str, tuple[int, ...]]:
 def _runs(experiment: Experiment) -> Iterator[tuple[str, Arm, Run]]:
     """Every run with what identifies it, before its rate is known: two arms alike will choose alike."""
     for arm in experiment.arms:
-        evaluated = [run_of(experiment, arm, seed, backend="", rate=0.0) for seed in experiment.seeds]
+        evaluated = [
+            run_of(experiment, arm, seed, backend="", rate=0.0, rate_before=0.0) for seed in experiment.seeds
+        ]
         for run in (*tuning_runs(experiment, arm, backend=""), *evaluated):
             yield canonical(run), arm, run
 
@@ -125,4 +139,4 @@ def _runs(experiment: Experiment) -> Iterator[tuple[str, Arm, Run]]:
 def _minutes(experiment: Experiment, planned: list[tuple[Arm, Run]]) -> float:
     if world_of(experiment) != PHOTOGRAPHS:
         return experiment.cost * len(planned) / len(list(_runs(experiment)))
-    return sum(seconds(arm) * run.recipe.epochs for arm, run in planned if run.recipe) / 60
+    return sum(cost(experiment, arm, run) for arm, run in planned) / 60
