@@ -45,7 +45,9 @@ def test_what_is_needed_least_goes_first_or_last_or_anywhen():
         lighter.in_order(ROWS, "best", 0)
 
 
-@pytest.mark.parametrize("kept, count", [(1.0, 0), (0.9, 1), (0.75, 3), (0.6, 4), (0.5, 5), (0.25, 8), (0.0, 10)])
+@pytest.mark.parametrize(
+    "kept, count", [(1.0, 0), (0.9, 1), (0.75, 3), (0.6, 4), (0.5, 5), (0.25, 8), (0.0, 10)]
+)
 def test_of_ten_at_most_the_share_is_kept(kept, count):
     assert lighter.gone(list("abcdefghij"), kept) == list("abcdefghij")[:count]
 
