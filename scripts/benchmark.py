@@ -30,6 +30,7 @@ PARTS = (
     "inference",
     "transforms",
     "merging",
+    "importance",
     "peak",
     "depth",
     "steps",

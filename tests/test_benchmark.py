@@ -12,6 +12,7 @@ import onnx
 import pytest
 from keras import layers
 
+import zoo
 from zoo.normalization import BatchNormalization
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +56,7 @@ def test_verdicts():
         {"contender": c, "depth": "1001", "batch": b, "until_first_step_s": u, "step_s": s, "peak_gb": p}
         for c, b, u, s, p in (
             ("zoo, rolled", "8", "10", "2", ""),
+            ("zoo, rolled, traced once", "8", "8", "2", ""),
             ("stock Keras", "8", "130", "2", ""),
             ("zoo", "8", "100", "1.6", ""),
             ("zoo, rolled", "32", "", "", "4"),
@@ -70,8 +72,9 @@ def test_verdicts():
         "**no**",
     )
     assert verdicts["the same, rolled with remat"] == (page.MISSING, "")
-    (first, *_) = table
-    assert first[1:] == ["at least 40", "13.00", "**no**"]
+    first, second, *_ = table
+    assert first[1:] == ["at least 40", "16.25", "**no**"]
+    assert second[0] == "the same without `zoo.trace_once`" and second[2] == "13.00"
 
 
 @pytest.mark.deep  # processes of its own
@@ -213,3 +216,46 @@ def test_every_net_of_the_inference_part_has_its_contenders(monkeypatch):
         assert all(callable(getattr(worker, kind)) for kind in kinds)
         assert ("zoo, merged" in contenders) == (net in inference.MERGED)
         assert net.startswith("resnet56") or {"onnx_predict", "openvino_predict"} <= kinds
+
+
+class Played:
+    """A contender whose process is played: 3 processor seconds at once, 2 for each activation one by one."""
+
+    asked = ()
+
+    def __init__(self, kind, every=1, **options):
+        Played.asked = (*Played.asked, (kind, options["images"], every))
+        some = len(range(0, 49, every))
+        one_by_one = kind == "one_by_one"
+        self.ready = {"sites": 49, "asked": some} if one_by_one else {"sites": 49}
+        self.cpu_seconds = 2.0 * some if one_by_one else 3.0
+
+    def go(self):
+        return 0.0
+
+    def end(self):
+        return {"peak_gb": 1.0}
+
+
+def test_importance_is_held_against_all_activations_one_by_one(monkeypatch):
+    importance = importlib.import_module("benchmarks.importance")
+    monkeypatch.setattr(importance, "Contender", Played)
+    monkeypatch.setattr(Played, "asked", ())
+    (row,) = importance.measure(quick=True)
+    assert (row["images"], row["sites"], row["asked_one_by_one"]) == (16, 49, 7)
+    # Seven were measured and stand for 49.
+    assert row["one_by_one_cpu_s"] == pytest.approx(98) and row["ratio"] == pytest.approx(3 / 98)
+    assert [row["images"] for row in importance.measure()] == [16, 256]
+    (row,) = importance.measure(only=["32", "all sites"])
+    assert (row["asked_one_by_one"], row["one_by_one_cpu_s"], row["images"]) == (49, 98, 32)
+    assert Played.asked[-1] == ("one_by_one", 32, 1)
+
+
+def test_both_sides_ask_for_the_same_activations(monkeypatch):
+    monkeypatch.setattr(worker, "make", lambda *_: zoo.build("plain8", input_shape=(8, 8, 3), width=2))
+    given = {"net": "plain8", "images": 4, "shape": (8, 8, 3)}
+    at_once, _, ready = worker.importance(**given)
+    one_by_one, _, few = worker.one_by_one(**given, every=3)
+    assert ready == {"sites": 7} and few == {"sites": 7, "asked": 3}
+    assert len(at_once()) == 7
+    one_by_one()

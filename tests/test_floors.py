@@ -38,6 +38,7 @@ FLOORS = {
     "feature_maps": 5,
     "precision": 3,
     "latency": 3,
+    "tracing": 3,
     "settings": 4,
     "freezing": 4,
     "transforms": 3,

@@ -26,6 +26,7 @@ _LAZY = {
     "fit_settings": "zoo.settings",
     "freeze": "zoo.freezing",
     "plan_depth": "zoo.planning",
+    "trace_once": "zoo.tracing",
     "transforms": None,
     "surgery": None,
     "probes": None,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from zoo.planning import plan_depth as plan_depth
     from zoo.preprocessing import preprocess_input as preprocess_input
     from zoo.settings import fit_settings as fit_settings
+    from zoo.tracing import trace_once as trace_once
     from zoo.units import conv_unit as conv_unit
     from zoo.units import residual_unit as residual_unit
     from zoo.units import unit_end as unit_end

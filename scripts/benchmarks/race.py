@@ -31,12 +31,15 @@ class Contender:
             cwd=folder,
         )
         self.ready = self._answer()
+        self.cpu_seconds = 0.0
 
     def go(self) -> float:
-        """One turn; seconds per step."""
+        """One turn; seconds per step. `cpu_seconds` is then what the processors spent on all of it."""
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
-        return self._answer()["seconds"]
+        took = self._answer()
+        self.cpu_seconds = took["cpu_seconds"]
+        return took["seconds"]
 
     def end(self) -> dict:
         """Stop the process; what it reports at the end, such as its peak memory."""

@@ -26,8 +26,8 @@ def keras_step(
 ):
     """A training step of stock Keras (`source="stock"`), or of the zoo, in a dtype policy.
 
-    With `ahead` the optimiser's variables are there before the step is traced: TensorFlow traces a function that makes
-    variables twice.
+    With `ahead` the optimiser's variables are there before the step is traced, in the zoo's nets by `zoo.trace_once`:
+    TensorFlow traces a function that makes variables twice.
     """
     import keras
 
@@ -38,9 +38,13 @@ def keras_step(
     built = time.perf_counter()
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=jit)
-    if ahead:
-        optimizer.build(model.trainable_variables)
     x, y = _images(batch, shape)
+    if ahead and source == "zoo":
+        import zoo
+
+        zoo.trace_once(model, y)
+    elif ahead:
+        optimizer.build(model.trainable_variables)
     model.train_on_batch(x, y)
     ready = {
         "build_s": built - began,
@@ -276,6 +280,48 @@ def _one_call(model):
     return lambda x: call(x).numpy()
 
 
+def importance(net, images, shape):
+    """What each activation is worth, of all at once: a pass to fit, a pass to measure."""
+    from zoo.probes import activation_importance
+
+    model, x, y, names = _trained(net, images, shape)
+    return lambda: activation_importance(model, x, y, progress=False), 1, {"sites": len(names)}
+
+
+def one_by_one(net, images, shape, every=1):
+    """The same of every so many, as one would without: drop it, with its best affine map, and evaluate what is left."""
+    import gc
+
+    import keras
+
+    from zoo.transforms import drop_activations
+
+    model, x, y, names = _trained(net, images, shape)
+    asked = names[::every]
+
+    def run():
+        for name in asked:
+            short = drop_activations(model, name, fit=x).model
+            short.compile(
+                loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"]
+            )
+            short.evaluate(x, y, verbose=0)
+            del short
+            gc.collect()
+
+    return run, 1, {"sites": len(names), "asked": len(asked)}
+
+
+def _trained(net, images, shape):
+    """A net of keras.applications as after training, images with labels, and the names of its activations."""
+    from zoo.activations import classifier_names, sites
+
+    model = stirred(make("applications", net, shape))
+    found = sites(model)
+    last = classifier_names(model, found)
+    return model, *_images(images, shape), [site.name for site in found if site.name not in last]
+
+
 def onnx_predict(source, net, batch, fold=False, merge=False, steps=1, shape=(224, 224, 3), **options):
     """Inference by ONNX Runtime on the exported model."""
 
@@ -481,7 +527,7 @@ def operation(name, shape, kernel=None, stride=1, backward=False, steps=1):
 
 
 def main(kind: str, options: str) -> None:
-    """Get ready, then answer `go` with seconds a step and `end` with the peak memory."""
+    """Get ready, then answer `go` with seconds a step, and of the processor for all, and `end` with the peak memory."""
     run, steps, ready = globals()[kind](**json.loads(options))
     if run is None:
         ready["differs"] = True
@@ -489,9 +535,13 @@ def main(kind: str, options: str) -> None:
     for line in sys.stdin:
         if line.strip() == "end":
             break
-        began = time.perf_counter()
+        began, spent = time.perf_counter(), time.process_time()
         run()
-        print(json.dumps({"seconds": (time.perf_counter() - began) / steps}), flush=True)
+        seconds = {
+            "seconds": (time.perf_counter() - began) / steps,
+            "cpu_seconds": time.process_time() - spent,
+        }
+        print(json.dumps(seconds), flush=True)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(json.dumps({"peak_gb": peak}), flush=True)
 

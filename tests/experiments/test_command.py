@@ -38,6 +38,17 @@ def test_what_is_missing_is_listed_in_the_order_in_which_to_run_it(tmp_path, mon
     assert "69 more shared" in said and said.count(" so far") == len(named)
 
 
+def test_what_is_published_in_part_says_so_and_what_is_left(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs/data").mkdir(parents=True)
+    (tmp_path / "docs/data/ordering_20.json").write_text('{"spec": {"seeds": [0, 1, 2, 3]}}')
+    assert main(STUDIES, ["list", "--missing"]) == 0
+    name, seeds, *left = capsys.readouterr().out.splitlines()[:8]
+    assert name.startswith("ordering_20 ") and seeds.strip() == "4 of 5 seeds are published; left are"
+    assert left[0].strip() == "original, 20 layers: seed 4" and left[4].strip().endswith("20 layers: seed 4")
+    assert left[5].strip().startswith("5 runs, about 32 min of one core")
+
+
 def test_an_unknown_name_is_answered_with_the_nearest(capsys):
     assert main(STUDIES, ["run", "fom"]) == 2
     assert "reproduce: unknown experiment 'fom'; did you mean 'form'" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from tests.experiments import toys
-from zoo.experiments.design.experiment import Curves, Dots, Factor, Series, Table
+from zoo.experiments.design.experiment import Curves, Dots, Factor, Series, Strip, Table
 from zoo.experiments.publishing import inks, publication
 from zoo.experiments.publishing.figures import FOLDER, LARGEST, _name, chart, draw, svg, wrapped
 from zoo.experiments.publishing.inks import INK, Ink, ink
@@ -360,3 +360,32 @@ def test_a_metric_that_nobody_measured_is_refused():
 def test_a_baseline_lies_across_the_axis_of_the_metric(figure, axis):
     rule = chart(EXPERIMENT, figure, published())["layer"][-1]
     assert {"x", "y"} & set(rule["encoding"]) == {axis}
+
+
+def test_a_strip_is_a_square_for_each_place_of_a_net_with_its_mean_in_it():
+    rows = [
+        Observation(arm.label, seed, "points_lost", float(place), 10.0 * (place == 1) + i + seed)
+        for i, arm in enumerate(EXPERIMENT.arms[:2])
+        for seed in (0, 1, 2)
+        for place in range(1, 5 + i)
+    ]
+    about = published().about
+    strip = Strip(metric="points_lost", title="Each alone", y_title="points lost", x_title="place")
+    spec = chart(EXPERIMENT, strip, Published(name="toy", about=about, rows=tuple(rows)))
+    values = spec["data"]["values"]
+    means = {(row["arm"], row["x"]): row["y"] for row in values if row["s"] is None}
+    first, second = (arm.label for arm in EXPERIMENT.arms[:2])
+    assert means == {
+        **{(first, place): 1.0 + 10.0 * (place == 1) for place in range(1, 5)},
+        **{(second, place): 2.0 + 10.0 * (place == 1) for place in range(1, 6)},
+    }
+    drawn = svg(spec)
+    # A square and a number for each, the dearest in white on the darkest.
+    assert (
+        drawn.count(">11<") == drawn.count(">12<") == 1 and drawn.count(">1<") == 3 + 1
+    )  # and the first place
+    assert inks.LIGHT["act"] in drawn.replace("rgb(154, 52, 18)", inks.LIGHT["act"])
+    assert spec["description"].endswith(
+        "The number in each square is the mean of 3 seeds; the larger, the darker."
+    )
+    assert spec["title"]["subtitle"] == ["points lost"]

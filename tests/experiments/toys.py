@@ -29,6 +29,16 @@ def net(input_shape, classes, width=12, rate=0.2, normalised=True):
     return keras.Model(image, keras.layers.Dense(classes)(x))
 
 
+def stack(input_shape, classes, activations=4):
+    """Convolutions with a ReLU each, which can go one by one."""
+    x = image = keras.Input(input_shape)
+    for number in range(activations):
+        x = keras.layers.Conv2D(4, 3, padding="same", name=f"conv{number}")(x)
+        x = keras.layers.ReLU(name=f"act{number}")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(classes)(x))
+
+
 def exploding(input_shape, classes):
     """Diverges at any learning rate: the logits grow with the fifth power of the kernel."""
     x = image = keras.Input(input_shape)
@@ -69,6 +79,19 @@ def weight_norm(context):
     yield Row("weight_norm", float(sum((w**2).sum() for w in context.model.get_weights())))
     for layer, w in enumerate(context.model.get_weights()):
         yield Row("layer_norm", float((w**2).sum()), layer)
+
+
+def halved(trained, images, seed, factor=0.5):
+    """A net made of a trained one: its weights times a factor."""
+    trained.set_weights([weight * factor for weight in trained.get_weights()])
+    return trained
+
+
+def fails_until(context, path, at):
+    """Fails at an epoch as long as there is no such file."""
+    if context.epoch == at and not os.path.exists(path):
+        raise RuntimeError("stopped here")
+    return []
 
 
 def fails(context):

@@ -1,5 +1,6 @@
 """What the fences of the pages render, and that a misspelt name is an error."""
 
+import dataclasses
 import json
 import re
 
@@ -433,7 +434,12 @@ def test_what_is_still_to_be_run_adds_up(docs, md, monkeypatch):
     )
     monkeypatch.setattr(scales, "waiting", lambda *_: [one, other])
     shown = render(fences.to_be_run, "", md)
-    assert shown.index("first") < shown.index("second") and "1 h 30 min" in shown
+    assert (
+        shown.index("first") < shown.index("second") and "1 h 30 min" in shown and "published)" not in shown
+    )
+    part = dataclasses.replace(one, published=3, seeds=5)
+    monkeypatch.setattr(scales, "waiting", lambda *_: [part])
+    assert "<td>Why? (3 of 5 seeds are published)</td>" in render(fences.to_be_run, "", md)
     monkeypatch.setattr(scales, "waiting", lambda *_: [])
     assert render(fences.to_be_run, "", md) == "<p>Everything that is specified is published.</p>"
 

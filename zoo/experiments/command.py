@@ -69,7 +69,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     listed.add_argument(
         "--missing",
         action="store_true",
-        help="what is not published yet, in the order in which to run it, without runs that an earlier one has",
+        help="what is not published yet, or not with all seeds, in the order in which to run it, without runs that an "
+        "earlier one has",
     )
 
     def wanted(one):
@@ -150,8 +151,12 @@ def _list_missing(options: argparse.Namespace) -> int:
     total = 0.0
     for one in waiting(options.registry):
         total += one.minutes
-        shared = f", {one.shared} more shared" if one.shared else ""
+        shared = f", {one.shared} more shared or archived" if one.shared else ""
         print(f"{one.name:22} {one.question}")
+        if one.so_far:
+            print(f"{'':22} {one.so_far} are published; left are")
+        for label, seeds in one.left.items():
+            print(f"{'':24} {label}: seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}")
         print(
             f"{'':22} {one.runs} runs{shared}, about {minutes(one.minutes)} of one core; {minutes(total)} so far"
         )

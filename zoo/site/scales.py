@@ -120,17 +120,19 @@ def _flipped(found: tuple[Twins, ...] | tuple[Judged, ...]) -> str:
 
 
 def to_be_run() -> str:
-    """What is specified and not published, in the order in which to run it, with what it takes."""
+    """What is specified and not published, or not with all seeds, in the order in which to run it, with what it takes."""
     rows, total = [], 0.0
     for one in waiting(STUDIES, place.DOCS / "data"):
         total += one.minutes
-        rows.append([one.name, one.question, one.runs, f"{one.minutes:.0f}", minutes(total)])
+        question = f"{one.question} ({one.so_far} are published)" if one.so_far else one.question
+        rows.append([one.name, question, one.runs, f"{one.minutes:.0f}", minutes(total)])
     if not rows:
         return "<p>Everything that is specified is published.</p>"
     return tables.table(
         ["experiment", "question", "runs", "minutes of one core", "with all above"],
         rows,
-        "Specified and not published yet, in the order of priority. Runs that an earlier one has are not counted again; "
+        "Specified and not published yet, or not with all seeds, in the order of priority. Runs that an earlier one has "
+        "are not counted again; "
         "minutes are estimated from the time that an epoch takes",
         numeric={2, 3},
     )

@@ -202,6 +202,28 @@ class Arm:
         return cls(label=label, factors=factors, hooks=hooks, trains=False, **model)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Continuation(Arm):
+    """An arm that begins with the trained net of another arm, seed by seed; that arm is trained for its own sake too.
+
+    Its options are those of its function alone: the experiment's belong to nets that are built.
+
+    Attributes:
+        after: Label of the arm whose net it begins with.
+        model: `package.module:function` of a function that takes `trained`, the net, `images`, `seed` and the options,
+            and returns the net that is measured or trained on; `None` is `trained` itself.
+    """
+
+    after: str
+
+    def __post_init__(self):
+        if self.model is not None and ":" not in self.model:
+            raise ValueError(
+                f"arm {self.label!r} goes on after {self.after!r}, so its model must be None or 'package.module:function' "
+                f"of a function of the trained net; received {self.model!r}"
+            )
+
+
 def select(arms: Iterable[Arm], factors: Mapping[str, Any]) -> list[Arm]:
     """The arms that have these factors, whatever else they have.
 
@@ -397,6 +419,18 @@ class Series(Chart):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Strip(Chart):
+    """Rows of a measurement over their own x, a place in a net: a net a row, a place a square with its colour and number.
+
+    Attributes:
+        x_title: What the places are.
+    """
+
+    kind: str = field(default="strip", init=False)
+    x_title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table(Figure):
     """The last values of several metrics, an arm a row.
 
@@ -479,6 +513,9 @@ class Experiment:
                     f"experiment {self.name!r} tunes and evaluates with the same seeds {sorted(shared)}; "
                     "a rate chosen on a seed flatters that seed"
                 )
+        for arm in self.arms:
+            if isinstance(arm, Continuation):
+                self._must_go_on(arm)
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds:
             raise ValueError(f"experiment {self.name!r} needs different seeds; received {self.seeds}")
         if len(self.seeds) < 5 and any(arm.trains for arm in self.arms) and not self.seeds_reason:
@@ -492,6 +529,21 @@ class Experiment:
         unknown = [label for label in labels if label not in known]
         if unknown:
             raise ValueError(f"{where} of experiment {self.name!r} names {unknown}; its arms are {known}")
+
+    def _must_go_on(self, arm: Continuation) -> None:
+        self._must_be_arms((arm.after,), f"arm {arm.label!r}")
+        first, recipe = self.arm(arm.after), self.recipe_of(arm)
+        why = ""
+        if not first.trains or isinstance(first, Continuation):
+            why = "which is no arm that trains a net of its own"
+        elif self.data_of(first) != self.data_of(arm):
+            why = "which sees other images"
+        elif recipe and len(recipe.learning_rates) > 1:
+            why = f"at one of the rates {recipe.learning_rates}: no tuning seed has a net to go on with, so give one"
+        if why:
+            raise ValueError(
+                f"arm {arm.label!r} of experiment {self.name!r} goes on after {arm.after!r}, {why}"
+            )
 
     def _must_be_factors(self, names: tuple[str, ...], figure: str) -> None:
         known = {factor for arm in self.arms for factor in arm.factors}

@@ -13,6 +13,7 @@ from typing import Any
 from zoo.experiments.design.experiment import (
     Arm,
     Comparison,
+    Continuation,
     Curves,
     Dataset,
     Dots,
@@ -24,7 +25,7 @@ from zoo.experiments.design.experiment import (
     label_of,
     select,
 )
-from zoo.experiments.design.plan import run_of, tuning_runs
+from zoo.experiments.design.plan import Run, run_of, tuning_runs
 from zoo.experiments.design.recipes import PHOTOGRAPHS, TO_THE_END
 
 LOGITS = {"classifier_activation": None}
@@ -37,10 +38,18 @@ SECONDS: dict[str, Callable[[Mapping[str, Any]], float]] = {
     "zoo.experiments.nets:inverted_residuals": lambda options: 1 + 5.5 * options["expansion"],
     "xception": lambda options: 18 + 1.9 * options["stages"][3],
     "convnexttiny": lambda options: 33.0,
+    "vgg16": lambda options: 30.0,
     "densenet10": lambda options: 15.0,
     "densenet16": lambda options: 40.0,
 }
 TWENTY_LAYERS = 38.0
+# What a continuation does besides training, in epochs of its net: to know what 19 activations are worth takes ten passes
+# over 2,000 images, and building and tracing nets as long again; to test seven nets, seven passes over the test images.
+EPOCHS = {
+    "zoo.experiments.measurements.lighter:lighter": 0.4,
+    "needed.untrained": 1.2,
+    "needed.merged": 1.0,
+}
 _BY_DEPTH = re.compile(r"(?:plain|resnet)(\d+)")
 _CONVNET = re.compile(r"convnet\d*")
 
@@ -70,6 +79,26 @@ def seconds(arm: Arm) -> float:
     return SECONDS[net](arm.options)
 
 
+def cost(experiment: Experiment, arm: Arm, run: Run) -> float:
+    """About how many processor seconds a run takes: its epochs, and what it measures.
+
+    Args:
+        experiment: On photographs.
+        arm: One of its arms.
+        run: One of the arm's runs.
+
+    Raises:
+        ValueError: No net like it was timed, or not what it does with a net.
+    """
+    epochs = run.recipe.epochs or 0.0 if run.recipe else 0.0
+    if not isinstance(arm, Continuation):
+        return seconds(arm) * epochs
+    does = [one for one in (run.model, *(hook.name for hook in run.hooks)) if one]
+    if untimed := [one for one in does if one not in EPOCHS]:
+        raise ValueError(f"arm {arm.label!r}: {untimed[0]!r} was not timed; add it to EPOCHS")
+    return seconds(experiment.arm(arm.after)) * (epochs + sum(EPOCHS[one] for one in does))
+
+
 def minutes(experiment: Experiment) -> float:
     """About how many processor minutes of one core an experiment takes, tuning included.
 
@@ -78,9 +107,11 @@ def minutes(experiment: Experiment) -> float:
     """
     total = 0.0
     for arm in experiment.arms:
-        evaluated = [run_of(experiment, arm, seed, backend="", rate=0.0) for seed in experiment.seeds]
+        evaluated = [
+            run_of(experiment, arm, seed, backend="", rate=0.0, rate_before=0.0) for seed in experiment.seeds
+        ]
         runs = (*tuning_runs(experiment, arm, backend=""), *evaluated)
-        total += seconds(arm) * sum(run.recipe.epochs for run in runs if run.recipe)
+        total += sum(cost(experiment, arm, run) for run in runs)
     return total / 60
 
 

@@ -7,7 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from zoo.experiments.design.experiment import Arm, Dataset, Experiment, Hook, Recipe, canonical, plain
+from zoo.experiments.design.experiment import (
+    Arm,
+    Continuation,
+    Dataset,
+    Experiment,
+    Hook,
+    Recipe,
+    canonical,
+    plain,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +44,31 @@ class Run:
     seed: int
     backend: str
 
+    @property
+    def origin(self) -> "Run":
+        """The run that builds the net: this one."""
+        return self
+
     def id(self, graph: str | None, data: str | None) -> str:
         """Hash of the run, of the graph it trains and of the images it sees."""
         content = canonical({"run": plain(self), "graph": graph, "data": data})
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuedRun(Run):
+    """A run that begins with the net that another run ended with.
+
+    Attributes:
+        before: That run. Its graph and images are hashed into the id, as of any run.
+    """
+
+    before: Run
+
+    @property
+    def origin(self) -> Run:
+        """The run that builds the net: the one before."""
+        return self.before
 
 
 def run_of(
@@ -48,6 +78,7 @@ def run_of(
     *,
     backend: str,
     rate: float | None = None,
+    rate_before: float | None = None,
     tuning: bool = False,
 ) -> Run:
     """The run of one arm and seed.
@@ -58,6 +89,7 @@ def run_of(
         seed: The run's seed.
         backend: Keras backend.
         rate: Learning rate; needed where the recipe has several.
+        rate_before: The same for the arm that a continuation goes on after.
         tuning: Whether this is a short run without test images and measurements, to choose a rate.
 
     Raises:
@@ -81,15 +113,30 @@ def run_of(
             )
         else:
             recipe = dataclasses.replace(recipe, learning_rates=rates, **plain_tuning)
-    return Run(
-        model=arm.model,
-        options={**experiment.options, **arm.options} if arm.model is not None else {},
-        data=experiment.data_of(arm),
-        recipe=recipe,
-        hooks=hooks,
-        seed=seed,
-        backend=backend,
-    )
+    described: dict[str, Any] = {
+        "model": arm.model,
+        "options": {**experiment.options, **arm.options} if arm.model is not None else {},
+        "data": experiment.data_of(arm),
+        "recipe": recipe,
+        "hooks": hooks,
+        "seed": seed,
+        "backend": backend,
+    }
+    if not isinstance(arm, Continuation):
+        return Run(**described)
+    before = run_of(experiment, experiment.arm(arm.after), seed, backend=backend, rate=rate_before)
+    return ContinuedRun(**{**described, "options": arm.options}, before=before)
+
+
+def rates_of(arm: Arm, rates: Mapping[str, float | None]) -> dict[str, float | None]:
+    """What `run_of` asks of rates that were chosen: the arm's, and that of the arm it goes on after.
+
+    Args:
+        arm: Of an experiment.
+        rates: Label -> learning rate.
+    """
+    before = rates[arm.after] if isinstance(arm, Continuation) else None
+    return {"rate": rates[arm.label], "rate_before": before}
 
 
 def _tuning_length(recipe: Recipe) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.experiments.design.experiment import Experiment
-from zoo.experiments.design.plan import run_of
+from zoo.experiments.design.plan import rates_of, run_of
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.metrics import range_of
 from zoo.experiments.publishing.outcomes import TRAINED, Chance, outcome
@@ -65,6 +65,7 @@ def check(
     """
     published = publication.load(experiment.name, folder)
     about = {arm["label"]: arm for arm in published.about["arms"]}
+    rates = {label: each["learning_rate"] for label, each in about.items()}
     candidates = [arm for arm in experiment.arms if arm.trains] or list(experiment.arms)
     metric = next(
         (m for m in metrics_of(experiment) if published.last(candidates[0].label, m)), "test_accuracy"
@@ -73,7 +74,7 @@ def check(
     jobs = []
     for arm in chosen:
         for seed in random.sample(experiment.seeds, min(seeds, len(experiment.seeds))):
-            run = run_of(experiment, arm, seed, backend=backend, rate=about[arm.label]["learning_rate"])
+            run = run_of(experiment, arm, seed, backend=backend, **rates_of(arm, rates))
             jobs.append((arm, seed, Job(run, identify(run), f"{arm.label}, seed {seed}")))
     with tempfile.TemporaryDirectory(prefix="check-") as runs:
         execute([job for _, _, job in jobs], runs=Path(runs), workers=workers)

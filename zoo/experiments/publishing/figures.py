@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.experiments.design.experiment import Arm, Chart, Curves, Dots, Experiment, Factor
+from zoo.experiments.design.experiment import Arm, Chart, Curves, Dots, Experiment, Factor, Strip
 from zoo.experiments.publishing.axes import Axis, axis, beside, common, places
-from zoo.experiments.publishing.inks import INK, ink
+from zoo.experiments.publishing.inks import INK, LIGHT, ink
 from zoo.experiments.publishing.metrics import PERFORMANCE, POINTS, range_of
 from zoo.experiments.publishing.outcomes import DIVERGED, TRAINED
 from zoo.experiments.publishing.publication import Observation, Published
@@ -48,6 +48,8 @@ BASELINE = [3, 3]
 MEAN, SEED, FAILED = "datum.s == null && !datum.t", "datum.s != null && !datum.f", "datum.f == 1"
 CROSS = {"shape": "cross", "angle": 45, "size": 70, "filled": True}
 AWAY = {"size": 60, "filled": True}  # a triangle at the edge that a run lies beyond
+# Of a strip: squares from pale to the ink of activations, and words that are read on both.
+PALE, DEEP, ON_PALE, ON_DEEP = LIGHT["act-box"], LIGHT["act"], "#000000", "#ffffff"
 ROW, LINE = 22, 15  # pixels of a row of dots, and of each further line of its name
 NAME = 32  # letters of a line of it
 FEW = 6  # places that are all named on an axis
@@ -146,6 +148,8 @@ class _Sheet:
     @property
     def measured(self) -> str:
         """What the metric's axis shows, and where it begins unless at zero."""
+        if isinstance(self.figure, Strip):
+            return self.y_title
         note = ""
         if self.own_axes:
             away = "" if all(one.from_zero for one in self.axes.values()) else ", not from 0"
@@ -229,7 +233,7 @@ class _Sheet:
 def _chart(experiment: Experiment, figure: Chart, published: Published, points: int) -> dict[str, Any]:
 
     sheet = _sheet(experiment, figure, published, points)
-    whole = _dots(sheet) if isinstance(figure, Dots) else _lines(sheet)
+    whole = {Dots: _dots, Strip: _strip}.get(type(figure), _lines)(sheet)
     said = [f"{panel}: {text}".removeprefix(": ") for panel, texts in sheet.failed.items() for text in texts]
     words = [
         f"{figure.title or experiment.question}.",
@@ -302,6 +306,34 @@ def _dots(sheet: _Sheet) -> Any:
             facet=alt.Facet("p:N", title=None, sort=sheet.panels, header=header), columns=1, spacing=14
         )
     return whole
+
+
+def _strip(sheet: _Sheet) -> Any:
+    """A net a row, a place a square: its colour and the number in it are the mean, rounded."""
+    import altair as alt
+
+    means = [record for record in sheet.records if record["s"] is None]
+    most = max(max(record["y"] for record in means), 1.0)
+    x = alt.X("x:O", title=sheet.figure.x_title, axis=alt.Axis(labelAngle=0, ticks=False, domain=False))
+    y = alt.Y("arm:N", sort=sheet.order, title=None, axis=alt.Axis(ticks=False, domain=False))
+    fill = alt.Scale(domain=[0, most], range=[PALE, DEEP], clamp=True)
+    rows = sheet.rows(MEAN)
+    squares = rows.mark_rect(stroke=INK, strokeWidth=0.5).encode(
+        x=x,
+        y=y,
+        color=alt.Color("y:Q", scale=fill, legend=None),
+        tooltip=_tooltip(sheet.figure, sheet.y_title),
+    )
+    words = rows.mark_text(font=FONT, fontSize=LETTER).encode(
+        x=x,
+        y=y,
+        text=alt.Text("y:Q", format=".0f"),
+        color=alt.condition(f"datum.y < {most / 2:g}", alt.value(ON_PALE), alt.value(ON_DEEP)),
+    )
+    room = max(map(len, sheet.order)) * ADVANCE
+    places = len({record["x"] for record in means})
+    step = min(ROW, (WIDEST - room - 30) / places)
+    return alt.layer(squares, words).properties(width=round(step * places), height=alt.Step(ROW))
 
 
 def _fewer(along: Axis, width: float) -> Axis:
@@ -453,6 +485,8 @@ def _tooltip(figure: Chart, y_title: str) -> list[Any]:
 
 def _reading(figure: Chart, published: Published) -> str:
     seeds = len({row.seed for row in published.rows if row.metric == figure.metric})
+    if isinstance(figure, Strip):
+        return f"The number in each square is the mean of {seeds} seeds; the larger, the darker."
     text = "Thin lines: single seeds. " if not isinstance(figure, Dots) else "Dots: single seeds. "
     mean = "geometric mean" if figure.y_scale == "log" else "mean"
     text += f"Thick: {mean} of {seeds} seeds, with its 95 % t interval."

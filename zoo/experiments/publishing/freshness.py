@@ -2,7 +2,8 @@
 
 An experiment is fresh while today's code builds the same graphs, draws the same data, and retraces the first
 recorded losses of one seed of each arm (an arm that only measures, and quickly, is measured again). So
-rewriting a file costs nothing, and a changed default cannot hide.
+rewriting a file costs nothing, and a changed default cannot hide. An arm that goes on with the trained net of another
+is as fresh as that one: nobody trains a net to the end to compare what comes after; `check` does.
 """
 
 import dataclasses
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.experiments.data.sets import MissingDataError
-from zoo.experiments.design.experiment import Arm, Experiment, canonical, plain
-from zoo.experiments.design.plan import run_of
+from zoo.experiments.design.experiment import Arm, Continuation, Experiment, canonical, plain
+from zoo.experiments.design.plan import rates_of, run_of
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.publication import FOLDER, PublicationError, Published, published_number
 from zoo.experiments.running import environment
@@ -130,6 +131,8 @@ def statuses(
 def _work_of(experiment: Experiment, arm: Arm, about: Mapping[str, Any]) -> str:
     """The same for two arms whose retracing would be the same."""
     (mine,) = (each for each in about["arms"] if each["label"] == arm.label)
+    if isinstance(arm, Continuation):
+        return canonical([experiment.name, arm.after, mine["graph"], mine["data"]])
     if not arm.trains:
         return canonical([experiment.name, arm.label])
     run = run_of(
@@ -238,20 +241,18 @@ def acts_otherwise(
         here: Environment now.
     """
     environment.start_backend()
-    from zoo.experiments.running.run import fingerprints
+    from zoo.experiments.running.run import fingerprints_of
     from zoo.experiments.training.loop import Training, forget_graphs
 
     then = published.about["environment"]
     forget_graphs()
-    run = run_of(
-        experiment, arm, about["trace"]["seed"], backend=then["backend"], rate=about["learning_rate"]
-    )
+    rates = {each["label"]: each["learning_rate"] for each in published.about["arms"]}
+    run = run_of(experiment, arm, about["trace"]["seed"], backend=then["backend"], **rates_of(arm, rates))
     quick = about["runs"][0]["cpu_seconds"] <= QUICK_SECONDS
-    training = Training(run, eager=True) if arm.trains or quick else None
+    begins = not isinstance(arm, Continuation)
+    training = Training(run, eager=True) if begins and (arm.trains or quick) else None
     graph, images = (
-        (training.graph, training.images and training.images.sha256)
-        if training
-        else fingerprints(run.model, canonical(run.options), run.data)
+        (training.graph, training.images and training.images.sha256) if training else fingerprints_of(run)
     )
     if graph != about["graph"] and about["graph"] != _earlier(run):
         versions = f" (built with Keras {then['keras']}, now {here['keras']})"
@@ -271,9 +272,9 @@ def acts_otherwise(
 
 def _earlier(run: Any) -> str | None:
     """The graph's hash as it was when a shortcut's zeros were no layer yet."""
-    from zoo.experiments.running.run import fingerprints
+    from zoo.experiments.running.run import fingerprints_of
 
-    return fingerprints(run.model, canonical(run.options), run.data, earlier=True)[0]
+    return fingerprints_of(run, earlier=True)[0]
 
 
 def _retraces_otherwise(training: "Training", recorded: Sequence[float], tolerance: float) -> Verdict:

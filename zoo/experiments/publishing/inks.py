@@ -88,6 +88,11 @@ TABLE: dict[str, dict[str, Ink]] = {
         "activations 2": Ink(ORANGE, LONG),
         "activations 1": Ink(SAGE, SHORT),
     },
+    "goes first": {
+        "needed least": Ink(BLUE, SOLID),
+        "needed most": Ink(CRIMSON, DOT),
+        "at random": Ink(SAGE, SHORT),
+    },
     "precision": {"float32": Ink(BLUE, SOLID), "mixed_bfloat16": Ink(ORANGE, LONG)},
     "form": {"separate": Ink(BLUE, SOLID), "builtin": Ink(ORANGE, LONG)},
     "pooling order": {"activation first": Ink(BLUE, SOLID), "pooling first": Ink(ORANGE, LONG)},

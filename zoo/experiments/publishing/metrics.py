@@ -2,7 +2,12 @@
 
 import math
 
-POINTS = ("test_accuracy", "train_accuracy", "collapsed_accuracy")  # shown in points of a hundred
+POINTS = (
+    "test_accuracy",
+    "train_accuracy",
+    "collapsed_accuracy",
+    "untrained_accuracy",
+)  # shown in points of a hundred
 # Of these a run that failed says nothing but that it failed. Other metrics, such as the share of dead units, may
 # measure the failing itself: leaving failed runs out of them would leave out what is asked.
 PERFORMANCE = (*POINTS, "train_loss", "test_loss")
@@ -10,12 +15,21 @@ SHARES = (
     *POINTS,
     "dead_units",
     "silent_fraction",
+    "cheap_share",
     "zero_fraction",
     "straight_fraction",
     "same_predictions",
     "equal_to_the_bit",
 )
-SIGNED = ("skewness", "excess_kurtosis", "mean_over_std")
+SIGNED = (
+    "skewness",
+    "excess_kurtosis",
+    "mean_over_std",
+    "points_lost",
+    "loss_cost",
+    "first_margin",
+    "depth_correlation",
+)
 
 
 def range_of(metric: str) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.experiments.design.experiment import Chart, Dataset, Experiment, Series, Table, plain
+from zoo.experiments.design.experiment import Chart, Dataset, Experiment, Series, Strip, Table, plain
 from zoo.experiments.publishing.differences import Difference, Runs, family, paired_difference
 from zoo.experiments.publishing.metrics import PERFORMANCE, range_of
 from zoo.experiments.publishing.outcomes import TRAINED, chance, comparable, outcome
@@ -234,7 +234,7 @@ def metrics_of(experiment: Experiment) -> tuple[str, ...]:
     for figure in experiment.figures:
         if isinstance(figure, Table):
             named += figure.metrics
-        elif isinstance(figure, Chart) and not isinstance(figure, Series):
+        elif isinstance(figure, Chart) and not isinstance(figure, (Series, Strip)):
             named.append(figure.metric)
     return tuple(dict.fromkeys(metric for metric in named if metric != WEIGHTS)) or ("test_accuracy",)
 

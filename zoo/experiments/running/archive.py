@@ -70,6 +70,15 @@ def unpack(archive: Path, runs: Path) -> int:
     return made
 
 
+def described(archive: Path) -> list[dict]:
+    """The finished runs of an archive as they were described when they began; none where there is no archive.
+
+    Raises:
+        ArchiveError: A line was damaged or edited.
+    """
+    return [record["spec"]["run"] for record in _records(archive)]
+
+
 def _records(archive: Path) -> list[dict]:
     if not archive.exists():
         return []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zoo.experiments.design.experiment import Arm, Experiment
-from zoo.experiments.design.plan import Run, choose_rate, run_of, tuning_runs
+from zoo.experiments.design.plan import Run, choose_rate, rates_of, run_of, tuning_runs
 from zoo.experiments.running.execution import DaskPool, Job, LocalPool, Watcher, execute
 from zoo.experiments.running.results import RunFolder
 from zoo.experiments.running.run import identify
@@ -62,7 +62,8 @@ def conduct(
 ) -> Collected:
     """Do everything an experiment asks for that is not done yet, and collect it.
 
-    Runs are done seed by seed over all arms, so that whenever one stops, what is done is balanced.
+    Runs are done seed by seed over all arms, so that whenever one stops, what is done is balanced. A run that goes on
+    after another does that one first, or comes later where somebody is at it.
 
     Args:
         experiment: What to do.
@@ -134,7 +135,7 @@ def _evaluation(experiment: Experiment, backend: str, rates: Mapping[str, float 
         (arm, run, _job(arm, run))
         for seed in experiment.seeds
         for arm in experiment.arms
-        for run in [run_of(experiment, arm, seed, backend=backend, rate=rates[arm.label])]
+        for run in [run_of(experiment, arm, seed, backend=backend, **rates_of(arm, rates))]
     ]
 
 

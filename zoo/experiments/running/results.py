@@ -14,6 +14,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -174,9 +175,23 @@ class RunFolder:
 
     def load_checkpoint(self) -> dict[str, np.ndarray] | None:
         """The last checkpoint; `None` where there is none or where it is damaged (zip checksums tell)."""
+        return self._load("checkpoint.npz")
+
+    def load_weights(self) -> list[np.ndarray] | None:
+        """What was trained, in the order of `model.get_weights()`; `None` as for a checkpoint."""
+        arrays = self._load("weights.npz")
+        return None if arrays is None else [arrays[name] for name in sorted(arrays)]
+
+    def adopt_weights(self, other: "RunFolder") -> None:
+        """Take the weights of a run that was done once more, and forget the rest of it."""
+        with explained(self.path, "writing"):
+            (other.path / "weights.npz").replace(self.path / "weights.npz")
+            shutil.rmtree(other.path.parent)
+
+    def _load(self, name: str) -> dict[str, np.ndarray] | None:
         try:
             with (
-                (self.path / "checkpoint.npz").open("rb") as file,
+                (self.path / name).open("rb") as file,
                 np.load(file, allow_pickle=False) as stored,
             ):
                 return {name: stored[name] for name in stored.files}

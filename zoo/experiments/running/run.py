@@ -3,16 +3,32 @@
 import functools
 import os
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from zoo.experiments.design.experiment import Dataset, canonical, plain
-from zoo.experiments.design.plan import Run
+from zoo.experiments.design.plan import ContinuedRun, Run
 from zoo.experiments.running import environment
 from zoo.experiments.running.results import RunFolder, RunFolderError
 
 DONE, DIVERGED, BUSY = "done", "diverged", "busy"
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a run that goes on begins with.
+
+    Attributes:
+        weights: Those that the run before ended with, in the order of `model.get_weights()`.
+        diverged: Whether it diverged, so that there is nothing to go on with.
+    """
+
+    weights: list[np.ndarray]
+    diverged: bool
 
 
 def perform(run: Run, run_id: str, runs: str | Path) -> dict:
@@ -24,7 +40,8 @@ def perform(run: Run, run_id: str, runs: str | Path) -> dict:
         runs: Folder of all runs, the same for every worker.
 
     Returns:
-        `{"id": ..., "status": ...}`: `done`, `diverged`, or `busy` where another process is at work on it.
+        `{"id": ..., "status": ...}`: `done`, `diverged`, or `busy` where another process is at work on it, or on the
+        run that it goes on after.
 
     Raises:
         RunFolderError: The folder cannot be written, or this worker's code is not the command's.
@@ -33,17 +50,23 @@ def perform(run: Run, run_id: str, runs: str | Path) -> dict:
     with folder.claim() as mine:
         if not mine:
             return {"id": run_id, "status": BUSY}
-        result = folder.result() or _train(run, folder)
+        result, begins = folder.result(), None
+        if result is None and isinstance(run, ContinuedRun):
+            begins = beginning(run.before, folder.path.parent)
+            if begins is None:
+                return {"id": run_id, "status": BUSY}
+        result = result or _train(run, folder, begins)
         return {"id": run_id, "status": result["status"]}
 
 
-def _train(run: Run, folder: RunFolder) -> dict:
+def _train(run: Run, folder: RunFolder, begins: Beginning | None = None) -> dict:
     environment.pin_threads()
     environment.start_backend()
     from zoo.experiments.training.loop import Training, forget_graphs
 
     forget_graphs()
-    training = Training(run)
+    lost = begins is not None and begins.diverged
+    training = Training(run, begins_with=begins.weights if begins and not lost else None)
     if training.id != folder.id:
         raise RunFolderError(
             f"run {folder.id}: this worker builds another graph or reads other images than the command "
@@ -59,14 +82,14 @@ def _train(run: Run, folder: RunFolder) -> dict:
     if lines is None:
         folder.restart()
         begun, wall, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
-        rows = training.placed_start()
+        rows = [] if lost else training.placed_start()
         lines = [
             {
                 "step": 0,
                 "total": training.total,
                 "epoch": 0.0,
                 "rows": rows,
-                "diverged_at": None,
+                "diverged_at": 0 if lost else None,
                 "train_seconds": 0.0,
                 "train_cpu_seconds": 0.0,
                 "wall_seconds": time.perf_counter() - wall,
@@ -108,6 +131,56 @@ def _train(run: Run, folder: RunFolder) -> dict:
     return result
 
 
+def beginning(run: Run, runs: Path) -> Beginning | None:
+    """What another run begins with that goes on after this one; this one is done first where it is not.
+
+    Of a run from an archive there are no weights: it is done once more, beside its result, and has to end with the same
+    bits.
+
+    Args:
+        run: The run before.
+        runs: Folder of all runs.
+
+    Returns:
+        Its end, or `None` while another process is at work on it.
+
+    Raises:
+        RunFolderError: Done once more it ends with other weights.
+    """
+    folder = RunFolder(runs, identify(run))
+    if (there := _end_of(folder)) is not None:
+        return there
+    with folder.claim() as mine:
+        if not mine:
+            return None
+        if _end_of(folder) is None:
+            _train_for_weights(run, folder)
+        return _end_of(folder)
+
+
+def _end_of(folder: RunFolder) -> Beginning | None:
+    result = folder.result()
+    weights = folder.load_weights() if result is not None else None
+    return None if weights is None else Beginning(weights, result["status"] == DIVERGED)
+
+
+def _train_for_weights(run: Run, folder: RunFolder) -> None:
+    recorded = folder.result()
+    if recorded is None:
+        _train(run, folder)
+        return
+    again = RunFolder(folder.path / "again", folder.id)
+    again.create()
+    result = again.result() or _train(run, again)
+    if result["weights_sha256"] != recorded["weights_sha256"]:
+        other = "; ".join(environment.differences(recorded["environment"], result["environment"]))
+        raise RunFolderError(
+            f"run {folder.id} was done elsewhere and ends with other weights here ({other or 'in the same environment'}), "
+            f"so nothing can go on with them; go on where it was done, or choose another folder with --runs"
+        )
+    folder.adopt_weights(again)
+
+
 def _resume(training: Any, folder: RunFolder) -> list[dict] | None:
     """Bring a half-done run back to its last checkpoint; `None` where it has to start anew."""
     state = folder.load_checkpoint()
@@ -131,8 +204,18 @@ def _now() -> str:
 
 def identify(run: Run) -> str:
     """The run's id, which takes building its model and reading its images."""
-    graph, data = fingerprints(run.model, canonical(run.options), run.data)
-    return run.id(graph, data)
+    return run.id(*fingerprints_of(run))
+
+
+def fingerprints_of(run: Run, *, earlier: bool = False) -> tuple[str | None, str | None]:
+    """Hash of the graph that a run builds, or that it goes on with, and of its images.
+
+    Args:
+        run: Which.
+        earlier: As in `fingerprints`.
+    """
+    origin = run.origin
+    return fingerprints(origin.model, canonical(origin.options), run.data, earlier=earlier)
 
 
 @functools.cache

@@ -65,16 +65,29 @@ class Training:
     The order of the images is a permutation drawn from (seed, epoch) and augmentation from (seed, epoch) too,
     so nothing about them needs to be saved: the number of the step says it all. What is saved is every
     variable of the model (with the state of its random generators) and of the optimiser.
+
+    A run that goes on after another is given the weights which that one ended with. What its function makes of the net
+    depends on nothing else, so a resumed run makes the same of it.
     """
 
-    def __init__(self, run: Run, *, eager: bool = False):
+    def __init__(self, run: Run, *, begins_with: list[np.ndarray] | None = None, eager: bool = False):
         self.run = run
         self.images = load(run.data) if run.data is not None else None
+        built = run.origin
         self.model = (
-            build_model(run.model, images=self.images, seed=run.seed, **run.options) if run.model else None
+            build_model(built.model, images=self.images, seed=built.seed, **built.options)
+            if built.model
+            else None
         )
         self.graph = graph_fingerprint(self.model) if self.model is not None else None
         self.id = run.id(self.graph, self.images.sha256 if self.images else None)
+        if begins_with is not None:
+            self.model.set_weights(begins_with)
+            if run.model:
+                with seeded(run.seed):
+                    self.model = measurements.resolve(run.model)(
+                        trained=self.model, images=self.images, seed=run.seed, **run.options
+                    )
         self.step, self.trace = 0, []
         recipe = run.recipe
         if recipe is None:
