@@ -99,7 +99,8 @@ NETS = [
 
 
 def named(options):
-    return "-".join(str(v)[:24] for v in options.values())
+    # A layer by its class: its name counts the layers that were made before it.
+    return "-".join(v if isinstance(v, str) else type(v).__name__ for v in options.values())
 
 
 @pytest.mark.parametrize("options", NETS, ids=named)
