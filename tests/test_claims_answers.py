@@ -71,6 +71,22 @@ def test_the_page_on_orderings_says_what_its_table_says():
             assert (found.words == NO_DIFFERENCE) is ((ordering, depth) != ("bn_after_addition", 56))
 
 
+def test_who_leads_half_way_ends_last():
+    """The page on orderings says so of 20 layers on photographs; two orderings end below every run of the others."""
+    data = publication.load("ordering_20", DATA)
+    curves = {}
+    for row in data.rows:
+        if row.metric == "test_accuracy" and row.x is not None:
+            curves.setdefault(row.arm.split(",")[0], {}).setdefault(row.x, []).append(row.value)
+    ends = {name: curve[max(curve)] for name, curve in curves.items()}
+    half = {name: sum(curve[sorted(curve)[len(curve) // 2 - 1]]) for name, curve in curves.items()}
+    assert max(half, key=half.__getitem__) == "bn_after_addition"
+    assert min(ends, key=lambda name: sum(ends[name])) == "bn_after_addition"
+    behind = ("bn_after_addition", "relu_before_addition")
+    best = max(max(ends[name]) for name in behind)
+    assert all(min(values) > best for name, values in ends.items() if name not in behind)
+
+
 def test_no_linear_model_is_bound_to_chance_in_accuracy_only_in_cross_entropy():
     page = " ".join((ROOT / "docs/questions/why.md").read_text().split())
     assert "gets above chance on both" not in page
