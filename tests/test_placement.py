@@ -211,13 +211,16 @@ SURGERY = re.compile(
 
 
 def test_rows_are_read_in_one_place():
-    for name in ("blocks", "models", "cards", "spec"):
-        lines = (ROOT / "zoo" / f"{name}.py").read_text().splitlines()
+    built = [ROOT / "zoo" / f"{name}.py" for name in ("blocks", "models", "cards")]
+    checked = sorted((ROOT / "zoo" / "spec").rglob("*.py"))
+    assert len(checked) > 10
+    for path in built + checked:
+        lines = path.read_text().splitlines()
         found = [line.strip() for line in lines if SURGERY.search(line)]
         # Names of nets and of pooling layers are no rows; a user's row is split once, to see whether it is a name.
         allowed = ("spec.name", "spec.downsampling", "unit.ordering.split()")
-        assert [line for line in found if not any(word in line for word in allowed)] == [], name
-    for path in sorted((ROOT / "zoo").glob("*.py")):
+        assert [line for line in found if not any(word in line for word in allowed)] == [], path
+    for path in sorted((ROOT / "zoo").glob("*.py")) + checked:
         # The catalog names the default of a net, weights.py the file of Keras that has this or that one; options.py
         # lists them for type checkers, and tests/test_options.py compares the list with the rows.
         if path.name in ("placement.py", "catalog.py", "weights.py", "options.py"):

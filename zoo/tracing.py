@@ -31,7 +31,8 @@ def trace_once(model: keras.Model, y: Any) -> None:
         >>> import numpy as np
         >>> import zoo
         >>> model = zoo.build("resnet20v2", rolled=True)
-        >>> model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        >>> loss = "sparse_categorical_crossentropy"
+        >>> model.compile("adam", loss, metrics=["accuracy"])
         >>> y = np.zeros(128, "int64")
         >>> zoo.trace_once(model, y)
         >>> model.optimizer.built
