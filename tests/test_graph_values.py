@@ -1,5 +1,7 @@
 """The values of a copy's variables: its own from the first step on, and each set once."""
 
+import gc
+
 import keras
 import numpy as np
 import pytest
@@ -84,3 +86,20 @@ def test_each_variable_is_set_once(monkeypatch):
     monkeypatch.setattr(keras.Variable, "assign", counted)
     copy = rewrite(model, probe=False)
     assert counts == {variable.path: 1 for variable in copy.variables}
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_the_collection_of_garbage_is_left_as_it_was(enabled, fails):
+    model = net()
+    try:
+        if not enabled:
+            gc.disable()
+        if fails:
+            with pytest.raises(ValueError, match="probe"):
+                rewrite(model, probe=IMAGES[:, :2])
+        else:
+            rewrite(model)
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
