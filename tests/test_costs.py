@@ -49,6 +49,7 @@ def test_every_line_names_a_test_that_is_there():
     assert not gone, f"rename them in {LIST.name}, or run `scripts/test --costs -m ''`: {sorted(gone)}"
 
 
+@pytest.mark.tensorflow  # elsewhere the list says nothing
 def test_a_costly_test_is_deep(request):
     """The mark is set when tests are collected: one of this run that is listed has it, or is marked `always`."""
     apart = listed(LIST.read_text(encoding="utf-8"))

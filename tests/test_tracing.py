@@ -64,6 +64,7 @@ def trained(ahead, compiled, dtype=None):
     return Traced.traces, history, [*model.get_weights(), *(v.numpy() for v in model.optimizer.variables)]
 
 
+@pytest.mark.tensorflow  # how often a step is traced
 @pytest.mark.parametrize("how", COMPILED)
 def test_one_trace_and_the_same_bits(how):
     compiled, without = COMPILED[how]
@@ -74,6 +75,7 @@ def test_one_trace_and_the_same_bits(how):
     assert all(np.array_equal(a, b) for a, b in zip(weights, same_weights, strict=True))
 
 
+@pytest.mark.tensorflow  # how often a step is traced
 def test_a_scaled_loss_too():
     keras.config.set_dtype_policy("mixed_float16")
     try:
