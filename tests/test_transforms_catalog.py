@@ -40,6 +40,7 @@ def small(name, **options):
     return zoo.build(name, input_shape=shape, classes=4, **options)
 
 
+@pytest.mark.timeout(900)  # 3,300 layers, made and compared four times
 @pytest.mark.parametrize("name", deep.marked(NAMES))
 def test_every_transform_on_every_model(name):
     model = randomised(small(name))
