@@ -43,7 +43,7 @@ def measure(quick=False, only=()):
     }
     times = {name: [] for name in cases}
     layers_after = {}
-    for _ in range(1 if quick else 5):
+    for _ in range(1 if quick else 3):
         for name, run in cases.items():
             began = time.perf_counter()
             result = run()
