@@ -6,8 +6,9 @@ import keras
 import numpy as np
 
 from zoo.experiments.measurements import Context, Row, lighter
-from zoo.experiments.measurements.turns import compiled, time_ratio
+from zoo.experiments.measurements.turns import prediction, time_ratio
 from zoo.planning import plan_depth
+from zoo.planning.stretches import multiplications
 from zoo.probes.rows import Rows
 from zoo.transforms import fold_batchnorm
 from zoo.transforms.kernels import has_kernel
@@ -65,23 +66,12 @@ def merged(context: Context, kept: Sequence[float]) -> Iterable[Row]:
     x = keras.ops.convert_to_tensor(context.images.x_test[:TIMED])
     for share in kept:
         after = fold_batchnorm(_shorter(net, lighter.gone(names, share), context)).model
-        predicts = [compiled(one) for one in (before, after)]
+        predicts = [prediction(one) for one in (before, after)]
         for predict in predicts:
             predict(x)
         yield Row("time_ratio", time_ratio(*predicts, x, ROUNDS), share)
         yield Row("layers_left", sum(map(has_kernel, after.layers)), share)
         yield Row("multiplications_ratio", multiplications(before) / multiplications(after), share)
-
-
-def multiplications(net: keras.Model) -> float:
-    """Of one sample, in layers with a kernel."""
-    total = 0.0
-    for layer in filter(has_kernel, net.layers):
-        pixels = np.prod(layer.output.shape[1:-1])
-        total += float(
-            pixels * sum(np.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
-        )
-    return total
 
 
 def _shorter(net: keras.Model, names: list[str], context: Context) -> keras.Model:
@@ -99,7 +89,7 @@ def _shorter(net: keras.Model, names: list[str], context: Context) -> keras.Mode
 
 def _accuracy(net: keras.Model, context: Context) -> float:
     x, y = context.images.x_test, context.images.y_test
-    predict = compiled(net)
+    predict = prediction(net)
     right = 0
     for start in range(0, len(x), BATCH):
         output = predict(keras.ops.convert_to_tensor(x[start : start + BATCH]))
@@ -111,6 +101,6 @@ def _accuracy(net: keras.Model, context: Context) -> float:
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     """Ranks from 0, equal values sharing the mean of theirs."""
-    order = np.sort(values)
-    left, right = (np.searchsorted(order, values, side=side) for side in ("left", "right"))
-    return (left + right - 1) / 2
+    from scipy import stats
+
+    return stats.rankdata(values) - 1

@@ -7,12 +7,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.latency import compiled
+from zoo import latency
 
 
 def prediction(model: keras.Model) -> Callable[[Any], Any]:
     """The model's prediction as one compiled function."""
-    return compiled(lambda x: model(x, training=False))
+    return latency.compiled(lambda x: model(x, training=False))
 
 
 def time_ratio(first: Callable, second: Callable, x: Any, rounds: int) -> float:
