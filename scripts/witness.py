@@ -88,17 +88,17 @@ def _witnesses() -> list[Witness]:
                         options=options,
                     )
                 )
-    # Their dense layers read 7 x 7 maps. The other depths have no layer that these have not.
-    for original, ordering in (("vgg11", "conv_act"), ("vgg11_bn", "conv_norm_act")):
-        found.append(
-            Witness(
-                library="torchvision",
-                original=original,
-                ours=original.removesuffix("_bn"),
-                options={"layout": "torchvision", "ordering": ordering},
-                sizes=(224, 225),
+    for depth in (11, 13, 16, 19):
+        for suffix, ordering in (("", "conv_act"), ("_bn", "conv_norm_act")):
+            found.append(
+                Witness(
+                    library="torchvision",
+                    original=f"vgg{depth}{suffix}",
+                    ours=f"vgg{depth}",
+                    options={"layout": "torchvision", "ordering": ordering},
+                    sizes=(224, 225),  # their dense layers read 7 x 7 maps
+                )
             )
-        )
     return found
 
 
