@@ -35,6 +35,11 @@ def test_card_of_resnet110v2():
         ("resnet20v2", {"normalization": "skipinit"}, "act conv | act conv | scale | add"),
         ("resnet20", {"normalization": "scaled_ws"}, "conv act gain | conv | add act gain"),
         ("plain20", {"normalization": "scaled_ws"}, "conv act gain"),
+        (
+            "resnet20v2",
+            {"normalization": "nf_resnet"},
+            "scale | act gain conv | act gain conv | scale | add",
+        ),
         ("plain20", {}, "conv norm act"),
         ("convnet", {"ordering": "norm_act_conv"}, "norm act conv"),
     ],

@@ -108,7 +108,7 @@ WITHOUT = [
     for name in ("resnet20", "resnet20v2", "resnet50", "plain20", "plain8")
     for normalization in (None, "skipinit", "scaled_ws")
     if not (name.startswith("plain") and normalization == "skipinit")
-]
+] + [("resnet20v2", "nf_resnet")]
 
 
 def without(name, normalization, **options):
@@ -123,7 +123,7 @@ def test_no_layer_normalises_and_every_convolution_has_a_bias(name, normalizatio
     assert convs and all(conv.use_bias for conv in convs)
     assert not [layer for layer in model.layers if isinstance(layer, NORMS)]
     assert {type(conv) for conv in convs} == {
-        ScaledStandardizedConv2D if normalization == "scaled_ws" else keras.layers.Conv2D
+        keras.layers.Conv2D if normalization in (None, "skipinit") else ScaledStandardizedConv2D
     }
 
 
@@ -143,6 +143,8 @@ def words(model, unit):
         ("resnet20", "full_pre_activation", None, "act conv act conv add"),
         ("resnet20", "relu_only_pre_activation", "skipinit", "act conv act conv branchscale add"),
         ("resnet20", "full_pre_activation", "scaled_ws", "act gain conv act gain conv add"),
+        ("resnet20", "full_pre_activation", "nf_resnet", "gain act gain conv act gain conv gain add"),
+        ("resnet20", "relu_only_pre_activation", "nf_resnet", "gain act gain conv act gain conv gain add"),
         ("resnet20", "relu_before_addition", "skipinit", "conv act conv act branchscale add"),
         ("plain20", "conv_norm_act", None, "conv act"),
         ("plain20", "conv_act_norm", "scaled_ws", "conv act gain"),
@@ -170,6 +172,37 @@ def test_a_net_of_skipinit_starts_as_its_shortcuts():
     none = without("resnet20", None, ordering="full_pre_activation")
     none.set_weights([w for w in model.get_weights() if w.shape != ()])
     np.testing.assert_array_equal(array(model(x)), array(none(x)))
+
+
+# Brock et al. 2021, section 3: what comes in has the variance of the shortcut plus alpha squared, and a projection reads
+# x / beta. Worked out by hand for the units of 20 layers: three a stage, and where a stage begins, but for the first, the
+# shortcut is projected, or half of its channels are zero.
+PROJECTED = [1.0, 1.04, 1.08, 1.12, 1.04, 1.08, 1.12, 1.04, 1.08]
+PADDED = [1.0, 1.04, 1.08, 1.12, 0.60, 0.64, 0.68, 0.38, 0.42]
+
+
+@pytest.mark.parametrize(("shortcut", "expected"), [("projection", PROJECTED), ("identity_pad", PADDED)])
+def test_a_unit_of_an_nf_resnet_divides_by_the_deviation_of_its_place(shortcut, expected):
+    model = without("resnet20v2", "nf_resnet", shortcut=shortcut)
+    scales = {layer.name: layer.scale for layer in model.layers if isinstance(layer, keras.layers.Rescaling)}
+    units = [f"stage{stage}_unit{index}" for stage in (1, 2, 3) for index in (1, 2, 3)]
+    betas = [scales.get(f"{unit}_beta", 1.0) for unit in units]
+    np.testing.assert_allclose(betas, np.sqrt(1 / np.array(expected)), rtol=1e-12)
+    assert {scales[f"{unit}_branch_alpha"] for unit in units} == {0.2}
+
+
+def test_signals_of_an_nf_resnet_have_the_variance_that_is_expected():
+    x = np.random.default_rng(0).normal(size=(8, 32, 32, 3)).astype("float32")
+
+    def variances(normalization):
+        keras.utils.set_random_seed(3)
+        model = zoo.build("resnet20v2", normalization=normalization, width=32, input_shape=(32, 32, 3))
+        added = [layer.output for layer in model.layers if isinstance(layer, keras.layers.Add)]
+        return [array(one).var(axis=(0, 1, 2)).mean() for one in keras.Model(model.input, added)(x)]
+
+    np.testing.assert_allclose(variances("nf_resnet")[:-1], PADDED[1:], rtol=0.1)
+    measured = variances("scaled_ws")
+    assert measured[2] > 3 * measured[0]  # without the two factors a unit doubles it
 
 
 def test_the_gain_is_that_of_the_function():
@@ -225,6 +258,15 @@ def test_nets_without_normalisation_train_save_and_roll(normalization, tmp_path)
          "layout='he2016' to vary the normalisation."),
         ("resnet20", {"normalization": None, "ordering": "bn_after_addition"}, "ordering='bn_after_addition' is about where the "
          "normalisation stands, and normalization=None has none; use another ordering."),
+        ("plain20", {"normalization": "nf_resnet"}, "normalization='nf_resnet' scales the branch of a residual unit, and plain20"),
+        ("resnet20", {"normalization": "nf_resnet"}, "normalization='nf_resnet' expects a variance that grows from unit to unit "
+         "by a known amount, and ordering='original' has an activation on the way; use ordering='relu_only_pre_activation' or "
+         "'full_pre_activation'."),
+        ("resnet20", {"normalization": "nf_resnet", "ordering": "relu_before_addition"}, "normalization='nf_resnet' expects"),
+        ("resnet20v2", {"normalization": "nf_resnet", "shortcut": "dropout"}, "normalization='nf_resnet' does not know the "
+         "variance that shortcut='dropout' brings; use shortcut=None, 'identity_pad' or 'projection'."),
+        ("resnet20v2", {"normalization": "nf_resnet", "rolled": True}, "rolled=True rolls identical units, and those of "
+         "normalization='nf_resnet' differ"),
         ("densenet40", {"normalization": None}, "normalization=None is none of those that densenet40, of family 'densenet'"),
         ("resnet20", {"normalization": "scaled_ws", "activation": keras.ops.zeros_like}, "activation"),
     ],

@@ -19,9 +19,9 @@ from keras import layers
 from zoo.graph.internals import computed
 from zoo.naming import ZooNames
 from zoo.normalization import BatchNormalization
-from zoo.normalizer_free import BranchScale, ScaledStandardizedConv2D, activation_gain
+from zoo.normalizer_free import NF_ALPHA, BranchScale, ScaledStandardizedConv2D, activation_gain
 from zoo.placement import NOTHING, Steps
-from zoo.spec import ModelSpec, UnitSpec
+from zoo.spec import STANDARDISED, ModelSpec, UnitSpec
 
 # The layers of a feature map, by the number of its spatial axes.
 _CONV = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
@@ -111,12 +111,14 @@ class Parts:
 
     def with_gain(self, x, layer: str):
         """What an activation has given, times its gain: kernels that are standardised keep a variance of 1 and make none."""
-        if self.unit.normalization != "scaled_ws":
+        if self.unit.normalization not in STANDARDISED:
             return x
         try:
             gain = _gain(self._placed_activation())
         except ValueError as error:
-            raise ValueError(f"activation: {error} Use another normalization than 'scaled_ws'.") from error
+            raise ValueError(
+                f"activation: {error} Use another normalization than {self.unit.normalization!r}."
+            ) from error
         return x if gain == 1 else layers.Rescaling(gain, name=f"{self.names.act(layer)}_gain")(x)
 
     def norm(self, layer: str, *, name: str | None = None) -> Callable:
@@ -185,7 +187,7 @@ class Parts:
                 "name": name,
             }
             if factory is None:
-                standardised = self.unit.normalization == "scaled_ws"
+                standardised = self.unit.normalization in STANDARDISED
                 made = ScaledStandardizedConv2D if standardised else _CONV[spatial_axes(x)]
                 return made(filters, kernel, kernel_initializer=self.initializer(), **settings)(x)
             settings |= {argument: self.initializer() for argument in _kernel_initializers(factory)}
@@ -294,7 +296,9 @@ def place(
     return x
 
 
-def residual(x, name: str, parts: Parts, *, filters: int, strides: int = 1, opens: bool = True):
+def residual(
+    x, name: str, parts: Parts, *, filters: int, strides: int = 1, opens: bool = True, variance: float = 1.0
+):
     """One residual unit, y = after_addition(shortcut(x) + branch(x)), in the ordering of its spec.
 
     Args:
@@ -304,13 +308,16 @@ def residual(x, name: str, parts: Parts, *, filters: int, strides: int = 1, open
         filters: Channels of its output.
         strides: Of its branch and its shortcut.
         opens: Whether the unit does its first activation, which otherwise has been done before it.
+        variance: What `x` is expected to have, where the unit scales by it (`normalization="nf_resnet"`).
 
     Returns:
         Feature map (batch, ceil(height / strides), ceil(width / strides), filters).
     """
     names, ordering = parts.names, parts.unit.placement
     convolutions = branch_convolutions(parts.unit, filters, strides)
-    activated = place(x, ordering.entry, names.branch(name, 1), parts) if opens else x
+    # A variance other than 1 is expected in NF-ResNets alone, whose branch reads x / beta.
+    read = x if variance == 1 else layers.Rescaling(variance**-0.5, name=f"{name}_beta")(x)
+    activated = place(read, ordering.entry, names.branch(name, 1), parts) if opens else read
     branch = activated
     rows = ordering.branch(len(convolutions))
     for k, (row, (channels, kernel, stride, bias)) in enumerate(
@@ -327,6 +334,8 @@ def residual(x, name: str, parts: Parts, *, filters: int, strides: int = 1, open
         )
     if parts.unit.normalization == "skipinit":
         branch = BranchScale(name=f"{name}_branch_alpha")(branch)
+    elif parts.unit.normalization == "nf_resnet":
+        branch = layers.Rescaling(NF_ALPHA, name=f"{name}_branch_alpha")(branch)
     shortcut, branch = _join(x, activated, branch, name, parts, filters=filters, strides=strides)
     if tuple(shortcut.shape) != tuple(branch.shape):
         raise ValueError(

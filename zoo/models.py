@@ -25,6 +25,7 @@ from zoo.catalog import lookup, specify
 from zoo.families import skeleton
 from zoo.graph import room_for
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames, activation_of
+from zoo.normalizer_free import NF_ALPHA
 from zoo.options import Options
 from zoo.placement import FAMILIES, NOTHING, VGG, Layout, Steps
 from zoo.preprocessing import scaled
@@ -77,7 +78,7 @@ def build(
     Returns:
         A Functional model from images (batch, height, width, channels) to (batch, classes), or to the last feature
         map with `include_top=False`. Stock layers only, so a saved file loads without zoo (except `rolled` models and
-        those of `normalization="skipinit"` or `"scaled_ws"`).
+        those of `normalization="skipinit"`, `"scaled_ws"` or `"nf_resnet"`).
 
     Raises:
         ImportError: If the package that reads a `.safetensors`, `.pth` or `.pt` file is not installed.
@@ -393,6 +394,7 @@ class Unit:
         out_channels: Channels of its output.
         stride: Stride of its branch and its shortcut.
         opens: Whether it does its first activation; the stem may have done it already.
+        variance: What its input is expected to have in an NF-ResNet; 1 in other nets, which do not ask.
     """
 
     stage: int
@@ -401,6 +403,7 @@ class Unit:
     out_channels: int
     stride: int
     opens: bool
+    variance: float = 1.0
 
     @property
     def repeats(self) -> bool:
@@ -413,7 +416,7 @@ def residual_units(spec: ModelSpec) -> list[Unit]:
     layout = spec.unit.conventions
     expansion = 4 if spec.block == "bottleneck" else 1
     units: list[Unit] = []
-    channels = spec.width
+    channels, variance = spec.width, 1.0
     for stage, count in enumerate(spec.stages, start=1):
         out = spec.width * 2 ** (stage - 1) * expansion
         for index in range(1, count + 1):
@@ -421,23 +424,42 @@ def residual_units(spec: ModelSpec) -> list[Unit]:
                 strided = index == count and stage < len(spec.stages)
             else:
                 strided = index == 1 and stage > 1
-            units.append(
-                Unit(
-                    stage=stage,
-                    index=index,
-                    in_channels=channels,
-                    out_channels=out,
-                    stride=2 if strided else 1,
-                    opens=bool(units) or not (spec.is_pre_activation and layout.stem_activates),
-                )
+            unit = Unit(
+                stage=stage,
+                index=index,
+                in_channels=channels,
+                out_channels=out,
+                stride=2 if strided else 1,
+                opens=bool(units) or not (spec.is_pre_activation and layout.stem_activates),
+                variance=variance,
             )
+            units.append(unit)
             channels = out
+            if spec.normalization == "nf_resnet":
+                variance = _variance_of_shortcut(unit, spec) + NF_ALPHA**2
     return units
+
+
+def _variance_of_shortcut(unit: Unit, spec: ModelSpec) -> float:
+    """What the shortcut brings to the addition in an NF-ResNet, as a mean over the channels."""
+    widens = unit.in_channels != unit.out_channels
+    if spec.shortcut == "identity_pad":
+        return unit.variance * unit.in_channels / unit.out_channels  # the other channels are zero
+    # A projection reads x / beta.
+    return 1.0 if widens or (unit.stride > 1 and spec.shortcut is None) else unit.variance
 
 
 def _residual(x, unit: Unit, parts: Parts):
     name, parts = parts.names.unit(unit.stage, unit.index), parts.at(f"stage{unit.stage}")
-    return residual(x, name, parts, filters=unit.out_channels, strides=unit.stride, opens=unit.opens)
+    return residual(
+        x,
+        name,
+        parts,
+        filters=unit.out_channels,
+        strides=unit.stride,
+        opens=unit.opens,
+        variance=unit.variance,
+    )
 
 
 def _roll(x, run: list[Unit], spec: ModelSpec, parts: Parts):

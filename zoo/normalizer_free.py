@@ -12,6 +12,9 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+# What the branch of a unit of an NF-ResNet is multiplied by: Brock, De and Smith 2021, arXiv 2101.08692, section 3.
+NF_ALPHA = 0.2
+
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BranchScale(keras.layers.Layer):

@@ -22,7 +22,7 @@ OrderingName = Literal[PlainOrderingName, ResidualOrderingName]
 UnitLayout = Literal["he2016", "keras", "kerashub", "timm", "torchvision", "keras_resnet", "keras_cifar10"]
 # Families beyond plain and residual nets have two of their own, and one more normalisation.
 NetLayout = Literal[UnitLayout, "cifar", "imagenet"]
-UnitNormalization = Literal["batch", None, "skipinit", "scaled_ws"]
+UnitNormalization = Literal["batch", None, "skipinit", "scaled_ws", "nf_resnet"]
 NetNormalization = Literal[UnitNormalization, "layer"]
 
 Form = Literal["separate", "builtin"]

@@ -36,8 +36,8 @@ Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 - `shortcut-SHORTCUT` for every shortcut;
 - `layout-LAYOUT` for stem and first unit of a pre-activation net, `stride-LAYOUT` for its unit that halves
   the resolution; marked where they differ from `he2016`;
-- `family-FAMILY` for a unit of each family beyond plain and residual nets, and some variants of them; `normalization-skipinit`
-  and `normalization-scaled_ws`.
+- `family-FAMILY` for a unit of each family beyond plain and residual nets, and some variants of them;
+  `normalization-NORMALIZATION` for what takes the place of batch normalisation.
 
 Pictures (`scripts/make_pictures.py` draws them from tensors, `zoo.site.shapes` has the pieces): `functions`,
 `convolution`, `convolution-stride`, `convolution-padding`, `convolution-channels`, `maps`; and by `scripts/make_try.py`

@@ -13,7 +13,7 @@ import zoo
 from zoo.graph import producer
 from zoo.placement import LAYOUT
 from zoo.site import draw
-from zoo.spec import LAYOUTS, PLAIN_ORDERINGS, RESIDUAL_ORDERINGS, SHORTCUTS
+from zoo.spec import LAYOUTS, NORMALIZATIONS, PLAIN_ORDERINGS, RESIDUAL_ORDERINGS, SHORTCUTS
 
 _ACTIVATIONS = {"relu": "ReLU", "linear": "none"}
 
@@ -202,9 +202,9 @@ def diagrams() -> dict[str, tuple]:
         )
     for family, (name, options, unit) in _UNITS.items():
         made[f"family-{family}"] = (name, options, stage(unit), f"Unit of {family.replace('-', ', ')}")
-    for normalization in ("skipinit", "scaled_ws"):
+    for normalization in (n for n in NORMALIZATIONS if n not in ("batch", None)):
         made[f"normalization-{normalization}"] = (
-            "resnet14",
+            "resnet14v2" if normalization == "nf_resnet" else "resnet14",
             {"normalization": normalization},
             stage("stage1_unit2_"),
             f"Residual unit, normalization {normalization}",

@@ -19,6 +19,7 @@ from zoo.spec.words import (
     ROLLED,
     SHORTCUT_PARAMETERS,
     SHORTCUTS,
+    STANDARDISED,
     WAYS_DOWN,
 )
 
@@ -35,6 +36,7 @@ __all__ = [
     "ROLLED",
     "SHORTCUTS",
     "SHORTCUT_PARAMETERS",
+    "STANDARDISED",
     "WAYS_DOWN",
     "ModelSpec",
     "UnitSpec",

@@ -85,8 +85,8 @@ class ModelSpec:
         pooling_order: Whether pooling comes after the activation, `"act_pool"`, or before it, `"pool_act"`.
         kernel_initializer: Whatever `keras.initializers.get` takes; None is the family's own.
         rolled: Whether runs of identical units become one layer with stacked weights; `"remat"` also recomputes activations.
-        normalization: `"batch"`; plain and residual nets also None, `"skipinit"` (residual ones) and `"scaled_ws"`, see
-            `UnitSpec`; a convnext also `"layer"`, by default.
+        normalization: `"batch"`; plain and residual nets also None and `"scaled_ws"`, residual ones `"skipinit"` and
+            `"nf_resnet"`, see `UnitSpec`; a convnext also `"layer"`, by default.
         alpha: Factor on the channels of a mobilenetv2, as in its name.
         narrow_activation: Activation after the projection of a mobilenetv2; None is the linear bottleneck.
         depthwise_activation: Activation after its depthwise convolution; `"same"` is the activation of the net.

@@ -46,7 +46,8 @@ class UnitSpec:
         activation: What `keras.activations.get` takes, or a layer, cloned for each site.
         layout: Whose unit it is where code bases differ, one of `LAYOUTS`.
         normalization: `"batch"`, or what takes its place: None, `"skipinit"` (the branch times a number that starts at 0,
-            with a block) or `"scaled_ws"` (standardised kernels, and activations times their gain).
+            with a block), `"scaled_ws"` (standardised kernels, and activations times their gain) or `"nf_resnet"` (that,
+            and pre-activation units scaled by their expected variance, as in NF-ResNets).
         block: `"basic"` or `"bottleneck"`, the branch of a residual unit; None: a unit without shortcut.
         shortcut: What sits on the shortcut, one of `SHORTCUTS`; None: a projection where shapes differ, else nothing.
         shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`.
@@ -101,8 +102,12 @@ class UnitSpec:
         """What the layout decides for units of this ordering."""
         decided = LAYOUT[self.layout][self.is_residual and self.placement.is_pre_activation]
         assert decided is not None, "a unit that its layout has not is refused when it is made"
-        # No normalisation subtracts what a bias adds.
-        return decided if self.normalization == "batch" else replace(decided, bias="all")
+        if self.normalization == "batch":
+            return decided
+        # No normalisation subtracts what a bias adds. The gain of an activation is right where the mean of its input is 0,
+        # so in an NF-ResNet no activated stem may come through on the shortcuts.
+        activates = decided.stem_activates and self.normalization != "nf_resnet"
+        return replace(decided, bias="all", stem_activates=activates)
 
     def parameter(self, name: str) -> float:
         """A parameter of the shortcut: the value given, else the one that He et al. 2016 use."""

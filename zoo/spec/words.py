@@ -14,6 +14,8 @@ SHORTCUTS = get_args(Shortcut)
 LAYOUTS = tuple(LAYOUT)
 # What a unit may have instead of batch normalisation.
 NORMALIZATIONS = get_args(UnitNormalization)
+# Those that standardise kernels and multiply activations by their gain.
+STANDARDISED = ("scaled_ws", "nf_resnet")
 BLOCKS = get_args(Block)
 POOLINGS = get_args(FinalPooling)
 ROLLED = get_args(Rolled)

@@ -51,7 +51,7 @@ TABLE: dict[str, dict[str, Ink]] = {
         "BN": Ink(TEAL, SOLID),
         "no BN": Ink(TAN, LONG),
         "skipinit": Ink(INDIGO, DOT),
-        "scaled_ws": Ink(PURPLE, DASH_DOT),
+        "nf_resnet": Ink(PURPLE, DASH_DOT),
     },
     "plain ordering": {
         "conv_act": Ink(TAN, DOT),

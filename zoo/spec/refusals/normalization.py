@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import RESIDUAL
-from zoo.spec.values import require_one_of
+from zoo.spec.values import listed, require_one_of
 from zoo.spec.words import NORMALIZATIONS
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec
     from zoo.spec.unit import UnitSpec
+
+# The shortcuts that bring a variance known in advance.
+_BRINGS_ITS_VARIANCE = (None, "identity_pad", "projection")
 
 
 def refuse_normalization_of_a_net(spec: ModelSpec) -> None:
@@ -38,9 +41,9 @@ def _refuse_where_it_does_not_fit(spec: ModelSpec | UnitSpec, who: str) -> None:
     given = spec.normalization
     if given == "batch":
         return
-    if given == "skipinit" and not spec.is_residual:
+    if given in ("skipinit", "nf_resnet") and not spec.is_residual:
         raise ValueError(
-            f"normalization='skipinit' scales the branch of a residual unit, and {who} has none; use None or 'scaled_ws'."
+            f"normalization={given!r} scales the branch of a residual unit, and {who} has none; use None or 'scaled_ws'."
         )
     if spec.layout != "he2016":
         raise ValueError(
@@ -51,4 +54,28 @@ def _refuse_where_it_does_not_fit(spec: ModelSpec | UnitSpec, who: str) -> None:
         raise ValueError(
             f"ordering={spec.ordering!r} is about where the normalisation stands, and normalization={given!r} has none; "
             "use another ordering."
+        )
+    if given == "nf_resnet":
+        _refuse_where_the_variance_is_not_known(spec)
+
+
+def _refuse_where_the_variance_is_not_known(spec: ModelSpec | UnitSpec) -> None:
+    """NF-ResNets know the variance of every unit's input in advance, because nothing but sums and projections is there."""
+    ordering = RESIDUAL[spec.ordering]
+    if not ordering.is_pre_activation or ordering.after_addition:
+        fitting = [name for name, row in RESIDUAL.items() if row.is_pre_activation and not row.after_addition]
+        raise ValueError(
+            f"normalization='nf_resnet' expects a variance that grows from unit to unit by a known amount, and "
+            f"ordering={spec.ordering!r} has an activation on the way; use ordering={listed(fitting, 'or')}."
+        )
+    if spec.shortcut not in _BRINGS_ITS_VARIANCE:
+        raise ValueError(
+            f"normalization='nf_resnet' does not know the variance that shortcut={spec.shortcut!r} brings; use shortcut="
+            f"{listed(_BRINGS_ITS_VARIANCE, 'or')}."
+        )
+    rolled = getattr(spec, "rolled", False)  # a unit alone has no such option
+    if rolled:
+        raise ValueError(
+            f"rolled={rolled!r} rolls identical units, and those of normalization='nf_resnet' differ: each divides by "
+            "the standard deviation expected at its place; use rolled=False."
         )
