@@ -1,4 +1,4 @@
-// Sorts and filters the table of models, and opens the card that a row links to. Without it the table is complete, only not sorted.
+// Sorts and filters the table of models. Without it the table is complete, only not sorted.
 (() => {
   const table = document.querySelector("table[data-sortable]");
   const rows = [...table.tBodies[0].rows];
@@ -51,13 +51,4 @@
     shown.value = `${rows.filter((row) => !row.hidden).length} of ${rows.length} shown`;
   }
   filter();
-
-  const open = () => {
-    const card = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (!card) return;
-    for (let part = card; part; part = part.parentElement) if (part.matches("details")) part.open = true;
-    card.scrollIntoView();
-  };
-  addEventListener("hashchange", open);
-  open();
 })();

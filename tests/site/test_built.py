@@ -8,9 +8,7 @@ import pytest
 
 PAGES_WEIGH_AT_MOST = 2_000_000
 LOADS_AT_MOST = 400_000
-#: What is looked things up in rather than read, and the one interactive that brings trained weights along.
-LOOKED_UP_AT_MOST = 500_000
-LOOKED_UP = ("api/", "zoo.html")
+#: The one interactive that brings trained weights along.
 HEAVY_DATA = "placement-lab-data.js"
 
 
@@ -109,12 +107,8 @@ def loaded_at_first(site, name, page):
 
 
 def test_each_page_loads_little_at_first(site, pages):
-    heavy = {}
-    for name, page in pages.items():
-        weight = loaded_at_first(site, name, page)
-        if weight > (LOOKED_UP_AT_MOST if name.startswith(LOOKED_UP) else LOADS_AT_MOST):
-            heavy[name] = weight
-    assert heavy == {}
+    weights = {name: loaded_at_first(site, name, page) for name, page in pages.items()}
+    assert {name: weight for name, weight in weights.items() if weight > LOADS_AT_MOST} == {}
 
 
 def test_the_style_of_what_is_used_stays(site):
@@ -128,9 +122,18 @@ def test_the_style_of_what_is_used_stays(site):
         ".md-consent",
         ".task-list",
         "[data-md-color-primary=teal]",
+        "[dir=rtl]",
+        "--md-source-stars-icon",
         ".tabbed-labels>:nth-child(19)",
     ):
         assert unused not in style, unused
+
+
+def test_a_page_without_charts_loads_no_script_for_them(pages):
+    loads = {name: any(load.endswith("charts.js") for load in page.loads) for name, page in pages.items()}
+    charts = {name: any(load.endswith(".vl.json") for load in page.loads) for name, page in pages.items()}
+    assert loads == charts
+    assert {True, False} == set(charts.values())
 
 
 def test_no_page_shows_an_unread_fence(site):

@@ -18,3 +18,30 @@ def test_long_code_in_a_cell_may_go_on_in_the_next_line(code, shown):
     page = f"<p><code>{code}</code></p><table><tr><td>a <code>{code}</code></td><td>b</td></tr></table>"
     after = hooks.on_post_page(page)
     assert f"<td>a <code>{shown}</code>" in after and f"<p><code>{code}</code></p>" in after
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            '<span class="n"><a class="autorefs autorefs-internal" title="          Model (zoo.Model)" href="#m">Model</a></span>',
+            '<a class="autorefs" href="#m">Model</a>',
+        ),
+        (
+            '<span class="n"><span title="keras.Model">Model</span></span>',
+            '<span title="keras.Model">Model</span>',
+        ),
+        ("<pre><span></span><code>x</code></pre>", "<pre><code>x</code></pre>"),
+    ],
+)
+def test_signatures_carry_nothing_that_is_not_seen(written, shown):
+    assert hooks.on_post_page(written) == shown
+
+
+def test_what_only_charts_and_the_reference_need_is_loaded_by_those():
+    style = '<link rel="stylesheet" href="../assets/_mkdocstrings.css">'
+    script = '<script src="../javascripts/charts.js" defer></script>'
+    chart, reference = '<figure data-spec="a.vl.json"></figure>', '<div class="doc doc-object"></div>'
+    assert hooks.on_post_page(style + script) == ""
+    assert hooks.on_post_page(style + script + chart) == script + chart
+    assert hooks.on_post_page(style + script + reference) == style + reference

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from test_built import HEAVY_DATA, LOADS_AT_MOST, LOOKED_UP, LOOKED_UP_AT_MOST
+from test_built import HEAVY_DATA, LOADS_AT_MOST
 
 PHONE = {"width": 390, "height": 844}
 PRINTS_ON_AT_MOST = 8
@@ -48,8 +48,7 @@ def test_a_page_loads_little_before_anything_is_touched(site, turn, which):
     for name in chosen(site, which):
         page, loaded = turn(name, viewport={"width": 1280, "height": 800})
         assert Path(name).name in loaded
-        limit = LOOKED_UP_AT_MOST if name.startswith(LOOKED_UP) else LOADS_AT_MOST
-        if sum(loaded.values()) - loaded.get(HEAVY_DATA, 0) > limit:
+        if sum(loaded.values()) - loaded.get(HEAVY_DATA, 0) > LOADS_AT_MOST:
             heavy[name] = loaded
         page.context.close()
     assert heavy == {}

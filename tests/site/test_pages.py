@@ -18,9 +18,11 @@ KINDS = (
     "try/spiral",
     "try/surgeon",
     "zoo",
+    "models/plain",
     "claims",
     "performance",
     "api/transforms",
+    "api/transforms/fold",
 )
 LOOKS = ["kinds", *(pytest.param(part, marks=pytest.mark.deep) for part in range(PARTS))]
 NARROW = {"width": 360, "height": 740}

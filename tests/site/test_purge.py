@@ -2,9 +2,11 @@
 
 import pytest
 
-from zoo.site.purge import purge, words
+from zoo.site.purge import purge, variables, without_unread, words
 
-KNOWN = words('<p class="here" id="there" data-md-color-accent="lime">made()</p><input id="__tabbed_1_2">')
+KNOWN = words(
+    '<p dir="ltr" class="here" id="there" data-md-color-accent="lime">made()</p><input id="__tabbed_1_2">'
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,7 @@ KNOWN = words('<p class="here" id="there" data-md-color-accent="lime">made()</p>
             "[data-md-color-accent=lime]{a:b}[data-md-color-accent=red]{a:b}",
             "[data-md-color-accent=lime]{a:b}",
         ),
+        ("[dir=ltr] .here{a:b}[dir=rtl] .here{a:b}", "[dir=ltr] .here{a:b}"),
         (".tabbed-set:nth-child(2){a:b}", ""),  # the class is unknown here
         ("/* .here{ */p{a:b}", "p{a:b}"),
     ],
@@ -36,3 +39,24 @@ def test_a_tab_more_than_any_page_has_goes():
         purge(".tabbed-set:nth-child(2),.tabbed-set:nth-child(3){a:b}", known)
         == ".tabbed-set:nth-child(2){a:b}"
     )
+
+
+@pytest.mark.parametrize(
+    ("css", "kept"),
+    [
+        (":root{--read:1;--unread:2;a:b}", ":root{--read:1;a:b}"),
+        (':root{--unread:url("a;}b");--read:2}', ":root{--read:2}"),
+        (":root{--unread:1}p{a:b}", "p{a:b}"),
+        ("@media print{:root{--unread:1;a:b}}", "@media print{:root{a:b}}"),
+        ("@keyframes k{from{a:b}to{c:d}}@import 'x';", None),
+        ("p{a:var(--unread)}", None),
+    ],
+)
+def test_a_variable_that_nothing_reads_goes(css, kept):
+    assert without_unread(css, {"--read"}) == (css if kept is None else kept)
+
+
+def test_a_variable_is_read_by_styles_by_pages_and_by_scripts():
+    assert variables("p{--set:1;a:var(--one);b:calc(var( --two, 3px))}") == {"--one", "--two"}
+    assert variables('<p style="--set: 1; a: var(--one)">--no') == {"--one"}
+    assert variables('style.getPropertyValue("--three")', script=True) == {"--three"}

@@ -25,7 +25,9 @@ whose data is not published yet renders a box that says so and shows the paper's
 | `diagrams` | one diagram name a line | the same, side by side; wraps on a narrow screen |
 | `math` | LaTeX | MathML made at build time; a double quad parts it in two; within a sentence `` `#!math y = W x + b` `` |
 | `n` | within a sentence `` `#!n EXPERIMENT: QUESTION` `` | a published number; `zoo.experiments.publishing.quotes` lists the questions |
-| `zoo-table` | nothing | every model with its card |
+| `zoo-table` | nothing | every model, a row each |
+| `zoo-cards` | `plain`, `residual` or `families` | a card for each model of a kind |
+| `api-index` | one page of `docs/api` a line | the names on each, with what their docstrings say first |
 | `options-table` | nothing | families x options |
 
 Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):

@@ -9,7 +9,7 @@ from markdown import Markdown
 from pymdownx.inlinehilite import InlineHiliteException
 from pymdownx.superfences import SuperFencesException
 
-from zoo.site import catalog_tables, charts, diagrams, holes, maths, scales, tables
+from zoo.site import catalog_cards, catalog_tables, charts, diagrams, holes, maths, reference, scales, tables
 
 
 def _strict(render: Callable[..., str]) -> Callable[..., str]:
@@ -101,6 +101,18 @@ def diagram_row(source: str, md: Markdown) -> str:
 def zoo_table(source: str, md: Markdown) -> str:
     """Every model of the catalog."""
     return catalog_tables.table()
+
+
+@_strict
+def zoo_cards(source: str, md: Markdown) -> str:
+    """The cards of one kind of nets."""
+    return catalog_cards.cards(source.strip())
+
+
+@_strict
+def api_index(source: str, md: Markdown) -> str:
+    """What stands on some API pages, in a line each."""
+    return reference.index(source.split(), md)
 
 
 @_strict

@@ -26,6 +26,16 @@ _NEEDLESS = (
     # HTML ends a cell where the next one begins.
     (re.compile(r"</(?:td|th|tr)>"), ""),
     (re.compile(r'<span title="([^"<]+)">\1</span>'), r"\1"),
+    # What a name stands for has its own colour; where a link leads, its address says.
+    (re.compile(r'<span class="n">(<(span|a)\b[^>]*>[^<]*</\2>)</span>'), r"\1"),
+    (re.compile(r'<a class="autorefs autorefs-internal" title="[^"]*"'), '<a class="autorefs"'),
+    # An anchor for lines of code, which nothing counts here.
+    (re.compile(r"(<pre[^>]*>)<span></span>"), r"\1"),
+)
+#: What only some pages need, and what those have.
+_NEEDED_WHERE = (
+    (re.compile(r'<script src="[^"]*javascripts/charts\.js"[^>]*></script>'), " data-spec="),
+    (re.compile(r'<link rel="stylesheet" href="[^"]*assets/_mkdocstrings\.css">'), 'class="doc '),
 )
 #: A cell of a table, up to the next one; code within it; where a long piece of code may go on in the next line.
 _CELL = re.compile(r"<t[dh]\b[^>]*>(?:(?!</?t[dhr]\b).)*<code>(?:(?!</?t[dhr]\b).)*", re.DOTALL)
@@ -53,6 +63,9 @@ def on_post_page(output: str, **_: Any) -> str:
     """
     output = _CELL.sub(lambda cell: _CODE.sub(_breakable, cell[0]), output)
     output = _THEME.sub(r'<script src="\1javascripts/on-first-use.js"></script>\g<0>', output)
+    for loaded, needed_by in _NEEDED_WHERE:
+        if needed_by not in output:
+            output = loaded.sub("", output)
     for needless, short in _NEEDLESS:
         output = needless.sub(short, output)
     parts = _AS_IT_IS.split(output)  # text, what is kept, the name of its tag, text ...
@@ -70,8 +83,14 @@ def on_post_build(config: Any, **_: Any) -> None:
     site = Path(config["site_dir"])
     notebooks.write(site)
     known: set[str] = set()
+    read: set[str] = set()
     for path in [*site.rglob("*.html"), *site.rglob("*.js")]:
         if path.name not in _SCRIPTS_WITHOUT_CLASSES and "lunr" not in path.parts:
-            known |= purge.words(path.read_text(encoding="utf-8"))
-    for path in [*site.rglob("stylesheets/*.css"), *site.glob("assets/*.css")]:
-        path.write_text(purge.purge(path.read_text(encoding="utf-8"), known), encoding="utf-8")
+            text = path.read_text(encoding="utf-8")
+            known |= purge.words(text)
+            read |= purge.variables(text, script=path.suffix == ".js")
+    paths = [*site.rglob("stylesheets/*.css"), *site.glob("assets/*.css")]
+    styles = {path: purge.purge(path.read_text(encoding="utf-8"), known) for path in paths}
+    read |= set().union(*map(purge.variables, styles.values()))
+    for path, style in styles.items():
+        path.write_text(purge.without_unread(style, read), encoding="utf-8")

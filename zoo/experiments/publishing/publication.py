@@ -5,6 +5,7 @@ What is published is made by a command and carries a checksum; data edited by ha
 
 import csv
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -99,14 +100,19 @@ class Published:
             pairs: First arm, second arm, metric.
         """
         pairs = list(pairs)
-        found = [
-            dataclasses.replace(
-                paired_difference(self.runs(a, metric), self.runs(b, metric), metric),
-                identical=self.identical(a, b),
-            )
-            for a, b, metric in pairs
-        ]
+        found = [self._difference(*pair) for pair in pairs]
         return family(found, [(a, b) for a, b, _ in pairs])
+
+    def _difference(self, a: str, b: str, metric: str) -> Difference:
+        """One pair by itself, computed once: the sentences of a page ask for the same pairs over and over."""
+        if (a, b, metric) not in self._differences:
+            found = paired_difference(self.runs(a, metric), self.runs(b, metric), metric)
+            self._differences[a, b, metric] = dataclasses.replace(found, identical=self.identical(a, b))
+        return self._differences[a, b, metric]
+
+    @functools.cached_property
+    def _differences(self) -> dict[tuple[str, str, str], Difference]:
+        return {}
 
 
 def observations(collected: Any) -> list[Observation]:

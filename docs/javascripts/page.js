@@ -1,0 +1,27 @@
+// What every page does that the theme leaves out: landmarks with names, boxes that a keyboard reaches, answers open on paper.
+(() => {
+  // The theme opens its search as a dialog without a name.
+  document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
+  // It also wraps wide tables in a box that scrolls and cannot be reached by keyboard.
+  addEventListener("load", () => document.querySelectorAll(".md-typeset__scrollwrap").forEach((box) => (box.tabIndex = 0)));
+  // The lists of pages within the list of pages, and the buttons of the blocks of code, are landmarks: each with a name of its own.
+  const names = () => {
+    for (const [selector, name] of [["nav.md-nav nav.md-nav", "Part"], ["nav.md-code__nav", "Code block"]])
+      document.querySelectorAll(selector).forEach((nav, i) => {
+        nav.removeAttribute("aria-labelledby");
+        nav.setAttribute("aria-label", `${name} ${i + 1}`);
+      });
+  };
+  names();
+  addEventListener("load", names);
+  // The theme adds such buttons when a block of code comes into view.
+  new MutationObserver(names).observe(document.querySelector("article") ?? document.body, { childList: true, subtree: true });
+
+  // Paper cannot be clicked: its answers are open. The theme does so too, but not where pages are opened from a folder.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details.question:not([open])")];
+    closed.forEach((answer) => (answer.open = true));
+  });
+  addEventListener("afterprint", () => closed.forEach((answer) => (answer.open = false)));
+})();
