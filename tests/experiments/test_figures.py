@@ -7,7 +7,8 @@ import pytest
 from tests.experiments import toys
 from zoo.experiments.design.experiment import Curves, Dots, Factor, Series, Strip, Table
 from zoo.experiments.publishing import inks, publication
-from zoo.experiments.publishing.figures import FOLDER, LARGEST, _name, chart, draw, svg, wrapped
+from zoo.experiments.publishing.figures import FOLDER, LARGEST, chart, draw, svg, wrapped
+from zoo.experiments.publishing.figures.records import name_of
 from zoo.experiments.publishing.inks import INK, Ink, ink
 from zoo.experiments.publishing.publication import Observation, Published
 from zoo.studies import STUDIES
@@ -162,7 +163,7 @@ def test_rows_that_share_a_value_have_names_of_their_own_and_one_colour():
 )
 def test_a_number_is_named_with_its_factor(value, words):
     arm = dataclasses.replace(EXPERIMENT.arms[0], factors={"f": value})
-    assert _name(Curves(colour="f"), arm) == words
+    assert name_of(Curves(colour="f"), arm) == words
 
 
 def test_few_places_are_all_named_on_the_axis():

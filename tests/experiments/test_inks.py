@@ -7,7 +7,7 @@ import pytest
 
 from zoo.experiments.design.experiment import Chart, Dots, Strip
 from zoo.experiments.publishing import inks
-from zoo.experiments.publishing.figures import _name
+from zoo.experiments.publishing.figures.records import name_of
 from zoo.experiments.publishing.inks import INK, MARKS, SAME, TABLE, Ink, ink, meaning
 from zoo.placement import orderings
 from zoo.spec import LAYOUTS
@@ -156,7 +156,7 @@ def test_every_series_of_every_study_has_a_colour(name):
             if all(
                 factor in arm.factors for factor in filter(None, (figure.colour, getattr(figure, "x", "")))
             ):
-                assert ink(_name(figure, arm)), f"{name}: {figure.name}"
+                assert ink(name_of(figure, arm)), f"{name}: {figure.name}"
 
 
 @pytest.mark.parametrize("name", ["unheard_of", "", "Relu"])
