@@ -48,12 +48,14 @@ def purge(css: str, known: set[str]) -> str:
 
 
 def variables(text: str, *, script: bool = False) -> set[str]:
-    """The variables that a style sheet or a page asks for, or that a script names."""
+    """The variables that a style sheet or a page asks for, or that a script names; `--zoo-` is the beginning of some."""
     return set((_NAMES if script else _ASKED).findall(text))
 
 
 def without_unread(css: str, read: set[str]) -> str:
     """A style sheet that sets no variable but those that are read somewhere."""
+    # A script may put a name together.
+    begun = tuple(name for name in read if name.endswith("-"))
     kept = []
     for rule in _split(css, ";}", closing=True):
         selectors, brace, body = rule.partition("{")
@@ -63,7 +65,11 @@ def without_unread(css: str, read: set[str]) -> str:
             kept.append(f"{selectors}{{{without_unread(body.rstrip()[:-1], read)}}}")
         else:
             said = _split(body.rstrip()[:-1], ";")
-            needed = [each for each in said if not (name := _SET.match(each)) or name[1] in read]
+            needed = [
+                each
+                for each in said
+                if not (name := _SET.match(each)) or name[1] in read or name[1].startswith(begun)
+            ]
             kept += [f"{selectors}{{{';'.join(needed)}}}"] if needed else []
     return "".join(kept)
 

@@ -12,13 +12,14 @@ from html import escape
 import yaml
 from markdown import Markdown
 
+from zoo.site import maths
 from zoo.site.place import DOCS, link
 
 _ROOT = DOCS.parent
 _FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 #: A line `::: zoo.build` and the options below it.
 _DIRECTIVE = re.compile(r"^::: (\S+)\n((?: .*\n|\n(?= ))*)", re.MULTILINE)
-_CODE = re.compile(r"`([^`]+)`")
+_MARKED = re.compile(r"`(?P<code>[^`]+)`|\$(?P<formula>[^$]+)\$")
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,8 @@ def _table(page: str, md: Markdown) -> str:
     for entry in entries(page):
         also = "".join(f'<span id="{member}"></span>' for member in entry.members)
         body += (
-            f'<tr id="{entry.path}"><th scope="row">{also}<a href="{address}#{entry.path}"><code>{escape(entry.name)}'
-            f"</code></a></th><td>{_CODE.sub(_marked, escape(entry.summary))}</td></tr>"
+            f'<tr id="{entry.path}"><th scope="row">{also}<a href="{address}#{entry.path}"><code>{entry.name.replace(".", ".<wbr>")}'
+            f"</code></a></th><td>{_words(entry.summary)}</td></tr>"
         )
     return (
         f'<div class="zoo-table" data-search-exclude tabindex="0" role="group" aria-label="{title}">'
@@ -60,8 +61,15 @@ def _table(page: str, md: Markdown) -> str:
     )
 
 
-def _marked(code: re.Match[str]) -> str:
-    return f"<code>{code[1]}</code>"
+def _words(summary: str) -> str:
+    """What a docstring says first, with its code and its formulas."""
+    said, at = "", 0
+    for marked in _MARKED.finditer(summary):
+        code, formula = marked["code"], marked["formula"]
+        shown = f"<code>{escape(code)}</code>" if code else maths.inline(formula)
+        said += escape(summary[at : marked.start()]) + shown
+        at = marked.end()
+    return said + escape(summary[at:])
 
 
 def _text(page: str) -> str:
