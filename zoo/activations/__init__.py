@@ -1,7 +1,7 @@
 """Where a Keras model applies an activation, and what of it no graph shows."""
 
 from zoo.activations.classifier import classifier_names
-from zoo.activations.code import adds
+from zoo.activations.code import adds, adds_losses
 from zoo.activations.inside import (
     InnerSite,
     Inside,
@@ -38,6 +38,7 @@ __all__ = [
     "Site",
     "UnseenWarning",
     "adds",
+    "adds_losses",
     "classifier_names",
     "families",
     "insides",

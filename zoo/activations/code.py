@@ -6,6 +6,7 @@ arithmetic, shapes and the layer's own numbers and layers hides no activation. E
 
 from __future__ import annotations
 
+import builtins
 import dis
 import types
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graph import attributes
+from zoo.graph import attributes, flatten_layers
 
 _HARMLESS = frozenset(
     "keras ops np numpy super call training mask add subtract multiply matmul dot einsum tensordot reshape "
@@ -29,6 +30,10 @@ _NUMBERS = (
     *(keras.initializers.Initializer, keras.regularizers.Regularizer, keras.DTypePolicy),
     *(keras.random.SeedGenerator, keras.layers.Layer, keras.InputSpec),
 )
+
+
+# Where a function of a harmless name does what its name says.
+_OF_THE_BACKEND = {"keras", "numpy", "builtins"}
 
 
 def doubts(layer: Any) -> list[str] | None:
@@ -66,13 +71,60 @@ def adds(layer: Any) -> bool:
     return False
 
 
+def adds_losses(layer: Any) -> bool:
+    """Whether the code of `layer`, or of a layer in it, calls `add_loss`."""
+    found = (_own_functions(inner) for inner in flatten_layers(layer))
+    codes = (getattr(function, "__code__", None) for functions in found for function in functions)
+    return any("add_loss" in _names(code) for code in codes if code is not None)
+
+
+def _own_functions(layer: Any) -> Iterator[Any]:
+    """The functions that a class of somebody's own has, unwrapped."""
+    for cls in type(layer).__mro__:
+        if cls.__module__.split(".")[0] in ("keras", "builtins"):
+            return
+        yield from (getattr(value, "__wrapped__", value) for value in vars(cls).values())
+
+
 def _doubts(function: Any, layer: Any) -> list[str]:
     function = getattr(function, "__wrapped__", function)
     if not isinstance(function, types.FunctionType):
         return [getattr(function, "__name__", type(function).__name__)]
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    closed = [name for name, cell in cells if name != "__class__" and not _is_number(cell.cell_contents)]
-    return closed + [name for name in _names(function.__code__) if not _is_known(name, layer)]
+    closed = [name for name, cell in cells if name != "__class__" and not _is_number_alone(cell)]
+    loaded = _globals_of(function.__code__)
+    return closed + [
+        name
+        for name in _names(function.__code__)
+        if not (_is_known_global(name, function) if name in loaded else _is_known(name, layer))
+    ]
+
+
+def _is_number_alone(cell: types.CellType) -> bool:
+    """Whether what a function encloses is a number: a layer that it calls stands in no list of layers."""
+    try:
+        value = cell.cell_contents
+    except ValueError:  # not filled yet
+        return False
+    return _is_number(value) and not any(isinstance(v, keras.layers.Layer) for v in keras.tree.flatten(value))
+
+
+def _globals_of(code: types.CodeType) -> set[str]:
+    """The names that `code`, or a function inside it, takes from its module."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return found.union(*map(_globals_of, inner))
+
+
+def _is_known_global(name: str, function: types.FunctionType) -> bool:
+    """Whether a name of a module is a number, or a function that is harmless and not one's own of such a name."""
+    value = function.__globals__.get(name, getattr(builtins, name, None))
+    if isinstance(value, types.ModuleType):
+        return name in _HARMLESS and value.__name__.split(".")[0] in _OF_THE_BACKEND
+    if _is_number(value) and not isinstance(value, keras.layers.Layer):
+        return value is not None or name in _HARMLESS
+    origin = getattr(value, "__module__", None) or "builtins"
+    return name in _HARMLESS and origin.split(".")[0] in _OF_THE_BACKEND
 
 
 def _names(code: types.CodeType, operators: tuple[str, ...] = ("**", "**=")) -> Iterator[str]:
@@ -89,9 +141,14 @@ def _names(code: types.CodeType, operators: tuple[str, ...] = ("**", "**=")) -> 
 
 def _is_known(name: str, layer: Any) -> bool:
     if name in _HARMLESS:
-        return True
+        return name in ("call", "__call__") or not _is_own_method(name, layer)
     values = attributes(layer)
     return name in values and _is_number(values[name])
+
+
+def _is_own_method(name: str, layer: Any) -> bool:
+    own = (cls for cls in type(layer).__mro__ if cls.__module__.split(".")[0] not in ("keras", "builtins"))
+    return any(callable(vars(cls)[name]) for cls in own if name in vars(cls))
 
 
 def _is_number(value: Any) -> bool:

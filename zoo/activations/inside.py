@@ -19,7 +19,7 @@ from keras import layers
 
 from zoo.activations.code import doubts
 from zoo.activations.sites import families, is_linear, label, separate_function, sites, takes_activation
-from zoo.graph import Graph, graphs
+from zoo.graph import Graph, flatten_layers, graphs
 from zoo.graph.internals import children
 
 # Stock cells -> what each call of a function in one step computes, in the order of the calls.
@@ -40,10 +40,17 @@ _ACTIVATION_NAME = re.compile(r"act(ivation|ivate)?(_?(fn|func|function))?\d*$|n
 _ATTENTION = (layers.MultiHeadAttention, layers.GroupQueryAttention)
 _SOFTMAX_IN_CODE = (layers.Attention, layers.AdditiveAttention)
 
-# Nonlinear operations that people write activations with: maximum(x, 0), clip, where ...
+# Nonlinear operations that people write activations with: maximum(x, 0), clip, where ... Roots are left to those who
+# normalise by them.
 _NONLINEAR = frozenset(
-    "Maximum Minimum Clip Where Exp Expm1 Log Log1p Absolute Abs Square Sign Sin Cos Erf Power".split()
+    "Maximum Minimum Max Min Clip Where Exp Expm1 Exp2 Log Log1p Log2 Log10 Logaddexp Logaddexp2 Logsumexp Absolute Abs "
+    "Square Power Reciprocal Cbrt Hypot Sign Signbit Heaviside Floor Ceil Round Trunc FloorDivide Mod Fmod Sin Cos Tan "
+    "Arcsin Arccos Arctan Arctan2 Sinh Cosh Arcsinh Arccosh Arctanh Sinc Erf Erfinv NanToNum Sort TopK Median Quantile "
+    "Prod Cumprod Greater GreaterEqual Less LessEqual".split()
 )
+# The same as layers; and whole models of other frameworks, of which nothing can be seen.
+_NONLINEAR_LAYERS = {layers.Maximum: "maximum", layers.Minimum: "minimum"}
+_OPAQUE = (layers.TFSMLayer, layers.JaxLayer, layers.FlaxLayer, layers.TorchModuleWrapper)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +102,18 @@ def insides(model: keras.Model) -> list[Inside]:
     for graph in graphs(model):
         for node in graph.nodes:
             operation = node.operation
-            if id(operation) in seen or _is_plain(operation):
+            if id(operation) in seen:
                 continue
             seen.add(id(operation))
+            if _is_plain(operation):
+                if norms := _norms_of_activation(operation, graph):
+                    found.append(Inside(graph.path + operation.name, operation, graph, norms=norms))
+                continue
             inside = Inside(graph.path + operation.name, operation, graph)
-            if isinstance(operation, layers.Layer):
+            if isinstance(operation, layers.Layer) and not isinstance(operation, layers.Multiply):
                 _Look(inside).layer(operation, inside.name, pooled=False)
-            elif type(operation).__name__ in _NONLINEAR:
-                inside.hides[inside.name] = f"keras.ops.{type(operation).__name__.lower()} is not linear"
+            elif (function := _nonlinear(node)) is not None:
+                inside.hides[inside.name] = f"{function} is not linear"
             if inside.sites or inside.norms or inside.hides:
                 found.append(inside)
     return found
@@ -191,6 +202,30 @@ def _is_plain(operation: Any) -> bool:
     )
 
 
+def _norms_of_activation(operation: Any, graph: Graph) -> list[str]:
+    """The BatchNormalization layers in what a layer was given as `activation=`."""
+    activation = getattr(operation, "activation", None)
+    if not isinstance(activation, layers.Layer):
+        return []
+    norms = [
+        layer for layer in flatten_layers(activation) if isinstance(layer, layers.BatchNormalization)
+    ]
+    return [f"{graph.path}{operation.name}/{norm.name}" for norm in norms]
+
+
+def _nonlinear(node: Any) -> str | None:
+    """The name of the function that a bare operation applies to real numbers, if people make activations of it."""
+    name = type(node.operation).__name__
+    if name == "Multiply" and len({id(tensor) for tensor in node.input_tensors}) < len(node.input_tensors):
+        return "a tensor times itself"
+    if name not in _NONLINEAR:
+        return None
+    # Of indices and truth values, masks are made.
+    if not any(keras.backend.is_float_dtype(tensor.dtype) for tensor in node.input_tensors):
+        return None
+    return f"keras.ops.{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', name).lower()}"
+
+
 class _Look:
     def __init__(self, inside: Inside):
         self.inside = inside
@@ -248,15 +283,20 @@ class _Look:
                 name = f"{path}/{graph.path}{operation.name}"
                 if isinstance(operation, keras.Model):
                     continue
-                if isinstance(operation, layers.Layer):
+                if isinstance(operation, layers.Layer) and not isinstance(operation, layers.Multiply):
                     self.layer(operation, name, pooled=pooled)
                 elif (function := separate_function(operation)) is not None:
                     self.site((name,), operation, "call", function, False, pooled)
-                elif type(operation).__name__ in _NONLINEAR:
-                    self.inside.hides[name] = f"keras.ops.{type(operation).__name__.lower()} is not linear"
+                elif (nonlinear := _nonlinear(node)) is not None:
+                    self.inside.hides[name] = f"{nonlinear} is not linear"
         return True
 
     def code(self, layer: Any, path: str, pooled: bool) -> None:
+        for kind, function in _NONLINEAR_LAYERS.items():
+            if isinstance(layer, kind):
+                self.inside.hides[path] = f"{type(layer).__name__} takes the {function}, which is not linear"
+        if isinstance(layer, _OPAQUE):
+            self.inside.hides[path] = f"{type(layer).__name__} holds a function of another framework"
         if isinstance(layer, _SOFTMAX_IN_CODE):
             self.inside.hides[path] = f"{type(layer).__name__} applies softmax"
         if keras.saving.get_registered_name(type(layer)) == "zoo>RolledUnits":

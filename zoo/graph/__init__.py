@@ -12,6 +12,7 @@ from zoo.graph.channels import ChannelAxes, default_axis, own_axis
 from zoo.graph.comparing import difference
 from zoo.graph.copying import (
     Part,
+    contents,
     copy_layer,
     copy_variables,
     described,
@@ -33,6 +34,7 @@ __all__ = [
     "Stretch",
     "attributes",
     "calls",
+    "contents",
     "copy_layer",
     "copy_variables",
     "default_axis",

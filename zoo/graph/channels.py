@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import keras
@@ -11,7 +12,7 @@ from zoo.graph.reading import Graph, read
 
 # Their output has its features last, whatever the setting.
 _LAST = (
-    *(layers.Dense, layers.EinsumDense, layers.Embedding, layers.RNN),
+    *(layers.Dense, layers.Embedding, layers.RNN),
     *(layers.MultiHeadAttention, layers.GroupQueryAttention),
 )
 # They compute along the axes of their own choice and move none.
@@ -57,7 +58,7 @@ class ChannelAxes:
                     continue
                 axis = None if isinstance(operation, _PADS) else own_axis(operation, len(tensor.shape))
                 if axis is None:
-                    axis = self._carried(operation, node.input_tensors, len(tensor.shape))
+                    axis = self._carried(operation, node.input_tensors, tensor)
                 if axis is None:
                     axis = own_axis(operation, len(tensor.shape))
                 if axis is not None:
@@ -89,7 +90,13 @@ class ChannelAxes:
         if id(source) in self._axes and len(source.shape) == len(target.shape):
             self._axes.setdefault(id(target), self._axes[id(source)])
 
-    def _carried(self, operation: Any, inputs: list[Any], rank: int) -> int | None:
+    def _carried(self, operation: Any, inputs: list[Any], output: Any) -> int | None:
+        rank = len(output.shape)
+        if len(inputs) == 1 and id(inputs[0]) in self._axes and len(inputs[0].shape) > 2:
+            (tensor,) = inputs
+            place = _moved(operation, self._axes[id(tensor)] % len(tensor.shape), tensor, output)
+            if place is not None:
+                return place
         known = [
             self._axes[id(t)] for t in inputs if id(t) in self._axes and len(t.shape) == rank
         ]  # of several inputs the first with an axis speaks
@@ -107,12 +114,24 @@ def own_axis(operation: Any, rank: int) -> int | None:
     if isinstance(operation, layers.TimeDistributed):
         inner = own_axis(operation.layer, rank - 1)
         return None if inner is None else inner + 1
+    if isinstance(operation, layers.Wrapper):
+        return own_axis(getattr(operation, "forward_layer", operation.layer), rank)
+    if isinstance(operation, layers.EinsumDense):
+        return _einsum_axis(operation.equation, rank)
     if isinstance(operation, _OWN_AXIS) and isinstance(operation.axis, int):
         return operation.axis % rank
     data_format = getattr(getattr(operation, "cell", operation), "data_format", None)
     if data_format in ("channels_first", "channels_last"):
         return 1 if data_format == "channels_first" else rank - 1
     return rank - 1 if isinstance(operation, _LAST) else None
+
+
+def _einsum_axis(equation: str, rank: int) -> int:
+    """Where the output has its features: the last axis that the kernel brings with it, and the input lacks."""
+    inputs, kernel, output = re.split(",|->", equation.replace(" ", ""))
+    made = [letter for letter in output if letter in kernel and letter not in inputs]
+    letters = output.replace("...", "." * (rank - len(output.replace("...", ""))))
+    return letters.index(made[-1]) if made else rank - 1
 
 
 def default_axis(rank: int) -> int:
@@ -130,6 +149,44 @@ def _keeps_places(operation: Any) -> bool:
     return not isinstance(operation, moves) and type(operation).__name__ not in (
         *("Reshape", "Transpose", "Swapaxes", "Moveaxis", "Rot90", "Einsum"),
     )
+
+
+def _moved(operation: Any, axis: int, tensor: Any, output: Any) -> int | None:
+    """Where the channels on `axis` of `tensor` are in `output`, of what adds, removes or joins other axes."""
+    name, old, new = type(operation).__name__, tuple(tensor.shape), tuple(output.shape)
+    if name in ("Moveaxis", "Swapaxes"):
+        order = list(range(len(old)))
+        if name == "Swapaxes":
+            a, b = operation.axis1 % len(old), operation.axis2 % len(old)
+            order[a], order[b] = order[b], order[a]
+        else:
+            sources, targets = (
+                [a % len(old) for a in (axes if isinstance(axes, (list, tuple)) else [axes])]
+                for axes in (operation.source, operation.destination)
+            )
+            order = [a for a in order if a not in sources]
+            for target, source in sorted(zip(targets, sources, strict=True)):
+                order.insert(target, source)
+        return order.index(axis)
+    if name == "Reshape" and len(new) > 2:
+        # What stands before the channels stays, or all that stands after them does.
+        if new[: axis + 1] == old[: axis + 1]:
+            return axis
+        if axis == len(old) - 1 and new[-1] == old[-1]:
+            return len(new) - 1
+        return None
+    if name in ("Sum", "Mean", "Max", "Min", "Squeeze", "Std", "Var") and len(new) < len(old):
+        gone = operation.axis
+        gone = [a for a, n in enumerate(old) if n == 1] if gone is None else gone
+        gone = {a % len(old) for a in (gone if isinstance(gone, (list, tuple)) else [gone])}
+        return None if axis in gone else axis - sum(a < axis for a in gone)
+    if name == "ExpandDims":
+        added = operation.axis if isinstance(operation.axis, (list, tuple)) else [operation.axis]
+        place = axis
+        for a in sorted(a % len(new) for a in added):
+            place += a <= place
+        return place
+    return None
 
 
 def _order(operation: Any, rank: int) -> list[int] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import enum
 import functools
 import inspect
 import tempfile
@@ -14,6 +16,7 @@ import numpy as np
 
 from zoo.graph.internals import (
     attributes,
+    children,
     flatten_layers,
     is_bookkeeping,
     keep_remat,
@@ -76,6 +79,9 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
     for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
         if type(old) is type(copied):
             keep_remat(old, copied)
+    if not is_stock(layer):
+        # A table inside a layer of one's own cannot be called empty, not even on symbols.
+        _take_tables(layer, new)
     return new
 
 
@@ -116,6 +122,10 @@ class _Take:
                 new.assign(_own_values(old))
                 if new.trainable != old.trainable:
                     new.trainable = old.trainable
+                # A variable has those of the day it was made, whatever was set on the layer since.
+                for what in ("regularizer", "constraint"):
+                    if (getattr(new, what) is None) != (getattr(old, what) is None):
+                        setattr(new, what, getattr(old, what))
         elif not self._quantised():
             old, new = source.variables[: len(source.variables) - self.drop], layer.variables
             raise ValueError(
@@ -158,19 +168,36 @@ def _take_own_state(old: keras.layers.Layer, new: keras.layers.Layer, *, whole: 
         old.save_own_variables(store)
         new.load_own_variables({key: _array(value) for key, value in store.items()})
     if _overrides(old, "load_assets"):
-        with tempfile.TemporaryDirectory() as folder:
-            old.save_assets(folder)
-            new.load_assets(folder)
+        _take_assets(old, new)
     elif hasattr(old, "finalize_state") and not _overrides(old, "load_own_variables"):
         new.finalize_state()
 
 
+def _take_tables(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    if _overrides(old, "load_assets"):
+        _take_assets(old, new)
+    else:
+        for a, b in zip(children(old), children(new), strict=False):
+            _take_tables(a, b)
+
+
+def _take_assets(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        old.save_assets(folder)
+        new.load_assets(folder)
+
+
 def take_attributes(old: Any, new: Any) -> None:
-    """Carry over numbers, arrays and functions that a class of somebody's own keeps and its configuration forgets.
+    """Carry over what a class of somebody's own keeps and its configuration forgets.
+
+    Those are numbers, arrays, functions, and objects that hold nothing else.
 
     Args:
         old: A layer or model that was built.
         new: Its copy, built too: what differs now is what was set, or drawn, for `old` alone.
+
+    Raises:
+        TypeError: a model has a layer or metric, set beside its graph, that its copy would lack.
     """
     # The layers of a model are copies of their own, and not in the same places where some were replaced.
     pairs = (
@@ -190,6 +217,30 @@ def take_attributes(old: Any, new: Any) -> None:
             value, other = vars(a)[name], vars(b).get(name)
             if value is not other and _can_be_carried(value, other, a) and not _equal(value, other):
                 setattr(b, name, keras.tree.map_structure(_duplicate, value))
+            elif isinstance(a, keras.Model) and type(value) is not type(other):
+                _take_parts(a, b, name, value)
+
+
+def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> None:
+    """Give `new` its own layers in the place of those of `old` that have a name there; refuse what it cannot have."""
+    parts = [p for p in keras.tree.flatten(value) if isinstance(p, (keras.layers.Layer, keras.Metric))]
+    # What a `compile` of one's own made comes with the next compile, and Keras' own attributes with Keras.
+    compiles = type(old).compile is not keras.Model.compile and old.compiled
+    if name.startswith("_") or compiles or not parts:
+        return
+    counterparts = {id(layer): new.get_layer(layer.name) for layer in old.layers if _has_layer(new, layer.name)}
+    lost = [part for part in parts if id(part) not in counterparts]
+    if lost:
+        raise TypeError(
+            f"model {old.name!r} is of the class {type(old).__name__} and keeps under {name!r} the "
+            f"{type(lost[0]).__name__} {lost[0].name!r}, which is no part of its graph: the new model would lack it. Pass "
+            f"keras.Model(model.inputs, model.outputs) for the graph alone."
+        )
+    setattr(new, name, keras.tree.map_structure(lambda part: counterparts.get(id(part), part), value))
+
+
+def _has_layer(model: keras.Model, name: str) -> bool:
+    return any(layer.name == name for layer in model.layers)
 
 
 def _take_constants(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
@@ -355,11 +406,11 @@ def _array(value: Any) -> Any:
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.ndarray)
 
 
-def _can_be_carried(value: Any, other: Any, layer: Any) -> bool:
+def _can_be_carried(value: Any, other: Any, layer: Any, around: tuple[int, ...] = ()) -> bool:
     leaves = keras.tree.flatten(value)
     others = keras.tree.flatten(other)
     for position, leaf in enumerate(leaves):
-        if isinstance(leaf, _PLAIN):
+        if isinstance(leaf, (*_PLAIN, enum.Enum)):
             continue
         if isinstance(leaf, keras.Variable):
             return False
@@ -372,13 +423,29 @@ def _can_be_carried(value: Any, other: Any, layer: Any) -> bool:
             if made_by_class is not None and made_by_class is same:
                 return False
         else:
-            return False
+            held = contents(leaf)
+            if held is None or id(leaf) in around:
+                return False
+            if not _can_be_carried(held, None, layer, (*around, id(leaf))):
+                return False
     return True
+
+
+_FRAMEWORKS = ("keras", "tensorflow", "jax", "jaxlib", "torch")
+
+
+def contents(value: Any) -> Any:
+    """What a set or an object of somebody's own holds, such as a dataclass of options; None of all else."""
+    if isinstance(value, (set, frozenset)):
+        return list(value)
+    if callable(value) or not hasattr(value, "__dict__"):
+        return None
+    return None if type(value).__module__.split(".")[0] in _FRAMEWORKS else dict(vars(value))
 
 
 def _equal(a: Any, b: Any) -> bool:
     first, second = keras.tree.flatten(a), keras.tree.flatten(b)
-    if len(first) != len(second):
+    if len(first) != len(second) or _keys(a) != _keys(b):
         return False
     for x, y in zip(first, second, strict=True):
         if x is y:
@@ -387,9 +454,21 @@ def _equal(a: Any, b: Any) -> bool:
             p, q = _values(x), _values(y)
             if p is None or q is None or p.dtype != q.dtype or not np.array_equal(p, q):
                 return False
-        elif type(x) is not type(y) or callable(x) or x != y:
+        elif type(x) is not type(y) or callable(x):
+            return False
+        elif not isinstance(x, (set, frozenset, enum.Enum)) and contents(x) is not None:
+            if not _equal(contents(x), contents(y)):
+                return False
+        elif x != y:
             return False
     return True
+
+
+def _keys(value: Any) -> Any:
+    """The keys of the dicts in `value`, which a flat list of it leaves out."""
+    if isinstance(value, dict):
+        return {key: _keys(item) for key, item in value.items()}
+    return [_keys(item) for item in value] if isinstance(value, (list, tuple)) else None
 
 
 def _is_array(value: Any) -> bool:
@@ -406,7 +485,11 @@ def _values(value: Any) -> np.ndarray | None:
 def _duplicate(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
-    return keras.ops.copy(value) if keras.ops.is_tensor(value) else value
+    if keras.ops.is_tensor(value):
+        return keras.ops.copy(value)
+    if isinstance(value, (set, frozenset)):
+        return type(value)(value) if type(value) in (set, frozenset) else set(value)
+    return value if contents(value) is None else copy.deepcopy(value)
 
 
 def reason(error: BaseException) -> str:

@@ -121,6 +121,15 @@ def own_variables(layer: Any) -> list[Any]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
+def trains(layer: Any) -> bool:
+    """Whether a layer trains, and all of its weights that may: the flag of a single variable may be another.
+
+    The public `trainable_variables` leaves out those that are frozen and does not say that they are.
+    """
+    held = [variable for inner in layer._flatten_layers() for variable in inner._trainable_variables]
+    return layer.trainable and all(variable.trainable for variable in held)
+
+
 def standardised(model: keras.Model, inputs: Any) -> list[Any]:
     """What a call of `model` with `inputs` feeds to each of `model.inputs`: dicts by name, lists by place.
 

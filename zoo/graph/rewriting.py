@@ -347,8 +347,14 @@ class _Writer:
                     f"{_takes_place(step, part)} {name_of(step)!r}: called on shape {shape} it says: {reason(error)}"
                 ) from error
             before = _shapes(keras.tree.flatten(step.arguments.args))
-            if not symbolic or shape == before or not self.changes_shapes():
+            if not symbolic:
                 raise
+            if shape == before or not self.changes_shapes():
+                kind = type(step.operation).__name__
+                raise ValueError(
+                    f"the copy of layer {name_of(step)!r} ({kind}) cannot be called where the original was: "
+                    f"{reason(error)} Complete get_config of {kind}, or use a stock layer."
+                ) from error
             raise ValueError(
                 f"layer {name_of(step)!r} no longer fits: it would be called on shape {shape}, in the model as given "
                 f"it is called on {before}. {reason(error)}"
@@ -477,7 +483,7 @@ def _kind(model: keras.Model) -> type:
     if is_stock(model):
         return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
     stock = next(cls for cls in kind.__mro__ if cls.__module__.startswith("keras."))
-    if _constructor(kind) is _constructor(stock) or _takes_anything(kind):
+    if _constructor(kind) is _constructor(stock) or _takes_a_graph(kind):
         return kind
     own = [name for name in STEPS if getattr(kind, name) is not getattr(stock, name)]
     if own:
@@ -493,9 +499,18 @@ def _constructor(kind: type) -> Callable[..., None]:
     return getattr(kind, "__init__")  # noqa: B009 - as an attribute a type checker takes it for an instance's
 
 
-def _takes_anything(kind: type) -> bool:
-    kinds = {p.kind for p in inspect.signature(_constructor(kind)).parameters.values()}
-    return {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
+def _takes_a_graph(kind: type) -> bool:
+    """Whether a model of the class can be made of inputs, outputs and a name alone, as a keras.Model is."""
+    _, *parameters = inspect.signature(_constructor(kind)).parameters.values()
+    kinds = {p.kind for p in parameters}
+    if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds:
+        return True
+    first = [p.name for p in parameters[: 1 if issubclass(kind, keras.Sequential) else 2]]
+    wanted = ["layers"] if issubclass(kind, keras.Sequential) else ["inputs", "outputs"]
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    optional = all(p.default is not p.empty or p.kind in variable for p in parameters[len(wanted) :])
+    named = inspect.Parameter.VAR_KEYWORD in kinds or "name" in {p.name for p in parameters}
+    return first == wanted and optional and named
 
 
 @contextlib.contextmanager

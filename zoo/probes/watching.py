@@ -182,7 +182,8 @@ def _of_inner(site: InnerSite, inside: Inside) -> Place:
 
 def _axis_inside(site: InnerSite, inside: Inside) -> int | None:
     if isinstance(inside.operation, (layers.RNN, layers.Bidirectional)):
-        return -1
+        # A step of a loop over images has their format.
+        return 1 if getattr(site.owner, "data_format", None) == "channels_first" else -1
     own = own_axis(site.owner, 9)
     if own is None:
         # The layers that stand in the same one speak for it, if they agree.

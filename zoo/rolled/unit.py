@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.activations import adds_losses
 from zoo.graph.internals import inbound_nodes, takes_training
 
 SEED = "seed_generator_state"
@@ -200,6 +201,10 @@ def _check_stackable(layer, model) -> None:
     if getattr(layer, "activity_regularizer", None) is not None:
         raise ValueError(
             f"layer {layer.name!r} has an activity_regularizer; a rolled unit cannot add losses of its own."
+        )
+    if adds_losses(layer):
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}) calls add_loss; a rolled unit cannot add losses of its own."
         )
     for variable in layer.variables:
         if variable.constraint is not None:

@@ -24,6 +24,7 @@ from zoo.graph import (
     seeds_untouched,
     take_attributes,
 )
+from zoo.graph.internals import REMAT, trains
 from zoo.rolled import RolledUnits
 from zoo.transforms.signature import shape_of, signature
 
@@ -144,7 +145,8 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
 
     Args:
         model: A Functional model. It is left untouched.
-        remat: Whether the rolled layers recompute activations in training instead of keeping them.
+        remat: Whether the rolled layers recompute activations in training instead of keeping them; units with a
+            layer made in a `keras.RematScope` do in any case.
         probe: Inputs, as `model` takes them, on which rolled units and copied layers are compared with the
             original; None draws a small batch, False compares nothing.
 
@@ -257,6 +259,8 @@ class _Run:
         number = re.search(r"\d+$", units[-1])
         end = number[0] if self.prefixes and number else f"{len(units)}"
         name = f"{units[0].rstrip('_')}_to_{end}"
+        # A loop recomputes a unit or keeps it, as a whole.
+        remat = remat or any(getattr(node.operation, REMAT, None) is not None for node in first)
         return RolledUnits(pattern, units, remat=remat, name=name, trainable=self.trainable)
 
     def fill(self, rolled: RolledUnits) -> Callable[[Any], None]:
@@ -365,8 +369,9 @@ class _Finder:
             return False
         if any(isinstance(o, keras.Model | RolledUnits) or len(inbound_nodes(o)) > 1 for o in operations):
             return False
-        flags = {o.name: o.trainable for o in operations if getattr(o, "weights", None)}
-        if len(set(flags.values())) > 1:
+        flags = {o.name: trains(o) for o in operations if getattr(o, "weights", None)}
+        in_part = any(o.trainable != flags[o.name] for o in operations if o.name in flags)
+        if len(set(flags.values())) > 1 or in_part:
             frozen = [name for name, flag in flags.items() if not flag]
             self._say(
                 f"in the unit from {self.path + operations[0].name!r} {', '.join(map(repr, frozen[:3]))} is frozen and the rest "

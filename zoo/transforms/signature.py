@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 import types
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graph import described, flatten_layers, is_function, is_stock, plain_attributes
+from zoo.graph import contents, described, flatten_layers, is_function, is_stock, plain_attributes
+from zoo.graph.internals import REMAT, is_bookkeeping
 
 
 def shape_of(tensor: Any) -> tuple[Any, ...]:
@@ -45,7 +47,13 @@ def signature(node: Any) -> tuple[Any, ...]:
     if is_stock(operation):
         dropped += [key for key in config if key.endswith("_initializer")]
     kept = {key: value for key, value in config.items() if key not in dropped}
-    return type(operation), _value(kept), _hidden(operation), operation.trainable, rest, shapes
+    trains = operation.trainable, tuple(variable.trainable for variable in operation.variables)
+    return type(operation), _value(kept), _hidden(operation), trains, _remat(operation), rest, shapes
+
+
+def _remat(layer: keras.layers.Layer) -> Any:
+    """The remat scopes of a layer and of those in it, as values."""
+    return tuple(_value(getattr(inner, REMAT, None)) for inner in flatten_layers(layer))
 
 
 def _hidden(layer: keras.layers.Layer) -> Any:
@@ -57,18 +65,24 @@ def _hidden(layer: keras.layers.Layer) -> Any:
                 is_constant = isinstance(leaf, np.ndarray) or (
                     keras.ops.is_tensor(leaf) and not isinstance(leaf, keras.Variable)
                 )
-                own = not is_stock(inner) and isinstance(leaf, (bool, int, float, complex))
+                own = not is_stock(inner) and not is_bookkeeping(name) and _is_setting(leaf)
                 if is_function(leaf, inner) or is_constant or own:
                     found.append((place, name, _value(leaf)))
     return tuple(found)
 
 
-def _value(thing: Any) -> Any:
+def _is_setting(value: Any) -> bool:
+    """Whether `value` is a number, a word or an object of these, which may say what a layer does in training alone."""
+    plain = (bool, int, float, complex, str, bytes, type(None), enum.Enum)
+    return isinstance(value, plain) or contents(value) is not None
+
+
+def _value(thing: Any, around: tuple[int, ...] = ()) -> Any:
     """Something that equals its like by value, arrays and functions included."""
     if isinstance(thing, dict):
-        return tuple((key, _value(thing[key])) for key in sorted(thing, key=str))
+        return tuple((key, _value(thing[key], around)) for key in sorted(thing, key=str))
     if isinstance(thing, (list, tuple)):
-        return (type(thing).__name__, *(_value(item) for item in thing))
+        return (type(thing).__name__, *(_value(item, around) for item in thing))
     if isinstance(thing, np.ndarray) or (keras.ops.is_tensor(thing) and not _is_symbolic(thing)):
         array = np.asarray(keras.ops.convert_to_numpy(thing))
         return "array", array.shape, str(array.dtype), array.tobytes()
@@ -84,6 +98,10 @@ def _value(thing: Any) -> Any:
         return type(thing).__name__, _value(thing.get_config())
     if isinstance(thing, slice):
         return "slice", _value((thing.start, thing.stop, thing.step))
+    if isinstance(thing, (set, frozenset)):
+        return "set", frozenset(_value(item) for item in thing)
+    if not isinstance(thing, enum.Enum) and id(thing) not in around and (held := contents(thing)) is not None:
+        return type(thing), _value(held, (*around, id(thing)))
     return "itself", id(thing)
 
 
