@@ -156,3 +156,9 @@ def test_frozen_dropout_still_drops():
     model = keras.Sequential([keras.Input((50,)), layers.Dropout(0.5)])
     model.trainable = False
     assert (outputs(model, np.ones((1, 50), "float32"), training=True)[0] == 0).any()
+
+
+@pytest.mark.parametrize("until", [3, ["norm"], layers.Dense(2)])
+def test_until_that_is_no_name_is_named(until):
+    with pytest.raises(TypeError, match="until must be the name of a layer or None, received"):
+        zoo.freeze(backbone(), until)

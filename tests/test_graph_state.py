@@ -1,5 +1,7 @@
 """What a layer keeps besides its variables comes along: statistics, tables, states, constants, functions, flags."""
 
+import dataclasses
+import enum
 import functools
 
 import keras
@@ -444,3 +446,209 @@ def test_new_layers_beside_quantised_ones_are_not_quantised(mode):
     swapped = swap_activation(model, "relu", layers.PReLU(alpha_initializer="ones")).model
     linear = swap_activation(model, "relu", "linear").model
     assert same(outputs(linear, data), outputs(swapped, data))
+
+
+class Noise(layers.Layer):
+    """What it keeps shows in training alone, and no configuration has it."""
+
+    def __init__(self, kept=None, **options):
+        super().__init__(**options)
+        self.kept = kept
+
+    def call(self, x, training=None):
+        return x * self.factor() if training else x
+
+    def factor(self):
+        kept = self.kept
+        match kept:
+            case Rates():
+                return kept.first * float(kept.table[0])
+            case Size.LARGE:
+                return 5.0
+            case set():
+                return float(len(kept))
+            case dict():
+                return 7.0 if "strong" in kept else 1.0
+        return 1.0
+
+    def get_config(self):
+        return super().get_config()
+
+
+class Size(enum.Enum):
+    SMALL = 1
+    LARGE = 2
+
+
+@dataclasses.dataclass
+class Rates:
+    first: float
+    table: np.ndarray
+
+
+KEPT = {
+    "an object of options": (Rates(3.0, np.array([2.0])), 6.0),
+    "an enumeration": (Size.LARGE, 5.0),
+    "a set": ({"a", "b", "c"}, 3.0),
+    "a dict of another key": ({"strong": True}, 7.0),
+}
+
+
+@pytest.mark.parametrize("case", KEPT)
+def test_what_only_training_shows_comes_along_and_is_not_shared(case):
+    kept, factor = KEPT[case]
+    x = keras.Input((4,))
+    layer = Noise(kept, name="noise")
+    model = keras.Model(x, layers.Dense(2, activation="relu", name="fc")(layer(x)))
+    for copy in (rewrite(model), split_activations(model)):
+        new = copy.get_layer("noise")
+        assert new.factor() == factor
+        assert same(outputs(model, ROWS, training=True), outputs(copy, ROWS, training=True))
+        if case == "an object of options":
+            new.kept.table[0] = 0.0
+            assert layer.factor() == factor
+
+
+class Words(layers.Layer):
+    """A table, or statistics, inside a layer of one's own."""
+
+    def __init__(self, inner=None, **options):
+        super().__init__(**options)
+        self.inner = inner or layers.StringLookup(output_mode="one_hot")
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Sentences(Words):
+    def __init__(self, **options):
+        super().__init__(layers.TextVectorization(output_mode="tf_idf"), **options)
+
+
+class Numbers(Words):
+    def __init__(self, **options):
+        super().__init__(layers.IntegerLookup(output_mode="multi_hot"), **options)
+
+
+TABLES = {
+    "words": (Words, "string", ["a", "b", "c"], [["a"], ["q"]]),
+    "sentences": (Sentences, "string", ["a b", "b c", "a"], [["a b"], ["c q"]]),
+    "numbers": (Numbers, "int64", [[5], [7]], [[5], [9]]),
+}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("case", TABLES)
+def test_tables_inside_layers_of_ones_own_come_along(case):
+    import tensorflow as tf
+
+    kind, dtype, data, x = TABLES[case]
+    layer = kind()
+    layer.inner.adapt(np.array(data))
+    model = after(layer, shape=(1,), dtype=dtype)
+    x = tf.constant(x)
+    assert same(outputs(model, x), outputs(split_activations(model), x))
+
+
+class Forgetful(layers.Layer):
+    """Without its argument it cannot be called."""
+
+    def __init__(self, kernel=None, **options):
+        super().__init__(**options)
+        self.kernel = [kernel]
+
+    def call(self, x):
+        return ops.matmul(x, self.kernel[0])
+
+    def get_config(self):
+        return super().get_config()
+
+
+def test_a_copy_that_cannot_be_called_is_named():
+    x = keras.Input((4,))
+    kernel = keras.Variable(np.ones((4, 2), "float32"))
+    model = keras.Model(x, Forgetful(kernel, name="own")(x))
+    with pytest.raises(
+        ValueError, match=r"copy of layer 'own' \(Forgetful\).*Complete get_config of Forgetful"
+    ):
+        rewrite(model)
+
+
+SET_LATER = {
+    "a regulariser that came too late": lambda layer: setattr(
+        layer, "kernel_regularizer", keras.regularizers.L2(0.1)
+    ),
+    "a constraint that came too late": lambda layer: setattr(
+        layer, "kernel_constraint", keras.constraints.NonNeg()
+    ),
+    "a regulariser of one variable": lambda layer: setattr(
+        layer.kernel, "regularizer", keras.regularizers.L1(0.1)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SET_LATER)
+def test_a_step_moves_the_copy_as_it_moves_the_model(case):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="relu", name="fc")])
+    SET_LATER[case](model.get_layer("fc"))
+    copy = split_activations(model)
+    assert len(copy.losses) == len(model.losses)
+    assert (copy.get_layer("fc").kernel.constraint is None) == (
+        model.get_layer("fc").kernel.constraint is None
+    )
+
+
+class Distilled(keras.Model):
+    def predict_step(self, data):
+        return self.teacher(data) + super().predict_step(data)
+
+
+class Hot(keras.Model):
+    """Takes inputs and outputs, and more."""
+
+    def __init__(self, inputs, outputs, temperature=1.0, **options):
+        super().__init__(inputs, outputs, **options)
+        self.temperature = temperature
+
+    def predict_step(self, *arguments):
+        result = super().predict_step(*arguments)
+        if isinstance(result, tuple):  # on JAX
+            return (self.temperature * result[0], *result[1:])
+        return self.temperature * result
+
+
+def test_a_model_keeps_what_its_steps_need_or_is_refused():
+    x = keras.Input((4,))
+    y = layers.Dense(2, activation="relu", name="fc")(x)
+    hot = Hot(x, y, temperature=7.0)
+    copy = split_activations(hot)
+    assert type(copy) is Hot
+    assert np.array_equal(hot.predict(ROWS, verbose=0), copy.predict(ROWS, verbose=0))
+
+    model = Distilled(x, y)
+    model.teacher = keras.Sequential([keras.Input((4,)), layers.Dense(2)], name="old")
+    with pytest.raises(TypeError, match=r"Distilled and keeps under 'teacher' the Sequential 'old'"):
+        split_activations(model)
+    del model.teacher
+    model.trackers = [keras.metrics.Mean(name="seen")]
+    with pytest.raises(TypeError, match=r"'trackers' the Mean 'seen'"):
+        rewrite(model)
+    del model.trackers
+    model.teacher = model.get_layer("fc")  # a part of the graph: the copy has its own
+    copy = rewrite(model)
+    assert copy.teacher is copy.get_layer("fc") is not model.teacher
+
+
+def test_a_new_activation_layer_is_computed_again_as_what_it_comes_from():
+    with keras.RematScope(mode="full"):
+        x = keras.Input((4,))
+        y = layers.ReLU(name="act")(layers.Dense(4, activation="relu", name="fc")(x))
+        model = keras.Model(x, layers.Dense(2, name="top")(y))
+    mode = model.get_layer("fc")._remat_mode.mode
+    assert split_activations(model).get_layer("fc_act")._remat_mode.mode == mode
+    assert swap_activation(model, "relu", "tanh").model.get_layer("act")._remat_mode.mode == mode
+    assert swap_activation(model, "relu", layers.PReLU).model.get_layer("fc_act")._remat_mode.mode == mode
+    assert (
+        split_activations(swap_activation(model, "relu", "tanh").model).get_layer("top")._remat_mode.mode
+        == mode
+    )

@@ -133,3 +133,67 @@ def test_a_padding_layer_speaks_where_nobody_else_does(padding):
     x = keras.Input((3, 6, 7))
     padded = layers.ZeroPadding2D(padding, data_format=FIRST)(x)
     assert dead(keras.Model(x, layers.ReLU(name="act")(padded)))[0][1] == 3
+
+
+# What a convolution of five channels first is followed by.
+RESHAPED = {
+    "joined pixels": lambda y: layers.Reshape((5, 42))(y),
+    "joined pixels, an operation": lambda y: ops.reshape(y, (-1, 5, 42)),
+    "mean over rows": lambda y: ops.mean(y, axis=2),
+    "mean over columns": lambda y: ops.mean(y, axis=-1),
+    "squeezed": lambda y: ops.squeeze(ops.sum(y, axis=2, keepdims=True), axis=2),
+    "one axis more": lambda y: ops.expand_dims(y, 1),
+    "channels moved to the end": lambda y: ops.moveaxis(y, 1, -1),
+    "channels moved between": lambda y: ops.moveaxis(y, 1, 2),
+    "exchanged": lambda y: ops.swapaxes(y, 1, 2),
+}
+
+
+@pytest.mark.parametrize("case", RESHAPED)
+def test_channels_are_followed_through_reshapes(setting, case):
+    x, y = unit_of(2, FIRST)
+    assert dead(keras.Model(x, ops.relu(RESHAPED[case](y)))) == [(2, 5)]
+
+
+def test_channels_last_are_followed_through_reshapes(setting):
+    x, y = unit_of(2, "channels_last")
+    assert dead(keras.Model(x, ops.relu(ops.reshape(y, (-1, 42, 5))))) == [(2, 5)]
+    assert dead(keras.Model(x, ops.relu(ops.mean(y, axis=1)))) == [(2, 5)]
+    assert dead(keras.Model(x, ops.relu(ops.moveaxis(y, -1, 1)))) == [(2, 5)]
+
+
+@pytest.mark.parametrize(
+    ("equation", "shape"),
+    [
+        ("bsd,df->bfs", (5, 6)),
+        ("bsd,df->bsf", (6, 5)),
+        ("...d,df->...f", 5),
+        ("bsd,dhf->bhsf", (2, 6, 5)),
+    ],
+)
+@pytest.mark.parametrize("built_in", [True, False])
+def test_the_features_of_an_einsum_are_where_its_equation_has_them(equation, shape, built_in):
+    dense = layers.EinsumDense(equation, shape, bias_axes="f", activation="relu" if built_in else None)
+    x = keras.Input((6, 3))
+    y = dense(x)
+    dense.bias.assign(np.reshape([-100.0, -100.0, 0.0, 0.0, 0.0], dense.bias.shape))
+    assert dead(keras.Model(x, y if built_in else layers.ReLU()(y))) == [(2, 5)]
+
+
+def test_wrappers_have_the_axis_of_what_they_hold(setting):
+    conv = layers.Conv2D(5, 1, data_format=FIRST)
+    x = keras.Input((3, 6, 7))
+    y = layers.SpectralNormalization(conv)(x)
+    conv.bias.assign([-100, -100, 0, 0, 0])
+    assert dead(keras.Model(x, layers.ReLU()(y))) == [(2, 5)]
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_the_gates_of_a_loop_over_images_have_its_format(setting, both_ways):
+    layer = layers.ConvLSTM2D(5, 1, data_format=FIRST, name="loop")
+    x = keras.Input((2, 3, 6, 7))
+    y = layers.Bidirectional(layer)(x) if both_ways else layer(x)
+    rows = dead(keras.Model(x, layers.LeakyReLU(name="act")(y)))
+    assert {units for _, units in rows[:-1]} == {5}
+    # Keras joins both directions on the last axis, whatever the format.
+    assert both_ways or rows[-1][1] == 5

@@ -181,3 +181,71 @@ def test_a_model_under_remat_has_its_gradients():
     rows = [gradient_stats(model, data, target, "mse") for model in (remat, made())]
     assert [row["norm"] for row in rows[0]] == pytest.approx([row["norm"] for row in rows[1]])
     assert remat.get_layer("d")._remat_mode is not None
+
+
+def test_what_is_enabled_inside_a_frozen_model_has_no_row():
+    x = keras.Input((3,))
+    inner = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="a")], name="inner")
+    wrapped = layers.TimeDistributed(layers.Dense(2, name="b"), name="wrapped")
+    y = layers.ReLU()(wrapped(layers.Reshape((1, 2))(inner(x))))
+    model = keras.Model(x, y)
+    model.trainable = False
+    inner.get_layer("a").trainable = wrapped.layer.trainable = True
+    data = batch(model, size=2)
+    assert model.trainable_variables == []
+    assert weights_of(gradient_stats(model, data, np.zeros((2, 1, 2)), "mse")) == {}
+    model.trainable = True
+    inner.trainable = False
+    assert set(weights_of(gradient_stats(model, data, np.zeros((2, 1, 2)), "mse"))) == {
+        v.path for v in model.trainable_variables
+    }
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("loss", ["mse", keras.losses.mean_squared_error, keras.losses.MeanSquaredError()])
+def test_what_is_masked_does_not_count_as_in_fit(loss):
+    x = keras.Input((5, 3))
+    y = layers.Dense(2, activation="tanh", name="fc")(layers.Masking()(x))
+    model = randomised(keras.Model(x, y))
+    rng = np.random.default_rng(0)
+    data, wanted = rng.normal(size=(4, 5, 3)).astype("float32"), rng.normal(size=(4, 5, 2)).astype("float32")
+    data[:2, 2:] = 0.0
+    seen = np.abs(data).sum(-1) > 0
+    (values,) = outputs(model, data)
+    errors = 2 * (values - wanted) * (1 - values**2)
+    by_hand = errors[seen].sum(0) / (2 * seen.sum())
+    found = weights_of(gradient_stats(model, data, wanted, loss))
+    assert found["fc/bias"] == pytest.approx(np.linalg.norm(by_hand), rel=1e-4)
+
+
+NESTED = {
+    "pairs in a dict": lambda a, b: {"both": [a, b]},
+    "dicts in a list": lambda a, b: [{"a": a}, {"b": b}],
+    "one inside another": lambda a, b: {"k": [a], "u": {"v": b}},
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_outputs_in_a_structure_take_targets_in_it_or_in_a_row(case):
+    x = keras.Input((3,))
+    heads = layers.Dense(1, name="a")(x), layers.Dense(2, activation="tanh", name="b")(x)
+    model = randomised(keras.Model(x, NESTED[case](*heads)))
+    flat = randomised(keras.Model(x, list(heads)))
+    data, y, losses = batch(model, size=4), [np.ones((4, 1)), np.zeros((4, 2))], ["mse", "mae"]
+    expected = weights_of(gradient_stats(flat, data, y, losses))
+    assert weights_of(gradient_stats(model, data, y, losses)) == pytest.approx(expected)
+    structured = NESTED[case](*y), NESTED[case](*losses)
+    assert weights_of(gradient_stats(model, data, *structured)) == pytest.approx(expected)
+
+
+def test_a_loss_that_cannot_be_computed_is_named_with_the_shapes():
+    model = dense("softmax", [[1.0, 2.0]], [0.0, 0.0])
+    x = np.ones((4, 1))
+    for y, loss, text in (
+        (np.ones((4, 3)), "mse", r"shape is \(4, 2\), cannot be computed with y of shape \(4, 3\)"),
+        (np.ones((4, 2)), lambda y: y, r"takes 1 positional argument"),
+        (np.array(["a"] * 4), "mse", r"with y of shape \(4,\)"),
+        (np.ones((4, 2)), 3, r"loss=3 of output .* is none"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            gradient_stats(model, x, y, loss)

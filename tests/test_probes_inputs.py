@@ -7,7 +7,7 @@ from keras import layers
 from probed_nets import dense
 from transform_nets import batch, branching, outputs
 
-from zoo.probes import activation_stats, gradient_stats
+from zoo.probes import activation_stats, gradient_stats, signal_propagation
 
 
 def test_wrong_arguments_are_named():
@@ -170,3 +170,20 @@ def test_a_fixed_batch_size_is_kept():
     for wrong, options in ((data[:6], {}), (data, {"batch_size": 2})):
         with pytest.raises(ValueError, match="takes batches of 4 samples"):
             activation_stats(model, wrong, **options)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("probe", [activation_stats, signal_propagation])
+@pytest.mark.parametrize("kind", ["sparse", "ragged", "empty"])
+def test_arrays_without_a_value_at_each_place_are_named(probe, kind):
+    import tensorflow as tf
+
+    x = keras.Input((2,))
+    y = layers.Add()([x, layers.ReLU()(x)])
+    data = {
+        "sparse": tf.sparse.from_dense(np.eye(2, dtype="float32")),
+        "ragged": tf.ragged.constant([[1.0, 2.0], [3.0]]),
+        "empty": np.zeros((0, 2)),
+    }[kind]
+    with pytest.raises(ValueError, match={"empty": "has no samples"}.get(kind, "only dense arrays")):
+        probe(keras.Model(x, y), data)

@@ -70,3 +70,18 @@ def test_stock_functions_that_mix_channels(name):
         p = 1 / (1 + np.exp(-9.0 * np.column_stack([data[:, 0], -data[:, 0]]).astype("float64")))
         slope = p * (1 - p) if name == "softmax" else 1 - p
         assert row["saturated_fraction"] == pytest.approx((slope < 0.01).mean(), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda z: z - keras.ops.mean(z, axis=0),
+        lambda z: z / keras.ops.max(keras.ops.abs(z), axis=0),
+        lambda z: keras.ops.flip(z, axis=0) * z,
+    ],
+)
+def test_functions_that_mix_samples_have_no_slope(function):
+    x = keras.Input((3,))
+    data = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+    (row,) = activation_stats(keras.Model(x, layers.Activation(function)(x)), data)
+    assert np.isnan(row["saturated_fraction"])

@@ -1,5 +1,7 @@
 """Activations inside layers: rows where they have a name, a name and a warning where they have none."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,10 @@ from keras import layers, ops
 from probed_nets import Residual, residual
 from transform_nets import batch, outputs, randomised
 
-from zoo.activations import UnseenWarning
+from zoo.activations import UnseenWarning, sites, unseen
+from zoo.graph import producer
 from zoo.probes import activation_stats, gradient_stats
+from zoo.transforms import fold_batchnorm
 
 # A backend has its own ways of keeping layers inside layers.
 pytestmark = pytest.mark.backend
@@ -308,3 +312,151 @@ def test_a_rolled_model_says_what_to_do():
     model = zoo.build("resnet26", input_shape=(8, 8, 3), width=4, rolled=True)
     with pytest.warns(UnseenWarning, match=r"zoo\.transforms\.unroll"):
         activation_stats(model, np.zeros((1, 8, 8, 3)))
+
+
+def split(x):
+    """Under the name of an operation that only moves values."""
+    return ops.relu(x)
+
+
+def normal(x):
+    return ops.tanh(x)
+
+
+class Misnamed(layers.Layer):
+    def call(self, x):
+        return split(x)
+
+
+class Doubly(layers.Layer):
+    def call(self, x):
+        return ops.concatenate([normal(part) for part in ops.split(x, 2, axis=-1)], axis=-1)
+
+
+class Method(layers.Layer):
+    def add(self, x):
+        return ops.relu(x)
+
+    def call(self, x):
+        return self.add(x)
+
+
+class Constant(layers.Layer):
+    act = staticmethod(ops.relu)
+
+    def call(self, x):
+        return self.act(x)
+
+
+def closing_over(layer):
+    layer.build((None, 4))
+    return layers.Lambda(lambda z: layer(z), name="own")
+
+
+MISNAMED = {
+    "function": lambda: Misnamed(name="own"),
+    "function in a loop": lambda: Doubly(name="own"),
+    "method": lambda: Method(name="own"),
+    "of the class": lambda: Constant(name="own"),
+    "layer in a closure": lambda: closing_over(layers.Dense(4, activation="relu")),
+    "list of layers in a closure": lambda: (lambda kept: layers.Lambda(lambda z: kept[0](z), name="own"))(
+        [layers.ReLU()]
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISNAMED)
+def test_a_harmless_name_is_no_promise(case):
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation="relu", name="fc")(MISNAMED[case]()(x))
+    assert list(unseen(keras.Model(x, y))) == ["own"]
+
+
+FACTOR = 3.0
+
+
+class Plain(layers.Layer):
+    def call(self, x):
+        return FACTOR * ops.concatenate(ops.split(x, 2, axis=-1), axis=-1) + float(len(ops.shape(x)))
+
+
+def test_functions_of_keras_and_numbers_of_the_module_are_harmless():
+    x = keras.Input((4,))
+    assert unseen(keras.Model(x, layers.ReLU()(Plain()(x)))) == {}
+
+
+NOT_OPERATIONS = {
+    "maxout": lambda x: layers.Maximum(name="own")([layers.Dense(3)(x), layers.Dense(3)(x)]),
+    "minimum": lambda x: layers.Minimum(name="own")([x, layers.Dense(4)(x)]),
+    "square": lambda x: layers.Multiply(name="own")([x, x]),
+}
+
+
+@pytest.mark.parametrize("case", NOT_OPERATIONS)
+@pytest.mark.parametrize("nested", [False, True])
+def test_layers_that_people_make_activations_of_are_named(case, nested):
+    x = keras.Input((4,))
+    y = NOT_OPERATIONS[case](x)
+    inner = keras.Model(x, y, name="inner")
+    z = keras.Input((4,))
+    if nested:
+        model = keras.Model(z, layers.ReLU()(layers.TimeDistributed(inner)(ops.expand_dims(z, 1))))
+        assert [name.endswith("inner/own") for name in unseen(model)] == [True]
+    else:
+        assert list(unseen(keras.Model(z, layers.ReLU()(inner(z))))) == ["inner/own"]
+
+
+@pytest.mark.tensorflow
+def test_a_model_of_another_framework_is_named(tmp_path):
+    keras.Sequential([keras.Input((4,)), layers.ReLU()]).export(tmp_path, verbose=False)
+    x = keras.Input((4,))
+    y = layers.TFSMLayer(str(tmp_path), call_endpoint="serve", name="own")(x)
+    assert unseen(keras.Model(x, layers.ReLU()(y))) == {
+        "own": "TFSMLayer holds a function of another framework"
+    }
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        lambda: layers.BatchNormalization(name="norm"),
+        lambda: keras.Sequential([layers.ReLU(), layers.BatchNormalization(name="norm")]),
+        lambda: layers.Activation(layers.BatchNormalization(name="norm")),
+    ],
+)
+@pytest.mark.parametrize("kind", [layers.Dense, layers.Activation])
+def test_a_normalisation_given_as_activation_is_kept_with_the_reason(kind, activation):
+    x = keras.Input((4,))
+    options = {"units": 4} if kind is layers.Dense else {}
+    model = keras.Model(x, kind(activation=activation(), name="own", **options)(x))
+    folded = fold_batchnorm(model, probe=False)
+    assert folded.folded == () and list(folded.kept) == ["own/norm"]
+
+
+# Roots, which people normalise by.
+LEFT_OUT = {"sqrt", "rsqrt"}
+VALUES = np.array([[-2.3, -0.7, 0.4, 1.9]], "float32")
+
+
+def bends(function):
+    """Whether a function of one tensor is not linear; not where it takes more, or returns another kind."""
+    try:
+        with np.errstate(all="ignore"):
+            once, twice, third = (
+                ops.convert_to_numpy(function(ops.convert_to_tensor(factor * VALUES))) for factor in (1, 2, 3)
+            )
+    except Exception:
+        return False
+    if once.shape != VALUES.shape or once.dtype.kind != "f":
+        return False
+    return not np.allclose(third - twice, twice - once, atol=1e-4, equal_nan=True)
+
+
+def test_every_operation_of_keras_that_bends_a_value_is_named():
+    functions = {name: function for name, function in vars(ops).items() if inspect.isfunction(function)}
+    x = keras.Input((4,))
+    results = {name: function(x) for name, function in functions.items() if bends(function)}
+    model = keras.Model(x, list(results.values()))
+    named = {*unseen(model), *(site.name for site in sites(model))}
+    assert {name for name, y in results.items() if producer(y).operation.name not in named} == LEFT_OUT
+    assert len(results) > 50

@@ -195,3 +195,14 @@ def test_a_small_net_shows_the_pair_without_a_copy(monkeypatch):
     with pytest.raises(NotAffineError, match=r"fc: Dense applies gelu.*f\(u \+ v\)") as caught:
         affine_map(randomised(keras.Model(x, layers.Dense(3, activation="gelu", name="fc")(x))))
     assert abs(caught.value.gap) > 0
+
+
+@pytest.mark.parametrize("model", [None, "resnet20", layers.Dense(2)])
+def test_what_is_no_model_is_named(model):
+    with pytest.raises(TypeError, match=r"expected a keras\.Model, received"):
+        affine_map(model)
+
+
+def test_a_model_without_a_graph_says_so():
+    with pytest.raises(ValueError, match="has no graph yet"):
+        affine_map(keras.Sequential([layers.Dense(2)]))

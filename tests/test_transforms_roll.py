@@ -346,3 +346,101 @@ def test_a_step_moves_a_rolled_net_as_it_moves_the_separate_layers(remat):
         np.array_equal(old, new) for old, new in zip(before, expected, strict=True) if old.ndim > 1
     )
     assert error(expected, after) < 1e-5
+
+
+class Trains(layers.Layer):
+    """What it keeps shows in training alone, and no configuration has it."""
+
+    def __init__(self, kept=None, **options):
+        super().__init__(**options)
+        self.kept = kept
+
+    def call(self, x, training=None):
+        return x * len(str(self.kept)) if training else x
+
+    def get_config(self):
+        return super().get_config()
+
+
+class Options:
+    def __init__(self, rate):
+        self.rate = rate
+
+
+UNLIKE_IN_TRAINING = {
+    "words": lambda k: "abc"[:k],
+    "objects": lambda k: Options(k),
+    "sets": lambda k: set(range(k)),
+    "nested numbers": lambda k: {"rates": [k]},
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE_IN_TRAINING)
+def test_units_that_differ_in_training_alone_are_not_rolled(case):
+    kept = UNLIKE_IN_TRAINING[case]
+    with pytest.raises(ValueError, match="no two identical units"):
+        roll(chain(lambda y, k: Trains(kept(k))(layers.Dense(8)(y))))
+    assert rolled_layers(roll(chain(lambda y, k: Trains(kept(2))(layers.Dense(8)(y)))))
+
+
+class Penalised(layers.Layer):
+    def call(self, x):
+        self.add_loss(ops.mean(ops.square(x)))
+        return x
+
+
+class Delegates(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = Penalised()
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Helped(layers.Layer):
+    def call(self, x):
+        return self.helped(x)
+
+    def helped(self, x):
+        self.add_loss(ops.mean(x))
+        return x
+
+
+@pytest.mark.parametrize("kind", [Penalised, Delegates, Helped])
+def test_units_that_add_losses_are_named(kind):
+    with pytest.raises(ValueError, match=rf"\({kind.__name__}\) calls add_loss"):
+        roll(chain(lambda y, k: kind(name=f"u{k}_own")(layers.Dense(8, name=f"u{k}_fc")(y))))
+
+
+def test_units_with_a_frozen_variable_are_named_and_others_are_rolled():
+    model = randomised(chain(lambda y, k: layers.Dense(8, name=f"u{k}_fc")(y), count=4))
+    for layer in model.layers[1:3]:
+        layer.kernel.trainable = False
+    with pytest.warns(UserWarning, match="'u1_fc' is frozen and the rest"):
+        rolled = roll(model)
+    assert [layer.name for layer in rolled.layers[1:3]] == ["u1_fc", "u2_fc"] and len(
+        rolled_layers(rolled)
+    ) == 1
+    assert [v.path for v in rolled.trainable_variables][:2] == ["u1_fc/bias", "u2_fc/bias"]
+    for layer in model.layers[3:]:
+        layer.kernel.trainable = False
+    with pytest.raises(ValueError, match="'u1_fc' is frozen and the rest"):
+        roll(model)
+
+
+def scoped(every):
+    x = y = keras.Input((8,))
+    for k in range(4):
+        with keras.RematScope(mode="full" if k % every == 0 else None):
+            y = layers.Dense(8, activation="tanh", name=f"u{k}_fc")(y)
+    return keras.Model(x, y)
+
+
+def test_units_that_are_computed_again_stay_so_and_are_no_others():
+    (all_again,) = rolled_layers(roll(scoped(every=1)))
+    assert all_again.remat and len(all_again.units) == 4
+    (pairs,) = rolled_layers(roll(scoped(every=2)))
+    assert pairs.remat and len(pairs.units) == 2
+    (none,) = rolled_layers(roll(scoped(every=5)))  # all but the first
+    assert not none.remat and len(none.units) == 3

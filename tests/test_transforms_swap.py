@@ -290,3 +290,52 @@ def test_equal_names_in_different_nested_models_are_allowed():
     inner = keras.Model(z, y, name="inner")
     with pytest.raises(ValueError, match=r"cannot put a layer at 'fc'.*'fc_act'.*Rename"):
         swap_activation(keras.Model(x, inner(x)), "relu", layers.PReLU)
+
+
+def scaled(factor):
+    def act(z):
+        return factor * keras.ops.tanh(z)
+
+    return act
+
+
+def test_a_layer_stands_for_its_function_and_not_for_one_of_the_same_name():
+    first, second = scaled(1.0), scaled(2.0)
+    x = keras.Input((4,))
+    y = layers.Activation(second, name="other")(layers.Activation(first, name="this")(x))
+    y = layers.Dense(4, activation=layers.Activation(first), name="built_in")(y)
+    model = keras.Model(x, layers.Dense(2, activation=second, name="last")(y))
+    assert swap_activation(model, layers.Activation(first), "relu").sites == ("this", "built_in")
+    assert swap_activation(model, layers.Activation(second), "relu").sites == ("other", "last")
+    with pytest.raises(ValueError, match="no site of"):
+        swap_activation(model, layers.Activation(scaled(1.0)), "relu")
+    stock = keras.Model(x, layers.ReLU(name="relu")(layers.Activation("relu", name="named")(x)))
+    assert swap_activation(stock, layers.Activation("relu"), "tanh").sites == ("named", "relu")
+
+
+PASSING = {
+    "cropped": lambda y: layers.Cropping2D(1)(y),
+    "padded": lambda y: layers.ZeroPadding2D(1)(y),
+    "enlarged": lambda y: layers.UpSampling2D(2)(y),
+    "masked": lambda y: layers.Masking()(layers.Reshape((36, 2))(y)),
+    "flipped": lambda y: keras.ops.flip(y, axis=1),
+    "split": lambda y: keras.ops.split(y, 2, axis=-1),
+    "taken": lambda y: keras.ops.take(y, 0, axis=-1),
+    "repeated": lambda y: keras.ops.repeat(y, 2, axis=1),
+}
+
+
+@pytest.mark.parametrize("case", PASSING)
+def test_a_classifier_is_recognised_behind_what_only_moves_its_values(case):
+    x = keras.Input((6, 6, 3))
+    gate = layers.Conv2D(4, 1, activation="sigmoid", name="gate")(x)
+    scores = layers.Conv2D(2, 1, activation="sigmoid", name="scores")(gate)
+    model = keras.Model(x, PASSING[case](scores))
+    assert swap_activation(model, "sigmoid", "tanh").sites == ("gate",)
+
+
+def test_values_that_are_computed_of_those_of_an_activation_are_no_probabilities_of_its():
+    x = keras.Input((6, 6, 3))
+    y = layers.Conv2D(2, 1, activation="sigmoid", name="last")(x)
+    model = keras.Model(x, layers.UpSampling2D(2, interpolation="bilinear")(y))
+    assert swap_activation(model, "sigmoid", "tanh").sites == ("last",)

@@ -96,3 +96,16 @@ def test_no_activation_and_any_function():
     assert model.get_layer("unit_act").activation is keras.activations.linear
     model = net(zoo.conv_unit(4, activation=keras.ops.tanh, ordering="conv_act", form="builtin", name="unit"))
     assert model.get_layer("unit").activation is keras.ops.tanh
+
+
+@pytest.mark.parametrize("norm", [layers.Identity, layers.UnitNormalization, layers.Dropout])
+def test_layers_without_weights_may_stand_in_the_place_of_a_normalisation(norm):
+    options = {"rate": 0.5} if norm is layers.Dropout else {}
+    x = keras.Input((8, 8, 3))
+
+    def make(name):
+        return norm(name=name, **options)
+
+    y = zoo.residual_unit(4, norm=make, name="unit")(zoo.conv_unit(4, norm=make, name="stem")(x))
+    kinds = [type(layer) for layer in keras.Model(x, y).layers]
+    assert kinds.count(norm) == 3

@@ -165,6 +165,7 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None, argument: str = 
     else:
         arrays = keras.tree.flatten(x) if isinstance(x, (list, tuple, dict)) else [x]
     names = [symbol.name for symbol in symbols]
+    arrays = [_dense(array, argument) for array in arrays]
     if not all(hasattr(array, "shape") for array in arrays):
         kinds = sorted({type(array).__name__ for array in arrays if not hasattr(array, "shape")})
         raise ValueError(
@@ -195,6 +196,14 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None, argument: str = 
     if fixed not in (None, shapes[0][0]):
         raise ValueError(f"{model.name!r} takes batches of {fixed} samples; received {shapes[0][0]}.")
     return arrays
+
+
+def _dense(array: Any, argument: str) -> Any:
+    """`array`, if it has a value at each place of one shape."""
+    kind = type(array).__name__
+    if hasattr(array, "shape") and not hasattr(array, "__len__") and not hasattr(array, "__array__"):
+        raise ValueError(f"{argument} holds a {kind}; only dense arrays are measured. Make one of it first.")
+    return array
 
 
 def _length(x: Any) -> int | None:

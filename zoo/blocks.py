@@ -16,7 +16,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph.internals import computed
+from zoo.graph.internals import computed, inbound_nodes
 from zoo.naming import ZooNames
 from zoo.normalization import BatchNormalization
 from zoo.normalizer_free import NF_ALPHA, BranchScale, ScaledStandardizedConv2D, activation_gain
@@ -452,10 +452,12 @@ def _made(argument: str, factory: Callable, *args: Any, **settings: Any) -> Call
         raise ValueError(f"{argument}={factory!r} called with ({called}): {error}") from error
     if not isinstance(layer, layers.Layer):
         raise TypeError(f"{argument} must be a factory of layers, and {factory!r} returned {layer!r}.")
-    if layer.built or layer.name != name:
+    # One without weights counts as built from the start.
+    used = bool(inbound_nodes(layer)) or bool(layer.weights)
+    if used or layer.name != name:
         raise ValueError(
             f"{argument} must make a new layer at each call and pass `name` on to it: asked for {name!r}, {factory!r} "
-            f"returned {'a layer that is in use, ' if layer.built else 'a layer called '}{layer.name!r}."
+            f"returned {'a layer that is in use, ' if used else 'a layer called '}{layer.name!r}."
         )
 
     def apply(x):

@@ -34,7 +34,7 @@ def freeze(model: keras.Model, until: str | None = None, *, norms: Norms = "infe
         A new model, not compiled, with the weights of `model`; its `trainable` flags are set layer by layer.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
+        TypeError: `model` is subclassed, so its computation is not a graph; or `until` is no name.
         ValueError: no layer has the name `until`, or `norms` is none of the two.
 
     Reference:
@@ -50,6 +50,8 @@ def freeze(model: keras.Model, until: str | None = None, *, norms: Norms = "infe
     """
     if norms not in NORMS:
         raise ValueError(f"norms must be one of {', '.join(map(repr, NORMS))}, received {norms!r}.")
+    if until is not None and not isinstance(until, str):
+        raise TypeError(f"until must be the name of a layer or None, received {until!r}.")
     found = graphs(model)
     frozen = _all_layers(found) if until is None else _before(found, until)
     new = rewrite(model)

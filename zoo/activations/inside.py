@@ -45,7 +45,7 @@ _SOFTMAX_IN_CODE = (layers.Attention, layers.AdditiveAttention)
 _NONLINEAR = frozenset(
     "Maximum Minimum Max Min Clip Where Exp Expm1 Exp2 Log Log1p Log2 Log10 Logaddexp Logaddexp2 Logsumexp Absolute Abs "
     "Square Power Reciprocal Cbrt Hypot Sign Signbit Heaviside Floor Ceil Round Trunc FloorDivide Mod Fmod Sin Cos Tan "
-    "Arcsin Arccos Arctan Arctan2 Sinh Cosh Arcsinh Arccosh Arctanh Sinc Erf Erfinv NanToNum Sort TopK Median Quantile "
+    "Arcsin Arccos Arctan Arctan2 Sinh Cosh Arcsinh Arccosh Arctanh Sinc Erf Erfc Erfinv I0 NanToNum Sort TopK Median Quantile "
     "Prod Cumprod Greater GreaterEqual Less LessEqual".split()
 )
 # The same as layers; and whole models of other frameworks, of which nothing can be seen.
@@ -207,9 +207,7 @@ def _norms_of_activation(operation: Any, graph: Graph) -> list[str]:
     activation = getattr(operation, "activation", None)
     if not isinstance(activation, layers.Layer):
         return []
-    norms = [
-        layer for layer in flatten_layers(activation) if isinstance(layer, layers.BatchNormalization)
-    ]
+    norms = [layer for layer in flatten_layers(activation) if isinstance(layer, layers.BatchNormalization)]
     return [f"{graph.path}{operation.name}/{norm.name}" for norm in norms]
 
 

@@ -11,6 +11,7 @@ import keras
 from keras import layers
 
 from zoo.graph import Graph, Part, copy_layer, copy_variables, full_precision, graphs
+from zoo.graph.internals import keep_remat
 
 # Layers whose `activation=` is the last thing they apply. Recurrent layers have one too, inside their loop.
 WITH_BUILT_IN = (
@@ -61,10 +62,20 @@ _PASSING_LAYERS = (
     layers.ActivityRegularization,
     layers.RepeatVector,
     layers.Concatenate,
+    layers.Masking,
+    layers.Cropping1D,
+    layers.Cropping2D,
+    layers.Cropping3D,
+    layers.ZeroPadding1D,
+    layers.ZeroPadding2D,
+    layers.ZeroPadding3D,
+    layers.UpSampling1D,
+    layers.UpSampling2D,
+    layers.UpSampling3D,
 )
 _PASSING_OPERATIONS = frozenset(
     "Reshape Ravel Squeeze ExpandDims Cast Transpose Swapaxes Moveaxis GetItem Copy Identity Concatenate Stack "
-    "Hstack Vstack StopGradient ConvertToTensor".split()
+    "Hstack Vstack StopGradient ConvertToTensor Flip Roll Rot90 Repeat Tile Pad Split Unstack Take TakeAlongAxis".split()
 )
 
 
@@ -129,6 +140,8 @@ def passes_values(operation: Any) -> bool:
     """Whether `operation`, in inference, returns the values it gets: moved, reshaped or cast, none computed."""
     if isinstance(operation, layers.Activation):
         return is_linear(operation)
+    if getattr(operation, "interpolation", "nearest") != "nearest":
+        return False
     if isinstance(operation, layers.Layer):
         return any(isinstance(operation, cls) and _is_stock(operation, cls) for cls in _PASSING_LAYERS)
     return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _PASSING_OPERATIONS
@@ -232,5 +245,6 @@ def split_parts(layer: Any, name: str) -> list[Part]:
     else:
         options = {"dtype": policy, "trainable": layer.trainable}
         separate = Part(layers.Activation(activation, name=name, **options))
+    keep_remat(layer, separate.layer)
     linear = copy_layer(layer, activation=None)
     return [Part(linear, copy_variables(layer, drop=own)), separate]

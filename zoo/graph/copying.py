@@ -164,17 +164,24 @@ def _take_own_state(old: keras.layers.Layer, new: keras.layers.Layer, *, whole: 
                 b.assign(_own_values(a))
     # What these methods do for LoRA and quantisation is to merge: the variables are there already.
     if _overrides(old, "load_own_variables") and (whole or not hasattr(old, "lora_enabled")):
-        store: dict[str, Any] = {}
-        old.save_own_variables(store)
-        new.load_own_variables({key: _array(value) for key, value in store.items()})
+        _take_store(old, new)
     if _overrides(old, "load_assets"):
         _take_assets(old, new)
     elif hasattr(old, "finalize_state") and not _overrides(old, "load_own_variables"):
         new.finalize_state()
 
 
+def _take_store(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    store: dict[str, Any] = {}
+    old.save_own_variables(store)
+    new.load_own_variables({key: _array(value) for key, value in store.items()})
+
+
 def _take_tables(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
     if _overrides(old, "load_assets"):
+        for a, b in zip(flatten_layers(old), flatten_layers(new), strict=False):
+            if _overrides(a, "load_own_variables"):  # of a table, how often each word is
+                _take_store(a, b)
         _take_assets(old, new)
     else:
         for a, b in zip(children(old), children(new), strict=False):
@@ -228,7 +235,9 @@ def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> No
     compiles = type(old).compile is not keras.Model.compile and old.compiled
     if name.startswith("_") or compiles or not parts:
         return
-    counterparts = {id(layer): new.get_layer(layer.name) for layer in old.layers if _has_layer(new, layer.name)}
+    counterparts = {
+        id(layer): new.get_layer(layer.name) for layer in old.layers if _has_layer(new, layer.name)
+    }
     lost = [part for part in parts if id(part) not in counterparts]
     if lost:
         raise TypeError(

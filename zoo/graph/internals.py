@@ -113,6 +113,11 @@ def keep_remat(source: Any, new: Any) -> None:
     setattr(new, REMAT, getattr(source, REMAT, None))
 
 
+def is_remat(operation: Any) -> bool:
+    """Whether `operation` recomputes in training what it computed: a scope may also say that it does not."""
+    return getattr(getattr(operation, REMAT, None), "mode", None) is not None
+
+
 def own_variables(layer: Any) -> list[Any]:
     """The variables of `layer` itself, without those of the layers in it and of its random generators.
 

@@ -13,6 +13,8 @@ from keras import layers, ops
 
 from zoo.batches import input_arrays, read_labelled, refuse_targets
 from zoo.graph import seeds_untouched
+from zoo.graph.copying import reason
+from zoo.graph.internals import mask_of
 from zoo.probes.computation import compute
 from zoo.probes.rows import Rows, complete
 from zoo.probes.watching import Call, Place, Watched, is_value
@@ -130,11 +132,15 @@ def _survey(
 ) -> list[tuple[str, tuple[int, ...]]]:
     """Compute once without gradients: the order of the places, and the shape of each visit of a site."""
     visits: list[tuple[str, tuple[int, ...]]] = []
+    # What is enabled inside a frozen model does not train.
+    trained = {id(variable) for variable in watched.model.trainable_variables}
 
     def before(operation: Any) -> None:
         watched.count(operation)
         if isinstance(operation, layers.Layer) and not isinstance(operation, keras.Model):
             for variable in operation.trainable_variables:
+                if id(variable) not in trained:
+                    continue
                 parts.setdefault(id(variable), _Part(variable.path, variable))
 
     def visit(place: Place, call: Call, _: Any, after: Any) -> None:
@@ -163,7 +169,9 @@ class _Objective:
         found = self._by_output("loss", loss)
         if all(f is None for f in found):
             raise ValueError("loss is missing: pass a name, a function or a keras.losses.Loss.")
-        self.losses = [None if f is None else keras.losses.get(f) for f in found]
+        self.losses = [
+            None if f is None else _loss(f, name) for f, name in zip(found, self.names, strict=True)
+        ]
         sums = {getattr(f, "reduction", None) == "sum" for f in self.losses if f is not None}
         if len(sums) > 1:
             raise ValueError("loss mixes losses that are sums over the samples with losses that are means.")
@@ -182,13 +190,28 @@ class _Objective:
             predicted = compute(self.model, arrays, before=watched.count)
         targets = self._by_output("y", y)
         return sum(
-            ops.mean(loss(ops.convert_to_tensor(target), output))
-            for loss, target, output in zip(self.losses, targets, predicted, strict=True)
+            self._of(loss, target, output, name)
+            for loss, target, output, name in zip(self.losses, targets, predicted, self.names, strict=True)
             if loss is not None
         )
 
+    def _of(self, loss: Any, target: Any, output: Any, name: str) -> Any:
+        if mask_of(output) is not None and not isinstance(loss, keras.losses.Loss):
+            # As in fit, where a name or function is made a Loss, which leaves out what is masked.
+            loss = _Masked(loss)
+        try:
+            return ops.mean(loss(ops.convert_to_tensor(target), output))
+        except Exception as error:
+            raise ValueError(
+                f"the loss of output {name!r} of {self.model.name!r}, whose shape is {tuple(output.shape)}, cannot be computed "
+                f"with y of shape {np.shape(target)}: {reason(error)}"
+            ) from error
+
     def _by_output(self, what: str, given: Any) -> list[Any]:
         """`given` as a list, one entry for each output."""
+        flat = keras.tree.flatten(given)
+        if _is_nested(self.model) and isinstance(given, (list, tuple, dict)) and len(flat) == len(self.names):
+            return flat
         if len(self.names) == 1:
             nested = isinstance(given, (list, tuple)) and len(given) == 1
             return [given[0] if nested else given] if not isinstance(given, dict) else list(given.values())
@@ -202,9 +225,38 @@ class _Objective:
         )
 
 
+class _Masked(keras.losses.Loss):
+    def __init__(self, function: Any):
+        super().__init__()
+        self.function = function
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return self.function(y_true, y_pred)
+
+
+def _loss(given: Any, name: str) -> Any:
+    try:
+        return keras.losses.get(given)
+    except Exception as error:
+        raise ValueError(
+            f"loss={given!r} of output {name!r} is none: it has to be a name, a function or a keras.losses.Loss. "
+            f"{reason(error)}"
+        ) from error
+
+
+def _is_nested(model: keras.Model) -> bool:
+    """Whether the outputs are a structure of more than one level."""
+    if isinstance(model, keras.Sequential) or not isinstance(model.output, (list, tuple, dict)):
+        return False
+    first = model.output.values() if isinstance(model.output, dict) else model.output
+    return any(isinstance(item, (list, tuple, dict)) for item in first)
+
+
 def _output_names(model: keras.Model) -> list[str]:
     if isinstance(model, keras.Sequential):
         return [model.name]
+    if _is_nested(model):
+        return list(model.output_names)
     if isinstance(model.output, dict):
         return sorted(model.output)  # the order in which Keras flattens a dict
     return list(model.output_names)

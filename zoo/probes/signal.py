@@ -183,4 +183,5 @@ def _all_samples(x: Any) -> int | None:
     """Arrays are one batch, whatever their length."""
     if is_stream(x):
         return None
-    return max((len(array) for array in keras.tree.flatten(x) if getattr(array, "shape", ())), default=1)
+    lengths = (array.shape[0] for array in keras.tree.flatten(x) if getattr(array, "shape", ()))
+    return max((length for length in lengths if length), default=1)

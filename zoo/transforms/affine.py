@@ -124,8 +124,8 @@ def affine_map(
         >>> bool(np.allclose(matrix @ x.ravel() + offset, model(x)[0], atol=1e-6))
         True
     """
-    shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(model.inputs)]
     suspects = _not_affine(model)
+    shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(model.inputs)]
     if any(None in shape for shape in shapes):
         raise ValueError(
             f"affine_map needs fixed sizes; the inputs of {model.name!r} have the shapes {shapes}."

@@ -24,7 +24,7 @@ from zoo.graph import (
     seeds_untouched,
     take_attributes,
 )
-from zoo.graph.internals import REMAT, trains
+from zoo.graph.internals import is_remat, trains
 from zoo.rolled import RolledUnits
 from zoo.transforms.signature import shape_of, signature
 
@@ -260,7 +260,7 @@ class _Run:
         end = number[0] if self.prefixes and number else f"{len(units)}"
         name = f"{units[0].rstrip('_')}_to_{end}"
         # A loop recomputes a unit or keeps it, as a whole.
-        remat = remat or any(getattr(node.operation, REMAT, None) is not None for node in first)
+        remat = remat or any(is_remat(node.operation) for node in first)
         return RolledUnits(pattern, units, remat=remat, name=name, trainable=self.trainable)
 
     def fill(self, rolled: RolledUnits) -> Callable[[Any], None]:

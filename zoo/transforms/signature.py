@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from zoo.graph import contents, described, flatten_layers, is_function, is_stock, plain_attributes
-from zoo.graph.internals import REMAT, is_bookkeeping
+from zoo.graph.internals import REMAT, is_bookkeeping, is_remat
 
 
 def shape_of(tensor: Any) -> tuple[Any, ...]:
@@ -53,7 +53,7 @@ def signature(node: Any) -> tuple[Any, ...]:
 
 def _remat(layer: keras.layers.Layer) -> Any:
     """The remat scopes of a layer and of those in it, as values."""
-    return tuple(_value(getattr(inner, REMAT, None)) for inner in flatten_layers(layer))
+    return tuple(_value(getattr(inner, REMAT)) for inner in flatten_layers(layer) if is_remat(inner))
 
 
 def _hidden(layer: keras.layers.Layer) -> Any:

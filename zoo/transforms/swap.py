@@ -25,6 +25,7 @@ from zoo.graph import (
     seeds_untouched,
     shadow,
 )
+from zoo.graph.internals import keep_remat
 from zoo.naming import activation_of
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
@@ -158,6 +159,9 @@ def _matching(old: Any, found: list[Site]) -> list[Site]:
 def _matcher(old: Any) -> Callable[[Site], bool]:
     if isinstance(old, type) and issubclass(old, layers.Layer):
         return lambda site: _is_a(site.function if site.built_in else site.operation, old)
+    if isinstance(old, layers.Activation) and _is_a(old, layers.Activation):
+        # It stands for its function, which a configuration only names.
+        return _matcher(old.activation)
     if isinstance(old, layers.Layer):
         wanted = _settings(old)
         return lambda site: any(_settings(layer) == wanted for layer in (site.function, site.operation))
@@ -209,8 +213,10 @@ def _maker(new: Any) -> Callable[..., layers.Layer] | Callable[[Any], Any]:
 class _LayerMaker:
     template: layers.Layer
 
-    def __call__(self, **overrides: Any) -> layers.Layer:
-        return copy_layer(self.template, **overrides)
+    def __call__(self, beside: Any, **overrides: Any) -> layers.Layer:
+        new = copy_layer(self.template, **overrides)
+        keep_remat(beside, new)
+        return new
 
 
 def _replacement(
@@ -225,18 +231,20 @@ def _replacement(
             "trainable": operation.trainable if is_layer else True,
         }
         if not isinstance(make, _LayerMaker):
-            return {operation: [Part(layers.Activation(make, name=operation.name, **options))]}
+            new = layers.Activation(make, name=operation.name, **options)
+            keep_remat(operation, new)
+            return {operation: [Part(new)]}
         for _, node in sited:
             _refuse_unfit(make.template, site.name, node.input_tensors[0].shape)
         if is_layer and operation.variables:
-            return {operation: [Part(make(name=operation.name, **options))]}
+            return {operation: [Part(make(beside=operation, name=operation.name, **options))]}
         # Weights belong to a place, not to a function: a layer without any, called at several, becomes
         # several.
         replace = {}
         for position, (graph, node) in enumerate(sited, start=1):
             name = operation.name if position == 1 else f"{operation.name}_{position}"
             _take(name, [taken[id(graph)]], operation, new=position > 1)
-            replace[node] = [Part(make(name=name, **options))]
+            replace[node] = [Part(make(beside=operation, name=name, **options))]
         return replace
     if not isinstance(make, _LayerMaker):
         own = operation.activation.variables if isinstance(operation.activation, layers.Layer) else []
@@ -254,7 +262,7 @@ def _replacement(
             f"Build the layer without it, or pass new as a function."
         )
     options = {"dtype": full_precision(operation.dtype_policy), "trainable": operation.trainable}
-    return {operation: [linear, Part(make(name=name, **options))]}
+    return {operation: [linear, Part(make(beside=operation, name=name, **options))]}
 
 
 def _refuse_unfit(template: Any, site: str, shape: tuple[int | None, ...]) -> None:
