@@ -10,7 +10,8 @@ import pytest
 from keras import layers, ops
 from transform_nets import batch, outputs, same
 
-from zoo.graph import rewrite
+from zoo.activations import unseen
+from zoo.graph import flatten_layers, rewrite
 from zoo.transforms import (
     collapse_linear,
     fold_batchnorm,
@@ -652,3 +653,35 @@ def test_a_new_activation_layer_is_computed_again_as_what_it_comes_from():
         split_activations(swap_activation(model, "relu", "tanh").model).get_layer("top")._remat_mode.mode
         == mode
     )
+
+
+class Pair(layers.Layer):
+    """Layers that nobody named, which Keras numbers."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.parts = [layers.Dense(4), layers.ReLU()]
+
+    def build(self, shape):
+        self.parts[0].build(shape)
+
+    def call(self, x):
+        return self.parts[1](self.parts[0](x))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Pair,
+        lambda **options: layers.TimeDistributed(layers.Dense(4, activation="tanh"), **options),
+        lambda **options: layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], **options),
+    ],
+)
+def test_layers_inside_layers_keep_the_names_that_keras_counted(make):
+    x = keras.Input((5, 3))
+    layer = make(name="own")
+    model = keras.Model(x, layer(x))
+    found = [inner.name for inner in flatten_layers(layer)]
+    for copy in (rewrite(model), rewrite(rewrite(model))):
+        assert [inner.name for inner in flatten_layers(copy.get_layer("own"))] == found
+        assert list(unseen(copy)) == list(unseen(model))

@@ -460,3 +460,28 @@ def test_every_operation_of_keras_that_bends_a_value_is_named():
     named = {*unseen(model), *(site.name for site in sites(model))}
     assert {name for name, y in results.items() if producer(y).operation.name not in named} == LEFT_OUT
     assert len(results) > 50
+
+
+def add_up(sums, row):
+    return sums + row, sums
+
+
+def bend(row):
+    return ops.relu(row)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("operation", "named"),
+    [
+        (lambda x: ops.vectorized_map(bend, x), True),
+        (lambda x: ops.vectorized_map(lambda row: 2 * row, x), False),
+        (lambda x: ops.scan(lambda c, r: (c, ops.tanh(r)), ops.sum(x, axis=0), x)[1], True),
+        (lambda x: ops.scan(add_up, ops.sum(x, axis=0), x)[1], False),
+        (lambda x: ops.cond(ops.sum(x) > 0, lambda: ops.relu(x), lambda: x), True),
+    ],
+)
+def test_a_function_that_an_operation_calls_is_read(operation, named):
+    x = keras.Input(batch_shape=(3, 4))
+    found = unseen(keras.Model(x, layers.ReLU()(operation(x))))
+    assert any("Python code and uses" in reason for reason in found.values()) == named

@@ -86,6 +86,11 @@ def _own_functions(layer: Any) -> Iterator[Any]:
         yield from (getattr(value, "__wrapped__", value) for value in vars(cls).values())
 
 
+def doubts_of(function: Any) -> list[str]:
+    """`doubts` of a function alone, which belongs to no layer."""
+    return list(dict.fromkeys(_doubts(function, None)))
+
+
 def _doubts(function: Any, layer: Any) -> list[str]:
     function = getattr(function, "__wrapped__", function)
     if not isinstance(function, types.FunctionType):
@@ -142,7 +147,7 @@ def _names(code: types.CodeType, operators: tuple[str, ...] = ("**", "**=")) -> 
 def _is_known(name: str, layer: Any) -> bool:
     if name in _HARMLESS:
         return name in ("call", "__call__") or not _is_own_method(name, layer)
-    values = attributes(layer)
+    values = {} if layer is None else attributes(layer)
     return name in values and _is_number(values[name])
 
 

@@ -7,6 +7,7 @@ do not, the layer itself is named as one that may hide something.
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import warnings
@@ -17,7 +18,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.activations.code import doubts
+from zoo.activations.code import doubts, doubts_of
 from zoo.activations.sites import families, is_linear, label, separate_function, sites, takes_activation
 from zoo.graph import Graph, flatten_layers, graphs
 from zoo.graph.internals import children
@@ -112,8 +113,8 @@ def insides(model: keras.Model) -> list[Inside]:
             inside = Inside(graph.path + operation.name, operation, graph)
             if isinstance(operation, layers.Layer) and not isinstance(operation, layers.Multiply):
                 _Look(inside).layer(operation, inside.name, pooled=False)
-            elif (function := _nonlinear(node)) is not None:
-                inside.hides[inside.name] = f"{function} is not linear"
+            elif (reason := _hidden_by(node)) is not None:
+                inside.hides[inside.name] = reason
             if inside.sites or inside.norms or inside.hides:
                 found.append(inside)
     return found
@@ -211,17 +212,18 @@ def _norms_of_activation(operation: Any, graph: Graph) -> list[str]:
     return [f"{graph.path}{operation.name}/{norm.name}" for norm in norms]
 
 
-def _nonlinear(node: Any) -> str | None:
-    """The name of the function that a bare operation applies to real numbers, if people make activations of it."""
-    name = type(node.operation).__name__
-    if name == "Multiply" and len({id(tensor) for tensor in node.input_tensors}) < len(node.input_tensors):
-        return "a tensor times itself"
-    if name not in _NONLINEAR:
-        return None
+def _hidden_by(node: Any) -> str | None:
+    """Why a bare operation, as it is called here, may be an activation; None if it is none."""
+    operation, kind = node.operation, type(node.operation).__name__
+    spelled = f"keras.ops.{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', kind).lower()}"
+    if kind == "Multiply" and len({id(tensor) for tensor in node.input_tensors}) < len(node.input_tensors):
+        return "a tensor times itself is not linear"
     # Of indices and truth values, masks are made.
-    if not any(keras.backend.is_float_dtype(tensor.dtype) for tensor in node.input_tensors):
-        return None
-    return f"keras.ops.{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', name).lower()}"
+    if kind in _NONLINEAR and any(keras.backend.is_float_dtype(t.dtype) for t in node.input_tensors):
+        return f"{spelled} is not linear"
+    held = keras.tree.flatten([list(vars(operation).values()), node.arguments.args, node.arguments.kwargs])
+    names = [name for leaf in held if inspect.isroutine(leaf) for name in doubts_of(leaf)]
+    return f"the function of {spelled} is Python code and uses {', '.join(names[:6])}" if names else None
 
 
 class _Look:
@@ -285,8 +287,8 @@ class _Look:
                     self.layer(operation, name, pooled=pooled)
                 elif (function := separate_function(operation)) is not None:
                     self.site((name,), operation, "call", function, False, pooled)
-                elif (nonlinear := _nonlinear(node)) is not None:
-                    self.inside.hides[name] = f"{nonlinear} is not linear"
+                elif (reason := _hidden_by(node)) is not None:
+                    self.inside.hides[name] = reason
         return True
 
     def code(self, layer: Any, path: str, pooled: bool) -> None:

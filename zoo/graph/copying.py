@@ -79,6 +79,8 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
     for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
         if type(old) is type(copied):
             keep_remat(old, copied)
+            if old is not layer and copied.name != old.name:  # nobody named it, so Keras counted
+                copied.name = old.name
     if not is_stock(layer):
         # A table inside a layer of one's own cannot be called empty, not even on symbols.
         _take_tables(layer, new)
