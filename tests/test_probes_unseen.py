@@ -382,7 +382,8 @@ class Plain(layers.Layer):
 
 def test_functions_of_keras_and_numbers_of_the_module_are_harmless():
     x = keras.Input((4,))
-    assert unseen(keras.Model(x, layers.ReLU()(Plain()(x)))) == {}
+    gated = layers.Multiply()([x, layers.Dense(4, activation="sigmoid")(x)]) * layers.Dense(4)(x)
+    assert unseen(keras.Model(x, layers.ReLU()(Plain()(gated)))) == {}
 
 
 NOT_OPERATIONS = {

@@ -213,11 +213,13 @@ def _norms_of_activation(operation: Any, graph: Graph) -> list[str]:
 
 
 def _hidden_by(node: Any) -> str | None:
-    """Why a bare operation, as it is called here, may be an activation; None if it is none."""
+    """Why a bare operation, or a product, as it is called here, may be an activation; None if it is none."""
     operation, kind = node.operation, type(node.operation).__name__
     spelled = f"keras.ops.{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', kind).lower()}"
     if kind == "Multiply" and len({id(tensor) for tensor in node.input_tensors}) < len(node.input_tensors):
         return "a tensor times itself is not linear"
+    if isinstance(operation, layers.Layer):
+        return None
     # Of indices and truth values, masks are made.
     if kind in _NONLINEAR and any(keras.backend.is_float_dtype(t.dtype) for t in node.input_tensors):
         return f"{spelled} is not linear"

@@ -39,9 +39,9 @@ def gradient_stats(
         model: A Functional or built Sequential model. It is left untouched.
         x: Inputs, as `model.predict` takes arrays; one batch. Or a `tf.data` Dataset, a PyDataset, a loader or
             a generator of batches `(x, y)`; then `y` is left out.
-        y: Targets, as the loss takes them; with several outputs a list or dict of them.
-        loss: Name, function or `keras.losses.Loss`. With several outputs a list or dict of them, one for each
-            output, None for one that does not count; $L$ is their sum.
+        y: Targets, as the loss takes them; with several outputs a list or dict of them, or the structure of the outputs.
+        loss: Name, function or `keras.losses.Loss`; what an output masks does not count, as in `fit`. With several outputs
+            a list or dict of them, one for each output, None for one that does not count; $L$ is their sum.
         batches: Number of batches to read; all by default. Required where `x` may have no end.
 
     Returns:
@@ -51,7 +51,7 @@ def gradient_stats(
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet; targets or losses do not fit its outputs.
+        ValueError: it has no graph yet; targets or losses do not fit its outputs, or a loss cannot be computed.
         NotImplementedError: the Keras backend is neither TensorFlow, JAX nor Torch.
 
     Reference:

@@ -138,7 +138,7 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
 
     A unit is what lies between two points of the graph where all the data is one tensor: a residual unit, or
     the layers from one convolution of a plain net to the next. Units that follow each other are identical if
-    their layers, settings and shapes are, functions and constants included; names do not count, nor how weights
+    their layers, settings, remat scopes and shapes are, functions and constants included; names do not count, nor how weights
     that are there once started. The net may be anybody's. Names that follow a rule, `block1_conv`,
     `block2_conv`, come back with `unroll`. Nested models are looked into, wrappers such as `TimeDistributed` and
     layers of one's own are not. A run that cannot be one layer stays as it is, with a warning that says why.

@@ -79,7 +79,8 @@ def swap_activation(
     Args:
         model: A Functional or built Sequential model. It is left untouched.
         old: A name, such as "relu"; a function, such as `keras.activations.relu`; a layer class, such as
-            `keras.layers.LeakyReLU`; or a layer, which stands for all with the same configuration.
+            `keras.layers.LeakyReLU`; or a layer, which stands for all with the same configuration, `Activation` for its
+            function.
         new: A name, a function, a layer class or a layer. A layer is copied for every site, with weights of
             its own: one PReLU passed in is not shared. It cannot be built in, so at a built-in site of layer
             `X` it becomes a layer `X_act`. "linear" removes the activation.
