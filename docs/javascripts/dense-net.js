@@ -17,6 +17,7 @@
     sigmoid: [sigmoid, (z) => sigmoid(z) * (1 - sigmoid(z))],
     linear: [(z) => z, () => 1],
   };
+  const TITLES = { relu: "ReLU", leaky_relu: "leaky ReLU (0.2)", tanh: "tanh", sigmoid: "sigmoid", linear: "linear" };
   // After which of the two hidden layers the function is applied.
   const PLACEMENTS = { none: [false, false], first: [true, false], second: [false, true], both: [true, true] };
 
@@ -189,6 +190,6 @@
   }
 
   globalThis.zooDense = {
-    BATCH, FUNCTIONS, PLACEMENTS, POINTS, SETS, SIZES, activations, dataSet, epoch, forward, gradient, images, judge, largest, normal, order, probability, random, start, step,
+    BATCH, FUNCTIONS, PLACEMENTS, POINTS, SETS, SIZES, TITLES, activations, crossEntropy, dataSet, epoch, forward, gradient, images, judge, largest, normal, order, probability, random, start, step,
   };
 })();

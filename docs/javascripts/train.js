@@ -1,13 +1,14 @@
 /* Train in the page: a small dense net learns points of the plane or written digits, and the reader places its
-   activations. Needs dense-net.js (the net); fetches digits-data.js when digits are first chosen. */
+   activations. Needs dense-net.js (the net) and elements.js; fetches digits-data.js when digits are first chosen. */
 (() => {
   "use strict";
   const root = document.getElementById("train"), dense = globalThis.zooDense;
   if (!root || !dense) return;
+  const { calm, fetched, h, percent, svg } = globalThis.zooElements;
 
   const SETS = { spiral: "two spirals", circles: "a ring around a disc", moons: "two half-moons", digits: "written digits" };
   const PLACEMENTS = { none: "none", first: "after layer 1", second: "after layer 2", both: "after layers 1 and 2" };
-  const FUNCTIONS = { relu: "ReLU", leaky_relu: "leaky ReLU (0.2)", tanh: "tanh", sigmoid: "sigmoid", linear: "linear" };
+  const FUNCTIONS = dense.TITLES;
   const RATES = [0.01, 0.03, 0.1, 0.3, 1, 3];
   // Layers, where "Train" stops by itself, and how high the picture of the loss is.
   const PLANE = { sizes: dense.SIZES, epochs: 300, times: [0, 100, 200, 300], top: 0.8, ticks: [0, 0.2, 0.4, 0.6, 0.8] };
@@ -17,29 +18,9 @@
   const CELLS = 64, EXTENT = 1.65; // the plane is drawn from -EXTENT to EXTENT, in CELLS x CELLS cells
   const FRAME = 0.03; // seconds of training between two pictures, so that the page stays alive
   const state = { set: "spiral", placement: "none", activation: "relu", rate: 0.3, seed: 1 };
-  const place = document.currentScript.src; // beside which the digits lie
   let net, data, losses, found, running = null, recorded = true;
   let unseen = null; // digits that the net does not learn from
-  let asked = false; // for the file of the digits
   let epochs = 0, steps = 0; // steps within the present epoch
-
-  function h(tag, attributes, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
-    }
-    element.append(...children);
-    return element;
-  }
-  function svg(tag, attributes, ...children) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.append(...children);
-    return element;
-  }
-  const percent = (p) => `${(100 * p).toFixed(1)} %`;
-  const calm = () => globalThis.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /* --- controls ----------------------------------------------------------------------------------- */
   function select(label, name, options, read = String) {
@@ -86,15 +67,10 @@
   }
 
   /* --- learning ------------------------------------------------------------------------------------ */
-  /* Digits are a file of their own, which only who wants them gets. A script, for a page opened from a folder. */
+  /* Digits are a file of their own, which only who wants them gets. */
   function fetchDigits() {
-    if (asked) return;
-    asked = true;
     verdict.textContent = "Getting the digits …";
-    const script = h("script", { src: new URL("digits-data.js", place).href });
-    script.addEventListener("load", restart);
-    script.addEventListener("error", () => { asked = false; verdict.textContent = "The digits could not be loaded. Choose other data, or load the page again."; });
-    document.head.append(script);
+    fetched("digits-data.js").then(restart, () => { verdict.textContent = "The digits could not be loaded. Choose other data, or load the page again."; });
   }
   function restart() {
     pause();

@@ -1,0 +1,37 @@
+/* What pages with things to try make elements with, and how they fetch a file that only some readers need. */
+(() => {
+  "use strict";
+  const here = document.currentScript.src; // beside which the other files lie
+
+  function h(tag, attributes, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  }
+  function svg(tag, attributes, ...children) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+  }
+  const percent = (p) => `${(100 * p).toFixed(1)} %`;
+  const calm = () => globalThis.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  /* A promise of a script beside this one. A script and not JSON, for a page opened from a folder. */
+  const fetching = {};
+  function fetched(name) {
+    fetching[name] ??= new Promise((resolve, reject) => {
+      const script = h("script", { src: new URL(name, here).href });
+      script.addEventListener("load", resolve);
+      script.addEventListener("error", () => { delete fetching[name]; reject(new Error(`${name} could not be loaded`)); });
+      document.head.append(script);
+    });
+    return fetching[name];
+  }
+
+  globalThis.zooElements = { calm, fetched, h, percent, svg };
+})();
