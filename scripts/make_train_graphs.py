@@ -75,7 +75,9 @@ def graph(model: keras.Model) -> list[dict]:
         elif op["op"] == "pool":
             op |= {"padding": layer.padding}
             if op["size"] > 1 and not isinstance(layer, keras.layers.MaxPooling2D):
-                raise ValueError(f"{layer.name}: the page learns through max-pooling, not a {type(layer).__name__}")
+                raise ValueError(
+                    f"{layer.name}: the page learns through max-pooling, not a {type(layer).__name__}"
+                )
         if layer.weights:
             op["weights"] = {w.path.rpartition("/")[2]: _start(layer, w) for w in layer.weights}
     return ops

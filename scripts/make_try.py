@@ -1,13 +1,13 @@
 #!/usr/bin/env python
-"""Run the scripts of the pages "train" and "spiral", and write what a reader without JavaScript sees there; and
-the digits that "train" learns.
+"""Run the scripts of the pages "train", "train-convolutions" and "spiral", and write what a reader without
+JavaScript sees there; and the digits that the first two learn.
 
     scripts/make_try.py
 
 The pages' own scripts run in a browser (Chromium, by Playwright): the pictures and tables are what the page
 shows, not a second implementation. Writes docs/javascripts/digits-data.js, docs/snippets/train_table.md,
-docs/snippets/train_digits_table.md, docs/snippets/spiral_table.md, docs/diagrams/train-*.svg and
-docs/diagrams/spiral.svg.
+docs/snippets/train_digits_table.md, docs/snippets/train_convolutions_table.md, docs/snippets/spiral_table.md,
+docs/diagrams/train-*.svg and docs/diagrams/spiral.svg. Graphs come from scripts/make_train_graphs.py.
 """
 
 import json
@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from zoo.experiments.data.sets import SOURCES  # noqa: E402
+from zoo.placement import PLAIN  # noqa: E402
 from zoo.site import shapes  # noqa: E402
 from zoo.site.place import DOCS  # noqa: E402
 
-SCRIPTS = ("dense-net.js", "digits-data.js", "spiral.js")
+SCRIPTS = ("dense-net.js", "conv-net.js", "digits-data.js", "train-nets.js", "train-graphs.js", "spiral.js")
 CHROMIUM = "/usr/bin/chromium"
 TABLE = DOCS / "snippets" / "train_table.md"
 SPIRAL_TABLE = DOCS / "snippets" / "spiral_table.md"
@@ -37,6 +38,15 @@ DIGITS_TABLE = DOCS / "snippets" / "train_digits_table.md"
 LEARNED, UNSEEN = 600, 200
 LAYERS, DIGIT_EPOCHS = (64, 32, 32, 10), 40
 DIGIT_RUNS = (("none", 0.1), ("first", 0.1), ("both", 0.1), ("both", 1))
+# Convolutional nets: kind, ordering, value of the kind's option, activations, function, learning rate.
+CONVOLUTIONS_TABLE = DOCS / "snippets" / "train_convolutions_table.md"
+CONVOLUTIONS_EPOCHS = 12
+CONVOLUTIONS_RUNS = (
+    *(("plain", ordering, "max_pool", "all", "sigmoid", 0.1) for ordering in PLAIN),
+    ("plain", "conv_norm_act", "max_pool", "all", "relu", 0.1),
+    ("plain", "conv_norm_act", "stride", "none", "relu", 0.1),
+    *(("residual", "original", normalization, "all", "relu", 1) for normalization in ("batch", "None")),
+)
 RUN = """([choice, set, rate, seed, epochs, cells, extent]) => {
     const data = zooDense.dataSet(set, seed), net = zooDense.start(seed);
     for (let e = 0; e < epochs; e += 1) zooDense.epoch(net, choice, data, rate, seed, e);
@@ -51,6 +61,17 @@ RUN_DIGITS = """([choice, rate, seed, epochs, layers]) => {
     const learned = zooDense.images(zooDigits.learned), net = zooDense.start(seed, layers);
     for (let e = 0; e < epochs; e += 1) zooDense.epoch(net, choice, learned, rate, seed, e);
     return { ...zooDense.judge(net, choice, learned), unseen: zooDense.judge(net, choice, zooDense.images(zooDigits.unseen)) };
+}"""
+
+RUN_CONVOLUTIONS = """([kind, ordering, value, activated, activation, rate, seed, epochs]) => {
+    const learned = zooDense.images(zooDigits.learned), unseen = zooDense.images(zooDigits.unseen);
+    const net = zooConv.start(zooTrainGraphs[kind][`${ordering}|${value}`], seed), choice = { activated, activation };
+    const steps = learned.points.length / zooDense.BATCH, losses = [];
+    for (let e = 0; e < epochs; e += 1) for (let s = 0; s < steps; s += 1) {
+        losses.push(zooConv.stepOf(net, choice, learned, rate, seed, e, s));
+    }
+    const last = losses.slice(-steps);
+    return { ...zooConv.judge(net, choice, unseen), trained: last.reduce((a, b) => a + b, 0) / steps, ...zooTrainNets.nets[kind] };
 }"""
 
 WIDTHS, MATRIX_SEED = (2, 3, 5, 15, 30), 3  # those of the paper; the seed with which the page opens
@@ -147,6 +168,34 @@ def digits_table(page) -> str:
     return "\n".join(lines) + "\n"
 
 
+def convolutions_row(page, run: tuple) -> str:
+    """One line of the table of convolutional nets."""
+    _, ordering, value, activated, activation, rate = run
+    found = page.evaluate(RUN_CONVOLUTIONS, [*run, SEED, CONVOLUTIONS_EPOCHS])
+    function = "none" if activated == "none" else FUNCTIONS[activation]
+    dead, units = (sum(site[count] for site in found["sites"]) for count in ("dead", "units"))
+    cells = (
+        f"{found['model']}, {found['option']} {value}",
+        f"`{ordering}`",
+        function,
+        str(rate),
+        f"{found['trained']:.2f}",
+        f"{100 * found['accuracy']:.0f} %",
+        f"{dead} of {units}" if units else "-",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def convolutions_table(page) -> str:
+    """Loss, accuracy and dead channels of some convolutional nets."""
+    lines = [
+        "| net | ordering | activation | learning rate | loss | right of new digits | dead channels |",
+        "|---|---|---|---|---|---|---|",
+        *(convolutions_row(page, run) for run in CONVOLUTIONS_RUNS),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def push(page) -> dict:
     """The curve, and for each width where it comes back and how many channels are above zero at each point."""
     return page.evaluate(PUSH, [WIDTHS, MATRIX_SEED])
@@ -192,7 +241,7 @@ def spiral_table(pushed: dict) -> str:
 
 
 def made(page) -> dict[Path, str]:
-    """Each file and its text."""
+    """Each file and its text, but for the table of convolutional nets, which takes its time."""
     choices = [("none", "relu"), *((p, f) for f in FUNCTIONS for p in ("first", "both"))]
     runs = {choice: train(page, *choice) for choice in choices}
     files = {DOCS / "diagrams" / f"train-{p}.svg": regions(p, runs[p, "relu"]) for p in PLACEMENTS}
@@ -210,7 +259,8 @@ def main() -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        for path, content in made(open_page(playwright)).items():
+        page = open_page(playwright)
+        for path, content in (made(page) | {CONVOLUTIONS_TABLE: convolutions_table(page)}).items():
             path.write_text(content)
 
 

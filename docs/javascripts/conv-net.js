@@ -185,13 +185,16 @@
     return net;
   }
 
-  /* The places in the graph of all activations, and the [value, slope] that each applies. */
+  /* The places in the graph of all activations, of those that apply the function, and [value, slope] of each. */
   const sites = (ops) => ops.flatMap(({ op }, at) => (op === "act" ? [at] : []));
-  function functions(ops, { activation, activated }) {
-    const table = dense.FUNCTIONS, all = sites(ops);
-    if (!Object.hasOwn(table, activation)) throw new Error(`unknown activation ${activation}; known: ${Object.keys(table).join(", ")}`);
+  function applied(ops, { activated }) {
     if (!Object.hasOwn(ACTIVATED, activated)) throw new Error(`unknown activated ${activated}; known: ${Object.keys(ACTIVATED).join(", ")}`);
-    return new Map(all.map((place, at) => [place, table[ACTIVATED[activated](at, all.length) ? activation : "linear"]]));
+    return sites(ops).filter((_, at, { length }) => ACTIVATED[activated](at, length));
+  }
+  function functions(ops, choice) {
+    const table = dense.FUNCTIONS, { activation } = choice, used = new Set(applied(ops, choice));
+    if (!Object.hasOwn(table, activation)) throw new Error(`unknown activation ${activation}; known: ${Object.keys(table).join(", ")}`);
+    return new Map(sites(ops).map((place) => [place, table[used.has(place) ? activation : "linear"]]));
   }
 
   /* Forward: the value of every operation, and its way back. `points` are square images of one channel. */
@@ -237,8 +240,8 @@
     return step(net, choice, batch.map((p) => data.points[p]), batch.map((p) => data.labels[p]), rate);
   }
 
-  /* Without learning: loss and accuracy, and of each activation the share of zeros that it gives and how many of its
-     channels are dead: their slope is zero everywhere in every image, so no gradient can move them. */
+  /* Without learning: loss and accuracy, and of each activation that is applied the share of zeros that it gives and how many
+     of its channels are dead: their slope is zero everywhere in every image, so no gradient can move them. */
   function judge(net, choice, { points, labels }) {
     const { values: done, logits } = run(net, choice, points);
     let loss = 0, right = 0;
@@ -246,7 +249,9 @@
       loss += dense.crossEntropy(scores, labels[b]).loss / points.length;
       right += dense.largest(scores) === labels[b];
     });
-    const found = [...functions(net.ops, choice)].map(([place, [, slope]]) => {
+    const table = functions(net.ops, choice);
+    const found = applied(net.ops, choice).map((place) => {
+      const [, slope] = table.get(place);
       const { c: units, data } = done[place], before = done[net.ops[place].inputs[0]].data, alive = new Array(units).fill(false);
       let zeros = 0;
       for (let i = 0; i < data.length; i += 1) {
@@ -258,5 +263,5 @@
     return { loss, accuracy: right / points.length, sites: found };
   }
 
-  globalThis.zooConv = { ACTIVATED, functions, gradient, judge, run, sites, start, step, stepOf };
+  globalThis.zooConv = { ACTIVATED, applied, functions, gradient, judge, run, sites, start, step, stepOf };
 })();

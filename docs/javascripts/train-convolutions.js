@@ -73,15 +73,15 @@
   runs.hidden = true;
 
   /* --- loss and accuracy, epoch by epoch ------------------------------------------------------------ */
-  const WIDTH = 300, HEIGHT = 84;
+  const WIDTH = 300, HEIGHT = 100;
   function plot(name, title, top, ticks, said, guess) {
     const sx = (epoch) => epoch / EPOCHS * WIDTH, sy = (z) => HEIGHT * (1 - Math.min(z, top) / top);
     const heading = svg("title", { id: `conv-${name}-title` }, title), old = svg("g", {}), line = svg("path", { class: "curve", id: `conv-${name}` });
-    const box = svg("svg", { class: "zoo-try-plot zoo-train-loss", viewBox: `-30 -16 ${WIDTH + 44} ${HEIGHT + 36}`, role: "img", "aria-labelledby": heading.id }, heading);
+    const box = svg("svg", { class: "zoo-try-plot zoo-train-loss", viewBox: `-30 -22 ${WIDTH + 44} ${HEIGHT + 42}`, role: "img", "aria-labelledby": heading.id }, heading);
     for (const t of TIMES) box.append(svg("path", { class: "axis", d: `M${sx(t)} 0V${HEIGHT}` }),
       svg("text", t === EPOCHS ? { x: WIDTH + 12, y: HEIGHT + 15, "text-anchor": "end" } : { x: sx(t), y: HEIGHT + 15, "text-anchor": "middle" }, t === EPOCHS ? `${t} epochs` : String(t)));
     for (const t of ticks) box.append(svg("path", { class: "axis", d: `M0 ${sy(t)}H${WIDTH}` }), svg("text", { x: -5, y: sy(t) + 4, "text-anchor": "end" }, String(t)));
-    box.append(svg("path", { class: "one", d: `M0 ${sy(guess)}H${WIDTH}` }), svg("text", { x: -28, y: -6 }, `↑ ${title}`), svg("text", { x: WIDTH, y: -6, "text-anchor": "end" }, "dashed: guessing"), old, line);
+    box.append(svg("path", { class: "one", d: `M0 ${sy(guess)}H${WIDTH}` }), svg("text", { x: -28, y: -11 }, `↑ ${title}`), svg("text", { x: WIDTH, y: -11, "text-anchor": "end" }, "dashed: guessing"), old, line);
     const d = (points) => { const seen = points.filter(([, z]) => Number.isFinite(z)); return seen.length ? `M${seen.map(([e, z]) => `${sx(e).toFixed(1)} ${sy(z).toFixed(1)}`).join("L")}` : ""; };
     const draw = (path, { ink, [name]: points }) => {
       const [colour, dash] = inks[ink];
@@ -224,7 +224,7 @@
     const given = { ordering: quoted(state.ordering), [option]: quoted(state[option]), activation: quoted(state.activated === "none" ? "None" : state.activation), ...choices.common };
     const built = `model = zoo.build(\n    ${quoted(model)},\n${Object.entries(given).map(([name, value]) => `    ${name}=${value},\n`).join("")})`;
     if (!Array.isArray(ops) || ["all", "none"].includes(state.activated)) return built;
-    const all = conv.sites(ops), out = all.filter((_, at) => !conv.ACTIVATED[state.activated](at, all.length));
+    const kept = conv.applied(ops, state), out = conv.sites(ops).filter((place) => !kept.includes(place));
     return `${built}\nsites = [\n${out.map((place) => `    ${quoted(ops[place].name)},\n`).join("")}]\nmodel, dropped = zoo.transforms.drop_activations(model, sites)`;
   }
   function tell() {
@@ -233,19 +233,19 @@
     const found = new Map(ready() ? judged.sites.map((row) => [row.site, row]) : []);
     sites.hidden = false;
     siteRows.replaceChildren(...conv.sites(ops).map((place) => {
-      const row = found.get(ops[place].name), cells = row ? [percent(row.zeros), `${row.dead} of ${row.units}`] : ["taken out", "-"];
-      return h("tr", row ? {} : { class: "zoo-conv-out" }, h("th", { scope: "row" }, ops[place].name), ...cells.map((t) => h("td", {}, t)));
+      const row = found.get(ops[place].name), cells = !row ? ["taken out", "-"] : diverged() ? ["-", "-"] : [percent(row.zeros), `${row.dead} of ${row.units}`];
+      return h("tr", { class: row ? row.dead && "zoo-conv-dead" : "zoo-conv-out" }, h("th", { scope: "row" }, ops[place].name), ...cells.map((t) => h("td", {}, t)));
     }));
   }
   function told() { show(); say(); }
   function say(refused = null) {
     if (refused) { verdict.replaceChildren(h("b", {}, "The library refuses this net. "), refused); return; }
     const linear = state.activated === "none", bent = linear && state.kind === "plain" && state.downsampling === "max_pool";
-    const title = linear ? `No activation${bent ? ", but max-pooling, which is not linear either" : ": all layers together are one matrix"}. ` : `${state.ordering}, ${placed()}. `;
+    const title = linear ? `No activation${bent ? ", but max-pooling, which is not linear either" : ": all layers together are one matrix"}. ` : `${state.ordering}, ${dense.TITLES[state.activation]}${state.activated === "all" ? "" : ` on the ${state.activated} only`}. `;
     verdict.replaceChildren(h("b", {}, title),
       !ready() || epochs + steps === 0 ? "Not trained yet: press Train."
         : diverged() ? "It diverged: take a smaller learning rate."
-          : `${percent(judged.accuracy)} of the new digits right after ${epochs} epochs${steps ? ` and ${steps} steps` : ""}. ${linear ? "" : lost() ? `${lost()} of ${channels()} channels are dead: no new digit gives them a slope.` : "No channel is dead."}`);
+          : `${percent(judged.accuracy)} of the new digits right after ${epochs} epochs${steps ? ` and ${steps} steps` : ""}. ${linear ? "" : lost() ? `${lost()} of ${channels()} channels are dead: their slope is zero for every new digit.` : "No channel is dead."}`);
   }
   const colours = () => ["minus", "plus"].map((name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
   /* One digit, and its maps after each step to the first activation. */
@@ -276,8 +276,9 @@
       }
     });
     context.fillStyle = ink;
-    context.fillText(`The net says ${says}.`, left + side + 20, side / 2 + 13);
-    maps.setAttribute("aria-label", `A new digit, ${state.digit}, and its ${rows.at(-1).c} maps after each step to the first activation. The net says ${says}.`);
+    const answer = diverged() ? "" : `The net says ${says}.`;
+    context.fillText(answer, left + side + 20, side / 2 + 13);
+    maps.setAttribute("aria-label", `A new digit, ${state.digit}, and its ${rows.at(-1).c} maps after each step to the first activation. ${answer}`);
   }
   /* The pictures that answer are on the screen when the button is pressed. */
   function view() {

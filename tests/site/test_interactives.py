@@ -13,7 +13,7 @@ sys.path.insert(0, str(DOCS.parent / "scripts"))
 import make_depth
 import make_lab
 
-PAGES = ["placement-lab", "collapse", "depth-slider", "train", "spiral", "surgeon"]
+PAGES = ["placement-lab", "collapse", "depth-slider", "train", "train-convolutions", "spiral", "surgeon"]
 NARROW = {"width": 360, "height": 740}
 CONTENT = make_lab.read()
 # The graph that each set of weights was trained in, and how the page runs it.

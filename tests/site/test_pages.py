@@ -15,6 +15,7 @@ KINDS = (
     "use/recipes",
     "try/placement-lab",
     "try/train",
+    "try/train-convolutions",
     "try/spiral",
     "try/surgeon",
     "zoo",

@@ -1,9 +1,7 @@
-"""The convolutional nets that learn in the page: their numbers against Keras, and what the reader can do with them."""
+"""The page where convolutional nets learn: what the reader can do with it. `test_conv_net.py` has the numbers."""
 
-import json
 import sys
 
-import keras
 import numpy as np
 import pytest
 
@@ -11,137 +9,175 @@ import zoo
 from zoo.site.place import DOCS
 
 sys.path.insert(0, str(DOCS.parent / "scripts"))
-import make_train_graphs
+import make_try
 
-CONTENT = json.loads(
-    make_train_graphs.OUTPUT.read_text()
-    .removeprefix(make_train_graphs.HEAD)
-    .removesuffix(make_train_graphs.TAIL)
-)
-NETS = CONTENT["nets"]
-#: Every graph of the page, as kind, ordering and value of the kind's option.
-GRAPHS = [
-    (kind, *key.split("|"))
-    for kind, net in NETS.items()
-    for key, graph in net["graphs"].items()
-    if not isinstance(graph, str)
-]
-FUNCTIONS = ("relu", "leaky_relu", "tanh", "sigmoid")
-# Each graph with ReLU; each function and each choice of activations with one graph of each kind.
-CASES = [
-    *((*graph, "relu", "all") for graph in GRAPHS),
-    *((*GRAPHS[2], function, "all") for function in FUNCTIONS[1:]),
-    *((*graph, "relu", which) for graph in (GRAPHS[4], GRAPHS[-3]) for which in ("none", "first", "last")),
-]
-BATCH = 20
-# The net of the page; its biases, shifts and factors are moved off what they begin with, or their part would go untested.
-START = """([kind, key, seed]) => {
-    const net = zooConv.start(zooTrainGraphs.nets[kind].graphs[key], seed);
-    for (const [name, values] of Object.entries(net.weights)) {
-        if (!name.endsWith("/kernel")) values.forEach((z, i) => { values[i] = z + 0.1 * Math.sin(i + 1); });
-    }
-    globalThis.testNet = net;
-    return Object.fromEntries(Object.entries({ ...net.weights, ...net.moving }).map(([name, z]) => [name, Array.from(z)]));
-}"""
-LEARN = """([activation, activated, rate, seed, steps]) => {
-    const data = zooDense.images(zooDigits.learned), choice = { activation, activated };
-    const places = zooDense.order(seed, 0, data.points.length), take = (values) => places.slice(0, zooDense.BATCH).map((p) => values[p]);
-    const { moving } = testNet, kept = structuredClone(moving);
-    const { loss, slopes, logits } = zooConv.gradient(testNet, choice, take(data.points), take(data.labels));
-    Object.assign(moving, kept);  // looking is not learning
-    const plain = (all) => Object.fromEntries(Object.entries(all).map(([name, z]) => [name, Array.from(z)]));
-    const losses = Array.from({ length: steps }, (_, s) => zooConv.stepOf(testNet, choice, data, rate, seed, 0, s));
-    const unseen = zooDense.images(zooDigits.unseen);
-    return {
-        places, loss, losses, logits: logits.map((z) => Array.from(z)), slopes: plain(slopes),
-        weights: plain({ ...testNet.weights, ...moving }), judged: zooConv.judge(testNet, choice, unseen),
-    };
-}"""
+NARROW = {"width": 390, "height": 844}
+IMAGES = np.random.default_rng(0).normal(size=(8, 8, 8, 1))
 
 
 @pytest.fixture
-def bare(browser):
-    """A page with the nets and the digits, and nothing to look at."""
-    page = browser.new_page()
-    for name in ("dense-net.js", "conv-net.js", "digits-data.js", "train-graphs.js"):
-        page.add_script_tag(path=DOCS / "javascripts" / name)
-    yield page
-    page.close()
+def conv(visit):
+    page = visit("try/train-convolutions.html")
+    page.wait_for_selector("#train-convolutions.zoo-try-live")
+    return page
 
 
-@pytest.fixture
-def double():
-    """Keras in double precision, as the page counts."""
-    before = keras.config.floatx()
-    keras.config.set_floatx("float64")
-    yield
-    keras.config.set_floatx(before)
-
-
-def digits(part):
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    places = np.arange(len(images)) % 5
-    learned = {"learned": places != 4, "unseen": places == 4}[part]
-    return images[learned].reshape(-1, 8, 8, 1) / 16, labels[learned]
-
-
-def keras_net(kind, ordering, value, activation, activated):
-    """The same net as the library builds it, with the function at those of its activations."""
-    model = make_train_graphs.build(kind, ordering, None if value == "None" else value, activation=activation)
-    sites = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
-    kept = {"none": [], "first": sites[:1], "last": sites[-1:], "all": sites}[activated]
-    for layer in sites:
-        if layer not in kept:
-            layer.activation = keras.activations.linear
-    return model
-
-
-def named(model, values=None):
-    """The weights by the names that the page gives them, flat."""
+def finished(page):
+    page.wait_for_function("document.querySelector('#conv-go').textContent === 'Train'", timeout=120_000)
     return {
-        w.path: np.ravel(value if values is not None else keras.ops.convert_to_numpy(w))
-        for w, value in zip(model.weights, values or model.weights, strict=True)
+        key: float(page.get_attribute("#conv-now", f"data-{key}"))
+        for key in ("epoch", "loss", "accuracy", "dead")
     }
 
 
-def put(model, weights):
-    for w in model.weights:
-        w.assign(np.reshape(weights[w.path], w.shape))
+def begun(page):
+    page.wait_for_function("document.querySelector('#conv-go').textContent === 'Pause'")
 
 
-def compiled(model, rate):
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(rate), loss, jit_compile=False, run_eagerly=True)
-    return model
+def choose(page, **options):
+    for name, value in options.items():
+        page.select_option(f"#conv-{name}", value)
 
 
-def close(received, expected, atol):
-    assert set(received) == set(expected)
-    for name, value in expected.items():
-        np.testing.assert_allclose(received[name], value, atol=atol, rtol=0, err_msg=name)
+def test_graphs_and_digits_are_fetched_when_the_page_is_touched(visit):
+    fetched = []
+    page = visit("try/train-convolutions.html")
+    page.on("request", lambda request: fetched.append(request.url.rpartition("/")[2]))
+    page.wait_for_load_state("networkidle")
+    assert fetched == []
+    page.focus("#conv-kind")
+    page.wait_for_selector("#conv-maps:visible")
+    assert sorted(fetched) == ["digits-data.js", "train-graphs.js"]
 
 
-@pytest.mark.parametrize(("kind", "ordering", "value", "activation", "activated"), CASES)
-def test_loss_gradients_and_steps_equal_keras(bare, double, kind, ordering, value, activation, activated):
-    start = bare.evaluate(START, [kind, f"{ordering}|{value}", 5])
-    seen = bare.evaluate(LEARN, [activation, activated, 0.1, 3, 6])
-    x, y = digits("learned")
-    batches = np.reshape(seen["places"][: 6 * BATCH], (6, BATCH))
-    model = keras_net(kind, ordering, value, activation, activated)
-    put(model, start)
-    logits = keras.ops.convert_to_numpy(model(x[batches[0]], training=True))
-    # A step at rate 1 is the gradient.
-    put(compiled(model, 1.0), start)
-    loss = float(model.train_on_batch(x[batches[0]], y[batches[0]]))
-    gradients = {w.path: np.ravel(start[w.path] - np.ravel(w)) for w in model.trainable_weights}
-    print("LOGITS", np.abs(np.array(seen["logits"])-logits).max(), seen["loss"]-loss)
-    print("GRAD", max(np.abs(np.array(seen["slopes"][n])-g).max() for n,g in gradients.items()), max(np.abs(g).max() for g in gradients.values()))
-    put(compiled(model, 0.1), start)
-    losses = [float(model.train_on_batch(x[b], y[b])) for b in batches]
-    print("LOSSES", np.abs(np.array(losses)-seen["losses"]).max(), losses)
-    print("WEIGHTS", max(np.abs(np.array(seen["weights"][w.path])-np.ravel(w)).max() for w in model.weights))
-    xu, yu = digits("unseen"); xu,yu=xu[:200],yu[:200]
-    if activated!="none": rows = zoo.probes.activation_stats(model, xu)
-    print([(r["site"],r["zero_fraction"],r["dead_units"],r["units"]) for r in rows][:3], seen["judged"])
+def test_a_net_is_trained_and_drawn_while_it_learns(conv):
+    choose(conv, ordering="conv_act_norm", activation="sigmoid")
+    conv.click("#conv-go")
+    begun(conv)
+    # Live: a part of the run is drawn before its end.
+    conv.wait_for_function("document.querySelector('#conv-right').getAttribute('d').includes('L')")
+    assert conv.inner_text("#conv-go") == "Pause"
+    end = finished(conv)
+    assert end["epoch"] == make_try.CONVOLUTIONS_EPOCHS and end["accuracy"] > 0.85
+    points = {name: conv.get_attribute(f"#conv-{name}", "d").count("L") + 1 for name in ("loss", "right")}
+    assert points == {"loss": 3 * make_try.CONVOLUTIONS_EPOCHS, "right": make_try.CONVOLUTIONS_EPOCHS + 1}
+    colour = conv.evaluate("getComputedStyle(document.querySelector('#conv-loss')).stroke")
+    ink = conv.evaluate("zooInks.conv_act_norm[0]").lstrip("#")
+    assert colour == f"rgb({int(ink[:2], 16)}, {int(ink[2:4], 16)}, {int(ink[4:], 16)})"
+    first = conv.locator("#conv-runs tbody tr").first.inner_text()
+    assert "conv_act_norm" in first and "sigmoid" in first
+    # The run stays in the pictures when the next one begins.
+    choose(conv, ordering="conv_act")
+    assert conv.locator("#conv-plots .zoo-conv-old").count() == 2
+    assert conv.get_attribute("#conv-loss", "d") == ""
+
+
+def test_a_rate_that_kills_is_seen_in_the_table_of_activations(conv):
+    choose(conv, ordering="conv_act", rate="0.3")
+    conv.click("#conv-epoch")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '1'")
+    last = conv.locator("#conv-sites tbody tr").last
+    assert "8 of 8" in last.inner_text() and "100.0 %" in last.inner_text()
+    assert "channels are dead" in conv.inner_text("#conv-verdict")
+
+
+def test_activations_that_are_taken_out_are_told_and_the_code_takes_them_out(conv):
+    for activated, kept in (("all", 7), ("first", 1), ("last", 1), ("none", 0)):
+        choose(conv, kind="residual", ordering="full_pre_activation", activated=activated)
+        conv.wait_for_selector("#conv-sites tbody tr")
+        assert conv.locator("#conv-sites .zoo-conv-out").count() == 7 - kept
+        assert conv.is_disabled("#conv-activation") is (activated == "none")
+        names = {"zoo": zoo}
+        exec(conv.text_content("#conv-code"), names)
+        rows = zoo.probes.activation_stats(names["model"], IMAGES) if kept else []
+        shown = conv.locator("#conv-sites tbody tr:not(.zoo-conv-out) th").all_inner_texts()
+        assert [row["site"] for row in rows] == shown and len(shown) == kept
+        assert names["model"].input_shape == (None, 8, 8, 1)
+
+
+def test_a_net_that_means_nothing_is_refused_with_the_librarys_reason(conv):
+    choose(conv, kind="residual", ordering="bn_after_addition")
+    conv.wait_for_selector("#conv-maps:visible")
+    choose(conv, normalization="None")
+    assert "is about where the normalisation stands" in conv.inner_text("#conv-verdict")
+    assert all(button.is_disabled() for button in conv.locator(".zoo-train-buttons button").all())
+    choose(conv, ordering="original")
+    assert conv.is_enabled("#conv-go") and "Not trained yet" in conv.inner_text("#conv-verdict")
+
+
+def test_too_large_a_rate_is_called_diverged(conv):
+    choose(conv, ordering="conv_act", activated="none", rate="3")
+    conv.click("#conv-go")
+    conv.wait_for_function("document.querySelector('#conv-verdict').textContent.includes('diverged')")
+    assert "no longer a number" in conv.inner_text("#conv-now")
+    assert "diverged" in conv.inner_text("#conv-runs")
+
+
+def test_it_is_operated_by_keyboard(conv):
+    conv.focus("#conv-ordering")
+    conv.keyboard.press("ArrowDown")
+    conv.wait_for_selector("#conv-maps:visible")
+    assert conv.input_value("#conv-ordering") == "conv_act_norm"
+    assert "conv act norm" in conv.inner_text("#conv-unit")
+    maps = "document.querySelector('#conv-maps').toDataURL()"
+    before = conv.evaluate(maps)
+    conv.focus("#conv-step")
+    conv.keyboard.press("Enter")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.step === '1'")
+    assert "step 1" in conv.inner_text("#conv-now") and conv.evaluate(maps) != before
+    conv.focus("#conv-epoch")
+    conv.keyboard.press("Space")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '1'")
+    conv.focus("#conv-go")
+    conv.keyboard.press("Enter")
+    begun(conv)
+    conv.keyboard.press("Enter")
+    assert 1 <= finished(conv)["epoch"] < make_try.CONVOLUTIONS_EPOCHS
+    before = conv.evaluate(maps)
+    conv.focus("#conv-digit")
+    conv.keyboard.press("ArrowDown")
+    assert "A new digit, 4," in conv.get_attribute("#conv-maps", "aria-label")
+    assert conv.evaluate(maps) != before and conv.get_attribute("#conv-now", "data-epoch") != "0"
+    conv.focus("#conv-reset")
+    conv.keyboard.press("Enter")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '0'")
+
+
+def test_single_steps_and_an_epoch_are_the_same_training(conv):
+    conv.click("#conv-epoch")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '1'")
+    whole = finished(conv)
+    conv.click("#conv-reset")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '0'")
+    for step in range(1, make_try.LEARNED // 20):
+        conv.click("#conv-step")
+        conv.wait_for_function(f"document.querySelector('#conv-now').dataset.step === '{step}'")
+    conv.click("#conv-step")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '1'")
+    assert finished(conv) == whole
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_the_answer_is_on_the_screen_of_a_phone_when_train_is_tapped(browser, address, motion):
+    context = browser.new_context(viewport=NARROW, has_touch=True, is_mobile=True, reduced_motion=motion)
+    page = context.new_page()
+    page.goto(f"{address}/try/train-convolutions.html")
+    page.locator("#conv-go").scroll_into_view_if_needed()
+    page.tap("#conv-go")
+    begun(page)
+    page.tap("#conv-go")
+    finished(page)
+    for part in ("#conv-go", "#conv-plots", "#conv-verdict"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= NARROW["height"], part
+    # Large enough for a finger, and their text for an eye.
+    for control in page.locator("#train-convolutions :is(select, button)").all():
+        if control.is_visible():
+            box = control.bounding_box()
+            assert min(box["width"], box["height"]) >= 24
+    sizes = page.evaluate(
+        """() => [...document.querySelectorAll("#conv-plots text")].map((text) => text.getBoundingClientRect().height)"""
+    )
+    assert sizes and min(sizes) >= 9
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    context.close()
