@@ -29,7 +29,12 @@
   /* --- controls ----------------------------------------------------------------------------------- */
   const boxes = {};
   function select(label, name, options, after, read = String) {
-    const box = boxes[name] = h("select", { id: `conv-${name}`, onchange: () => { if (after === restart) pause(); state[name] = read(box.value); after(); } }); // what was running goes by its own settings
+    const box = boxes[name] = h("select", { id: `conv-${name}`, onchange: () => {
+      if (after === restart) pause(); // what was running goes by its own settings
+      state[name] = read(box.value);
+      after();
+      get().catch(() => {});
+    } });
     for (const value of options) box.append(h("option", { value: Array.isArray(value) ? value[0] : value }, String(Array.isArray(value) ? value[1] : value)));
     box.value = state[name];
     return h("p", { class: "zoo-try-control" }, h("label", { for: `conv-${name}` }, label), box);

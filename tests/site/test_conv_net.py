@@ -108,9 +108,9 @@ def compiled(model, rate):
     return model
 
 
-def close(received, expected):
+def close(received, expected, within=1e-10):
     """Equal but for the rounding of double precision."""
-    np.testing.assert_allclose(received, expected, atol=1e-10, rtol=0)
+    np.testing.assert_allclose(received, expected, atol=within, rtol=0)
 
 
 # --- the numbers
@@ -125,24 +125,26 @@ def test_logits_loss_gradients_and_steps_equal_keras(
     x, y = digits("learned")
     batches = np.reshape(seen["places"][: STEPS * BATCH], (STEPS, BATCH))
     first = batches[0]
+    # TensorFlow keeps the slope 0.2 of leaky ReLU in single precision, whatever the tensors are.
+    within = 1e-6 if activation == "leaky_relu" else 1e-10
     model = keras_net(kind, ordering, value, activation, activated)
     assert {w.path for w in model.weights} == set(start)
     put(model, start)
-    close(seen["logits"], keras.ops.convert_to_numpy(model(x[first], training=True)))
+    close(seen["logits"], keras.ops.convert_to_numpy(model(x[first], training=True)), within)
     # A step at rate 1 is the gradient.
     put(compiled(model, 1.0), start)
-    assert seen["loss"] == pytest.approx(float(model.train_on_batch(x[first], y[first])), abs=1e-10)
+    assert seen["loss"] == pytest.approx(float(model.train_on_batch(x[first], y[first])), abs=within)
     gradients = {w.path: start[w.path] - np.ravel(w) for w in model.trainable_weights}
     assert set(seen["slopes"]) == set(gradients)
     assert max(np.abs(g).max() for g in gradients.values()) > 0.01
     for name, gradient in gradients.items():
-        close(seen["slopes"][name], gradient)
+        close(seen["slopes"][name], gradient, within)
     put(compiled(model, 0.1), start)
     losses = [float(model.train_on_batch(x[batch], y[batch])) for batch in batches]
     assert max(losses) - min(losses) > 0.05
-    close(seen["losses"], losses)
+    close(seen["losses"], losses, within)
     for w in model.weights:
-        close(seen["weights"][w.path], np.ravel(w))
+        close(seen["weights"][w.path], np.ravel(w), within)
     # On new digits: the moving statistics, and what the probe sees of the activations.
     x, y = digits("unseen")
     scores = keras.ops.convert_to_numpy(model(x, training=False))
