@@ -279,6 +279,31 @@ def test_the_page_offers_what_the_library_and_the_table_of_inks_have(bare):
         assert len(GRAPHS[kind]) == len(net["words"]) * len(net["values"])
 
 
+def test_what_the_page_says_of_its_runs_is_in_the_table():
+    """The sentences under the panel, as numbers."""
+    lines = make_try.CONVOLUTIONS_TABLE.read_text().splitlines()[2:]
+    rows = dict(
+        zip(make_try.CONVOLUTIONS_RUNS, ([c.strip() for c in line.split("|")] for line in lines), strict=True)
+    )
+    loss, right = ({run: float(row[at].split()[0]) for run, row in rows.items()} for at in (5, 6))
+    sigmoid = {run[1]: run for run in rows if run[4] == "sigmoid"}
+    assert right[sigmoid["conv_act"]] < 20 and loss[sigmoid["conv_act"]] > 2.2
+    assert min(sigmoid, key=lambda ordering: loss[sigmoid[ordering]]) == "conv_act_norm"
+    assert 40 < right[sigmoid["conv_norm_act"]] < 70 < 90 < right[sigmoid["norm_act_conv"]]
+    (none,) = (run for run in rows if run[3] == "none")
+    assert 88 <= right[none] <= 93
+    with_norm, without = (run for run in rows if run[0] == "residual")
+    assert right[with_norm] > 90 and right[without] < 10
+    dead, channels = map(int, rows[without][7].split(" of "))
+    assert dead > channels / 2
+
+
+@pytest.mark.parametrize(("ordering", "seed"), [("conv_act", 2), ("conv_act", 3), ("conv_norm_act", 1)])
+def test_what_dies_with_one_seed_learns_with_others_and_with_normalisation(bare, ordering, seed):
+    choice = ["plain", ordering, "max_pool", "all", "relu", 0.3, seed, make_try.CONVOLUTIONS_EPOCHS]
+    assert bare.evaluate(make_try.RUN_CONVOLUTIONS, choice)["accuracy"] > 0.75
+
+
 @pytest.mark.parametrize("run", make_try.CONVOLUTIONS_RUNS, ids=lambda run: "-".join(map(str, run)))
 def test_the_table_without_scripts_is_what_the_page_computes(bare, run):
     lines = make_try.CONVOLUTIONS_TABLE.read_text().splitlines()[2:]
