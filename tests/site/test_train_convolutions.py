@@ -165,6 +165,10 @@ def test_the_answer_is_on_the_screen_of_a_phone_when_train_is_tapped(browser, ad
     page.locator("#conv-go").scroll_into_view_if_needed()
     page.tap("#conv-go")
     begun(page)
+    # The way there may be smooth; a tap on the way would stop it.
+    page.wait_for_function(
+        "document.querySelector('#conv-plots').getBoundingClientRect().bottom <= innerHeight"
+    )
     page.tap("#conv-go")
     finished(page)
     for part in ("#conv-go", "#conv-plots", "#conv-verdict"):
