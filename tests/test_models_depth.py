@@ -34,6 +34,10 @@ COUNTS = {
     "resnet50v2": (23_539_850, 23_585_290),
 }
 
+# Half a minute to build, and of no number in the papers: its units are those of resnet1001v2's kind at another depth,
+# and its depth is that of resnet1202.
+SAID_BY_OTHERS = {"resnet1202v2"}
+
 
 def trainable(model):
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
@@ -66,7 +70,7 @@ COMMON = r"image|predictions(_act)?"
 
 
 @pytest.mark.tensorflow  # JAX compiles each operation of a thousand layers for minutes; the nets below are the same units
-@pytest.mark.parametrize("name", deep.marked(NAMES))
+@pytest.mark.parametrize("name", deep.marked(name for name in NAMES if name not in SAID_BY_OTHERS))
 def test_net_at_full_depth(name):
     """Shape, counts, finite outputs and names; 1,202 layers build and run here."""
     size = 32 if lookup(name).family in ("vgg", "mlp") else least(name)

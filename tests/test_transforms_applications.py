@@ -47,6 +47,17 @@ def model(name):
     keras.backend.clear_session(free_memory=False)
 
 
+@pytest.fixture(scope="module")
+def x(model):
+    return batch(model)
+
+
+@pytest.fixture(scope="module")
+def expected(model, x):
+    """What it computes: asked once, since no transform may change the model it is given."""
+    return outputs(model, x)
+
+
 def norms(model):
     return [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
 
@@ -55,29 +66,25 @@ def built_in(model):
     return [site.name for site in sites(model) if site.built_in]
 
 
-def test_splitting_and_fusing_change_no_bit(model):
-    x = batch(model)
+def test_splitting_and_fusing_change_no_bit(model, x, expected):
     split = split_activations(model)
     again = fuse_activations(split)
     assert not built_in(split)
     assert built_in(again)
-    expected = outputs(model, x)
     assert same(expected, outputs(split, x))
     assert same(expected, outputs(again, x))
 
 
-def test_gradients_of_the_split_model_are_the_same_bits(model):
-    x = batch(model)
+def test_gradients_of_the_split_model_are_the_same_bits(model, x):
     assert same(gradients(model, x), gradients(split_activations(model), x))
 
 
-def test_as_many_fold_as_can_be(name, model):
+def test_as_many_fold_as_can_be(name, model, x, expected):
     result = fold_batchnorm(model)
     folded, total = FOLDS[name]
     assert (len(result.folded), len(result.folded) + len(result.kept)) == (folded, total)
     assert len(norms(result.model)) == total - folded
-    x = batch(model)
-    assert error(outputs(model, x), outputs(result.model, x)) < 1e-5
+    assert error(expected, outputs(result.model, x)) < 1e-5
     assert result.max_error < 1e-5
 
 
@@ -101,21 +108,19 @@ def swapped_by_hand(model, old, new):
     return clone, count
 
 
-def test_swapping_changes_every_site(name, model):
+def test_swapping_changes_every_site(name, model, x):
     old = USUAL.get(name, "relu")
-    expected, count = swapped_by_hand(model, old, "tanh")
+    by_hand, count = swapped_by_hand(model, old, "tanh")
     result = swap_activation(model, old, "tanh")
     assert len(result.sites) == count > 10
-    x = batch(model)
-    assert same(outputs(expected, x), outputs(result.model, x))
+    assert same(outputs(by_hand, x), outputs(result.model, x))
 
 
-def test_linear_runs_collapse_or_are_refused(name, model):
+def test_linear_runs_collapse_or_are_refused(name, model, x, expected):
     if name in NOT_COLLAPSED:
         with pytest.raises(ValueError, match=NOT_COLLAPSED[name]):
             collapse_linear(model)
         return
-    x = batch(model)
     collapsed, _, kept = collapse_linear(model)
     count, reason = KEPT.get(name, (0, ""))
     assert (len(kept), all(reason in why for why in kept.values())) == (count, True)
@@ -126,4 +131,9 @@ def test_linear_runs_collapse_or_are_refused(name, model):
         reader.operation.name for node in averages for reader in graph.readers(node.outputs[0])
     ]
     assert len(collapsed.layers) < len(model.layers)
-    assert error(outputs(model, x), outputs(collapsed, x)) < 1e-5
+    assert error(expected, outputs(collapsed, x)) < 1e-5
+
+
+def test_the_model_is_what_it_was(model, x, expected):
+    """After all of the above that ran in this process, the same bits."""
+    assert same(expected, outputs(model, x))

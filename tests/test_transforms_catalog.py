@@ -1,16 +1,15 @@
 """The transforms on every model of the catalog, and how many BatchNormalization layers each ordering can lose."""
 
-import deep
 import keras
 import numpy as np
 import pytest
-from catalog_nets import kinds, shallow
+from catalog_nets import KINDS, shallow
 from keras import layers
 from transform_nets import batch, error, outputs, randomised, same
 
 import zoo
 from zoo.activations import sites
-from zoo.catalog import lookup
+from zoo.catalog import lookup, specify
 from zoo.graph import graphs
 from zoo.placement import FAMILIES
 from zoo.transforms import (
@@ -26,45 +25,73 @@ from zoo.transforms.fold import plan
 DEEP = {"resnet110": (109, 0), "resnet110v2": (55, 54), "resnet164v2": (109, 54), "plain110": (109, 0)}
 
 
-BEYOND = [kind.values[0] for kind in kinds() if lookup(kind.values[0]).family in FAMILIES]
-NAMES = [name for name in zoo.list_models() if lookup(name).family not in FAMILIES] + BEYOND
+BEYOND = [kind.values[0] for kind in KINDS if lookup(kind.values[0]).family in FAMILIES]
 
 
 def small(name, **options):
+    """At its depth, on an image as small as its strides allow."""
     entry = lookup(name)
-    # As small as the strides allow.
     shape = (32, 32, 3) if entry.family == "vgg" or entry.stem == "imagenet" else (16, 16, 3)
-    if entry.family in FAMILIES:
-        # As narrow and shallow as has every kind of unit.
-        return zoo.assemble(shallow(name, input_shape=(32, 32, 3), classes=4, **options))
     return zoo.build(name, input_shape=shape, classes=4, **options)
 
 
-@pytest.mark.timeout(900)  # 3,300 layers, made and compared four times
-@pytest.mark.parametrize("name", deep.marked(NAMES))
-def test_every_transform_on_every_model(name):
-    model = randomised(small(name))
+def narrow(name):
+    """As narrow and shallow as has every kind of unit."""
+    return zoo.assemble(shallow(name, input_shape=(32, 32, 3), classes=4))
+
+
+# What a net asks of a transform is its kinds of unit, and how they follow each other: each kind of the catalog is
+# here in shallow. Nets of full size are in test_transforms_applications.py; what depth alone asks, below.
+@pytest.mark.parametrize("name", KINDS)
+def test_every_transform_on_every_kind_of_net(name):
+    every_transform(randomised(narrow(name)), own_activation(name), normalised=name != "mlp")
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)  # 4,200 layers, made and compared five times
+def test_every_transform_on_the_deepest_net():
+    """A walk that recurses, takes time by the square of the layers, or rounds more with each, ends here."""
+    deepest = max(zoo.list_models(), key=lambda name: specify(name).depth)
+    every_transform(randomised(small(deepest)), own_activation(deepest))
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(900)
+def test_folding_rounds_no_more_in_a_thousand_layers_of_which_a_part_is_kept():
+    """The deepest net loses every normalisation; a pre-activated one keeps some, and its sums grow with depth."""
+    folds(randomised(small("resnet1001v2")))
+
+
+def own_activation(name):
+    return keras.activations.get(lookup(name).defaults.get("activation", "relu"))
+
+
+def every_transform(model, own, normalised=True):
     x = batch(model)
     expected = outputs(model, x)
     fused = fuse_activations(model)
     assert same(expected, outputs(fused, x))
     assert same(expected, outputs(split_activations(fused), x))
-    if name != "mlp":
-        folded = fold_batchnorm(model)
-        norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
-        assert len(folded.folded) + len(folded.kept) == len(norms)
-        assert error(expected, outputs(folded.model, x)) < 1e-5
-    own = keras.activations.get(lookup(name).defaults.get("activation", "relu"))
+    if normalised:
+        folds(model)
     expected = [site for site in sites(model) if site.function is own]
     swapped = swap_activation(model, own, "silu")
     assert len(swapped.sites) == len(expected) > 0
     assert not [site for site in sites(swapped.model) if site.function is own]
 
 
+def folds(model):
+    folded = fold_batchnorm(model)
+    norms = [layer for layer in model.layers if isinstance(layer, layers.BatchNormalization)]
+    assert len(folded.folded) + len(folded.kept) == len(norms)
+    x = batch(model)
+    assert error(outputs(model, x), outputs(folded.model, x)) < 1e-5
+
+
 # The one that merges is the first: the case that other backends run, too.
 @pytest.mark.parametrize("name", sorted(BEYOND, key=lambda name: name != "repvgg"))
 def test_branches_merge_in_a_repvgg_and_nowhere_else(name):
-    model = randomised(small(name))
+    model = randomised(narrow(name))
     result = merge_branches(model)
     additions = [layer.name for layer in model.layers if isinstance(layer, layers.Add)]
     assert [*result.merged] == (additions if name == "repvgg" else [])
