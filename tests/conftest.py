@@ -20,6 +20,10 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_paralleli
 if os.environ["KERAS_BACKEND"] == "jax":
     # Every operation of every shape is compiled, and run a few times: optimising it costs more than it gives.
     os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    # And compiled once, by whichever worker comes first: an entry is found by all that its compilation depends on.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / "d" / "jax")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import numpy as np
 import pytest
@@ -32,8 +36,8 @@ TESTS = Path(__file__).parent
 # On another backend our code is the same and what computes is not. So there every test file of the library proper
 # runs but those in LEFT_OUT (a subject stands for its files: `claims` for test_claims_page.py, too), and of each test
 # function the first case: another net, ordering or size asks the backend nothing new. Where the cases are what asks it
-# (a transform, a probe, a kind of layer each), the test is marked `backend`, and all of them run. `--every-case` runs
-# them all everywhere.
+# (a transform, a probe, a kind of layer each), the test is marked `backend`, and all of them run. A net without values
+# (`shapes_alone`, below) asks it nothing. `--every-case` runs them all everywhere.
 LEFT_OUT = {
     "the engine, the scripts and the pages, which run on TensorFlow": (
         "benchmark claims demo docs_snippets docstring_examples floors packaging pretrained slim venv"
@@ -84,8 +88,9 @@ def pytest_collection_modifyitems(config, items):
     kept, left_out, seen = [], [], set()
     for item in items:
         function = item.nodeid.split("[")[0]
-        more = function in seen and not item.get_closest_marker("backend") and not config.option.every_case
-        out = more or item.get_closest_marker("tensorflow")
+        first = function not in seen and "shapes_alone" not in item.fixturenames
+        asks = first or item.get_closest_marker("backend") or config.option.every_case
+        out = not asks or item.get_closest_marker("tensorflow")
         (left_out if out else kept).append(item)
         if not out:
             seen.add(function)
@@ -106,6 +111,16 @@ def seeds():
     np.random.seed(0)
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture
+def shapes_alone():
+    """Nets that the test builds have layers, names and shapes, and no values: drawing them is most of the time."""
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        yield
+    keras.backend.clear_session(free_memory=False)  # or the values were drawn by the next scope that ends
 
 
 @pytest.fixture(autouse=True)

@@ -1,25 +1,27 @@
 """Which tests are costly: measured, written down in `costly.txt`, and run by `scripts/test -m deep` alone.
 
-    scripts/test --costs -m ""      # measures every test and writes the list anew: twenty minutes, nothing beside it
+    scripts/test --costs -m ""      # measures every test and writes the list anew: half an hour, nothing beside it
 
 A case of a test is costly when it takes more than LEAST seconds of a processor, its child processes included and what
 it shares with others in fixtures left out. The cheapest case of each test is not, unless it takes more than ALONE: so
 what `scripts/test` leaves out has a smaller sibling that it runs, but for a few. CI runs them all. What is the heart of
-the project is marked `always`, and stays.
+the project is marked `always`, and stays. What takes more than LONG seconds is begun first, by as many workers as
+there are: begun last, it would run by itself while the others wait.
 """
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 LIST = Path(__file__).with_name("costly.txt")
-LEAST, ALONE = 0.7, 2.0
+LEAST, ALONE, LONG = 0.5, 1.5, 20
 HEADER = f"""\
-# Tests that take more than {LEAST} seconds of a processor, but for the cheapest case of each function up to {ALONE}.
-# `scripts/test -m deep` runs them. Written by `scripts/test --costs -m ""`; the rule stands in costs.py.
+# Tests that take more than {LEAST} seconds of a processor, but for the cheapest case of each function up to {ALONE};
+# after its seconds, what takes more than {LONG}. `scripts/test -m deep` runs them. Written by `scripts/test --costs -m ""`;
+# the rule stands in costs.py.
 """
 
 
@@ -36,8 +38,39 @@ def costly(seconds: Mapping[str, float]) -> list[str]:
     )
 
 
-def listed(text: str) -> set[str]:
-    return {line for line in text.splitlines() if line and not line.startswith("#")}
+def written(seconds: Mapping[str, float]) -> str:
+    """The list: names, after their seconds where the order of a run asks for them."""
+    rows = (f"{seconds[name]:.0f} {name}" if seconds[name] > LONG else name for name in costly(seconds))
+    return HEADER + "".join(f"{row}\n" for row in rows)
+
+
+def listed(text: str) -> dict[str, float]:
+    """The names of the list, and the seconds of the long ones; 0 for the others."""
+    found = {}
+    for line in text.splitlines():
+        first, _, rest = line.partition(" ")
+        if first.isdigit():
+            found[rest] = float(first)
+        elif line and not line.startswith("#"):
+            found[line] = 0.0
+    return found
+
+
+def longest_first(names: Sequence[str], seconds: Mapping[str, float], workers: int) -> list[int]:
+    """The order in which to run: of the equal shares that the workers get, each begins with its part of the long ones."""
+    long = sorted(
+        (place for place, name in enumerate(names) if seconds.get(name, 0) > LONG),
+        key=lambda place: -seconds[names[place]],
+    )
+    others = [place for place in range(len(names)) if place not in set(long)]
+    order = []
+    for worker in range(workers):
+        share = (len(names) - len(order)) // (workers - worker)
+        first = long[worker::workers]
+        more = max(0, share - len(first))
+        order += first + others[:more]
+        del others[:more]
+    return order
 
 
 def processor_seconds() -> float:
@@ -49,14 +82,19 @@ def pytest_addoption(parser):
     parser.addoption("--costs", action="store_true", help="measure each test and write tests/costly.txt anew")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items):
     # What JAX and Torch find costly is something else, and there a test runs its first case only.
+    apart = {}
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         apart = listed(LIST.read_text(encoding="utf-8"))
         for item in items:
             if item.nodeid in apart and not item.get_closest_marker("always"):
                 item.add_marker("deep")
+    result = yield  # what the marks leave out is gone
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    items[:] = [items[place] for place in longest_first([item.nodeid for item in items], apart, workers)]
+    return result
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,7 +123,7 @@ class Measuring:
 
     def pytest_sessionfinish(self, exitstatus):
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            LIST.write_text(HEADER + "\n".join(costly(self.seconds)) + "\n", encoding="utf-8")
+            LIST.write_text(written(self.seconds), encoding="utf-8")
 
 
 def pytest_configure(config):

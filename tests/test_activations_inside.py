@@ -11,6 +11,8 @@ from probed_nets import Residual, residual
 from zoo.activations import UnseenWarning, families, is_linear, label, passes_values, sites, unseen
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 # A backend has its own ways of keeping layers inside layers.
 pytestmark = pytest.mark.backend
 
@@ -89,6 +91,7 @@ def test_fold_keeps_what_it_does_not_see_with_the_reason(kind):
 
 @pytest.mark.deep  # five nets of full size
 @pytest.mark.tensorflow  # Keras has no NASNet on Torch; what is read is the graph, the same on every backend
+@shapes_alone
 def test_stock_models_hide_nothing():
     for name in ("EfficientNetB0", "MobileNetV3Small", "ConvNeXtTiny", "NASNetMobile", "InceptionV3"):
         make = getattr(keras.applications, name)

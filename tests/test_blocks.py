@@ -22,6 +22,8 @@ import zoo
 from zoo.catalog import specify
 from zoo.spec import BLOCKS, RESIDUAL_ORDERINGS, SHORTCUTS
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 SMALL = dict(input_shape=(8, 8, 3), width=4)
 
 # He et al. 2016, arXiv 1603.05027, figure 4, table 2 and the appendix on first and last units, written out.
@@ -104,6 +106,7 @@ BOTTLENECK = {
 
 @pytest.mark.parametrize("ordering", RESIDUAL_ORDERINGS)
 @pytest.mark.parametrize("block", BLOCKS)
+@shapes_alone
 def test_operations_of_a_residual_net_stand_in_the_order_of_the_paper(ordering, block):
     depth, expected = {"basic": (20, BASIC), "bottleneck": (29, BOTTLENECK)}[block]
     model = zoo.build(f"resnet{depth}", ordering=ordering, block=block, **SMALL)
@@ -116,6 +119,7 @@ def test_operations_of_a_residual_net_stand_in_the_order_of_the_paper(ordering, 
     assert after_last_addition(model) == table["head"]
 
 
+@shapes_alone
 def test_default_orderings_are_those_of_the_names():
     for name, ordering in {"resnet8": "original", "resnet8v2": "full_pre_activation"}.items():
         assert signature(zoo.build(name, **SMALL)) == signature(
@@ -124,6 +128,7 @@ def test_default_orderings_are_those_of_the_names():
 
 
 @pytest.mark.parametrize("block", BLOCKS)
+@shapes_alone
 def test_nothing_stands_on_the_identity_path_of_full_pre_activation(block):
     model = zoo.build("resnet56v2", block=block, **SMALL)
     adds = additions(model)
@@ -133,6 +138,7 @@ def test_nothing_stands_on_the_identity_path_of_full_pre_activation(block):
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet20v2"])
+@shapes_alone
 def test_addition_reads_the_shortcut_first(name):
     # The other order makes Keras' walk over the graph recurse through every branch; it ends near depth 360.
     for add in additions(zoo.build(name, **SMALL)):
@@ -165,6 +171,7 @@ SHORTCUT_FORMULAS = {
 
 
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
+@shapes_alone
 def test_shortcut_computes_what_table_1_says(shortcut):
     model = zoo.build("resnet14", shortcut=shortcut, **SMALL)
     adds = additions(model)
@@ -185,6 +192,7 @@ def test_gate_of_a_unit_is_one_layer_and_starts_at_its_bias():
         np.testing.assert_array_equal(gate.bias, np.full(gate.filters, -3.0, "float32"))
 
 
+@shapes_alone
 def test_scales_and_rates_are_those_asked_for():
     model = zoo.build("resnet8", shortcut="constant_scaling", shortcut_scale=0.25, branch_scale=2, **SMALL)
     assert formula(additions(model)[0], back(inputs(additions(model)[0])[0])[1]).startswith(
@@ -211,6 +219,7 @@ def spell(ordering, layers, head):
 
 
 @pytest.mark.parametrize("ordering", PLAIN)
+@shapes_alone
 def test_operations_of_a_plain_net_stand_in_order(ordering):
     convs = ["conv3", "conv3", "conv3", "pad conv3/2", "conv3", "pad conv3/2", "conv3"]
     expected = spell(ordering, convs, "mean dense softmax")
@@ -218,6 +227,7 @@ def test_operations_of_a_plain_net_stand_in_order(ordering):
 
 
 @pytest.mark.parametrize("ordering", PLAIN)
+@shapes_alone
 def test_operations_of_a_mlp_stand_in_order(ordering):
     expected = "flatten " + spell(ordering, ["dense", "dense"], "dense softmax")
     assert chain(zoo.build("mlp", ordering=ordering, **SMALL)) == expected
@@ -233,6 +243,7 @@ CONVNET = {
 
 
 @pytest.mark.parametrize("ordering", CONVNET)
+@shapes_alone
 def test_operations_of_a_convnet_stand_in_order(ordering):
     assert (
         chain(zoo.build("convnet", ordering=ordering, **SMALL))
@@ -258,11 +269,13 @@ def test_operations_of_a_convnet_stand_in_order(ordering):
     ],
     ids=str,
 )
+@shapes_alone
 def test_variants_of_a_convnet(options, expected):
     head = "dense+softmax" if options.get("form") == "builtin" else "dense softmax"
     assert chain(zoo.build("convnet2", **SMALL, **options)) == f"{expected} flatten {head}"
 
 
+@shapes_alone
 def test_operations_of_vgg11_stand_in_order():
     stages = "conv3 act max2/2 conv3 act max2/2" + " conv3 act conv3 act max2/2" * 3
     separate = f"{stages} flatten dense act dense act dense softmax"
@@ -274,6 +287,7 @@ def test_operations_of_vgg11_stand_in_order():
 
 @pytest.mark.parametrize("name", ["plain8", "mlp", "convnet", "vgg11"])
 @pytest.mark.parametrize("ordering", ["conv_act", "conv_act_norm"])
+@shapes_alone
 def test_builtin_form_carries_its_activation_as_an_argument(name, ordering):
     options = dict(ordering=ordering, width=2, activation="tanh", input_shape=(32, 32, 3))
     ops = operations(zoo.build(name, form="builtin", **options))
@@ -286,6 +300,7 @@ def test_builtin_form_carries_its_activation_as_an_argument(name, ordering):
     assert sites == [keras.activations.tanh] * (len(weighted) - 1) + [keras.activations.softmax]
 
 
+@shapes_alone
 def test_no_activation_leaves_no_activation():
     for name, ordering in [("convnet", "conv_act"), ("resnet8", "original")]:
         model = zoo.build(name, ordering=ordering, activation=None, classifier_activation=None, **SMALL)
@@ -340,6 +355,7 @@ def v2(layout, **options):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@shapes_alone
 def test_layout_is_the_graph_of_its_source(layout):
     model = v2(layout)
     units = list(residual_units(model))
@@ -354,6 +370,7 @@ def test_layout_is_the_graph_of_its_source(layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
+@shapes_alone
 def test_layout_has_the_biases_of_its_source(layout):
     model = v2(layout)
     stem = next(op for op in operations(model) if word(op) == "conv3")
@@ -365,6 +382,7 @@ def test_layout_has_the_biases_of_its_source(layout):
 
 
 @pytest.mark.parametrize("layout", [name for name, unit in IMAGENET_FIRST.items() if unit])
+@shapes_alone
 def test_layout_has_the_imagenet_stem_of_its_source(layout):
     model = zoo.build("resnet50v2", layout=layout, classes=10, width=4, input_shape=(32, 32, 3))
     assert next(residual_units(model)) == IMAGENET_FIRST[layout]
@@ -380,6 +398,7 @@ def test_layout_has_the_imagenet_stem_of_its_source(layout):
         ("torchvision", "bn_after_addition", "pad conv7/2 norm act max3 subsample/2"),
     ],
 )
+@shapes_alone
 def test_a_border_of_minus_infinity_where_torch_has_it(layout, ordering, words):
     options = dict(layout=layout, ordering=ordering, classes=10, width=4, input_shape=(32, 32, 3))
     units = list(residual_units(zoo.build("resnet50", **options)))
@@ -391,6 +410,7 @@ def test_a_border_of_minus_infinity_where_torch_has_it(layout, ordering, words):
 @pytest.mark.parametrize(
     ("ordering", "body"), [("conv_act", "conv3 act"), ("conv_norm_act", "conv3 norm act")]
 )
+@shapes_alone
 def test_a_vgg_of_torchvision_has_every_bias_and_no_norm_between_its_dense_layers(ordering, body):
     model = zoo.build(
         "vgg11", layout="torchvision", ordering=ordering, width=2, input_shape=(224, 224, 3), classes=5
@@ -402,6 +422,7 @@ def test_a_vgg_of_torchvision_has_every_bias_and_no_norm_between_its_dense_layer
     assert all(op.use_bias for op in operations(model) if hasattr(op, "use_bias"))
 
 
+@shapes_alone
 def test_equal_graphs_under_different_names_are_known():
     # KerasHub and timm are one graph, on ImageNet too; keras-resnet and the CIFAR-10 example differ in having an ImageNet
     # stem, and on CIFAR are one graph. Every other pair differs.
@@ -410,6 +431,7 @@ def test_equal_graphs_under_different_names_are_known():
     assert equal == {("kerashub", "timm"), ("keras_resnet", "keras_cifar10")}
 
 
+@shapes_alone
 def test_on_basic_units_the_first_activation_tells_layouts_apart():
     first = {
         layout: next(residual_units(v2(layout, block="basic")))
@@ -420,12 +442,14 @@ def test_on_basic_units_the_first_activation_tells_layouts_apart():
 
 
 @pytest.mark.parametrize("layout", ["he2016", "kerashub", "timm", "keras_resnet"])
+@shapes_alone
 def test_moving_statistics_are_configured_as_in_the_source(layout):
     norms = [op for op in operations(v2(layout)) if word(op) == "norm"]
     expected = (0.99, 1e-3) if layout == "keras_resnet" else (0.9, 1e-5)
     assert {(op.momentum, op.epsilon) for op in norms} == {expected}
 
 
+@shapes_alone
 def test_stateful_activation_layer_is_cloned_for_each_site():
     given = keras.layers.PReLU(shared_axes=[1, 2], name="given")
     model = zoo.build("resnet8", activation=given, **SMALL)

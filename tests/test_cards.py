@@ -8,7 +8,10 @@ from zoo import cards
 from zoo.cards import count_flops
 from zoo.catalog import specify
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
 
+
+@shapes_alone
 def test_card_of_resnet110v2():
     card = zoo.describe("resnet110v2")
     assert (card.family, card.depth, card.form, card.ordering) == (
@@ -44,10 +47,12 @@ def test_card_of_resnet110v2():
         ("convnet", {"ordering": "norm_act_conv"}, "norm act conv"),
     ],
 )
+@shapes_alone
 def test_placement_in_words(name, options, placement):
     assert zoo.describe(name, **options).placement == placement
 
 
+@shapes_alone
 def test_flops_by_hand():
     # 3x3 convolution on 8x8x3 to 4 channels, to 4 again; half the size; 64 values to 10 classes. A multiply-add is 2.
     by_hand = 2 * (64 * 4 * 27 + 64 * 4 * 36 + 64 * 10)
@@ -61,6 +66,7 @@ def test_flops_by_hand():
     ("name", "published"),
     [("vgg16", 15.3e9), ("resnet50", 3.8e9), ("resnet18", 1.8e9)],
 )
+@shapes_alone
 def test_flops_are_those_of_the_papers(name, published):
     # He et al. 2015 count multiply-adds at 224 pixels; VGG without its dense layers, which are most of its weights.
     flops = zoo.describe(name, input_shape=(224, 224, 3), include_top=False).flops
@@ -85,6 +91,7 @@ def test_flops_of_a_nested_model_are_counted():
     assert count_flops(outer) == count_flops(inner) > 0
 
 
+@shapes_alone
 def test_a_printed_card_is_readable():
     text = str(zoo.describe("convnet", input_shape=(8, 8, 3)))
     assert "name                 convnet" in text
@@ -116,6 +123,7 @@ def test_placement_of_a_family_in_words(name, options, placement):
     assert cards.placement(specify(name, **options)) == placement
 
 
+@shapes_alone
 def test_flops_of_depthwise_and_separable_convolutions():
     # Sandler et al. 2018, table 4: 300 million multiply-adds at 224 pixels; Huang et al.: 2.8 billion of DenseNet-121.
     for name, published in (("mobilenetv2", 0.3e9), ("densenet121", 2.83e9)):

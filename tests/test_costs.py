@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
-from costs import ALONE, HEADER, LEAST, LIST, costly, listed
+from costs import ALONE, HEADER, LEAST, LIST, LONG, costly, listed, longest_first, written
 
 TESTS = Path(__file__).parent
 LITTLE, MUCH = LEAST / 2, (LEAST + ALONE) / 2
@@ -23,6 +23,23 @@ LITTLE, MUCH = LEAST / 2, (LEAST + ALONE) / 2
 )
 def test_the_cheapest_case_of_a_test_stays(seconds, apart):
     assert costly(seconds) == apart
+
+
+@pytest.mark.parametrize(
+    ("workers", "order"),
+    [(1, "cfabdeg"), (2, "cab fdeg"), (3, "ca fb deg"), (9, "cfabdeg")],
+)
+def test_long_tests_begin_the_shares_of_the_workers(workers, order):
+    """Shares are what xdist makes them: as equal as can be, the last the largest."""
+    seconds = {"c": LONG + 9, "f": LONG + 1, "b": LONG - 1, "elsewhere": LONG + 2}
+    assert "".join("abcdefg"[place] for place in longest_first("abcdefg", seconds, workers)) == order.replace(
+        " ", ""
+    )
+
+
+def test_the_list_is_read_as_it_was_written():
+    seconds = {"a::f[two words]": LONG + 3, "a::g": ALONE + 1, "a::h": LITTLE}
+    assert listed(written(seconds)) == {"a::f[two words]": LONG + 3, "a::g": 0}
 
 
 def functions(path: Path) -> set[str]:

@@ -8,6 +8,8 @@ import zoo
 from zoo.catalog import specify
 from zoo.models import smallest_input
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 
 def trainable(model):
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
@@ -29,6 +31,7 @@ COUNTS = [
 
 
 @pytest.mark.parametrize(("name", "options", "count"), COUNTS, ids=str)
+@shapes_alone
 def test_weights_as_in_the_papers(name, options, count):
     assert trainable(zoo.build(name, **options)) == count
 
@@ -92,10 +95,12 @@ SMALL = dict(input_shape=(8, 8, 3), width=4)
     ],
     ids=str,
 )  # fmt: skip
+@shapes_alone
 def test_sites_of_a_unit(name, options, where, expected):
     assert unit(zoo.build(name, **SMALL, **options), where) == expected
 
 
+@shapes_alone
 def test_an_option_of_its_own_names_the_function_of_a_site():
     model = zoo.build("mobilenetv2", narrow_activation="tanh", depthwise_activation="elu", **SMALL)
     named = {
@@ -110,6 +115,7 @@ def test_an_option_of_its_own_names_the_function_of_a_site():
     assert prelu not in found
 
 
+@shapes_alone
 def test_dropout_stands_between_the_convolutions_and_never_on_the_shortcut():
     model = zoo.build("wrn16_4", dropout_rate=0.3, **SMALL)
     dropouts = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]

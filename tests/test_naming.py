@@ -6,6 +6,8 @@ import pytest
 import zoo
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames, activation_of
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 SMALL = dict(input_shape=(8, 8, 3), width=4)
 
 
@@ -13,6 +15,7 @@ def names(*args, **options):
     return [layer.name for layer in zoo.build(*args, **SMALL | options).layers]
 
 
+@shapes_alone
 def test_names_of_a_basic_unit():
     expected = """
         image stem_conv stem_conv_norm stem_conv_act
@@ -29,6 +32,7 @@ def test_names_of_a_basic_unit():
     assert sorted(op.name for op in zoo.build("resnet8", **SMALL).operations) == sorted(expected.split())
 
 
+@shapes_alone
 def test_names_stay_whatever_the_ordering():
     def weighted(ordering):
         model = zoo.build("resnet14", ordering=ordering, **SMALL)
@@ -44,12 +48,14 @@ def test_names_stay_whatever_the_ordering():
         assert weighted(ordering) == original
 
 
+@shapes_alone
 def test_what_follows_an_addition_is_named_after_it():
     assert {"stage1_unit1_add", "stage1_unit1_add_norm", "stage1_unit1_add_act"} <= set(
         names("resnet8", ordering="bn_after_addition")
     )
 
 
+@shapes_alone
 def test_head_of_a_pre_activation_net():
     assert names("resnet8v2")[-5:] == ["head_norm", "head_act", "head_pool", "predictions", "predictions_act"]
 
@@ -65,12 +71,14 @@ def test_head_of_a_pre_activation_net():
         ("dropout", {"subsample", "pad", "dropout"}),
     ],
 )
+@shapes_alone
 def test_names_on_the_shortcut(shortcut, expected):
     ops = zoo.build("resnet8", shortcut=shortcut, **SMALL).operations
     prefix = "stage2_unit1_shortcut_"
     assert {op.name.removeprefix(prefix) for op in ops if op.name.startswith(prefix)} == expected
 
 
+@shapes_alone
 def test_a_built_in_activation_split_out_of_a_layer_gets_the_name_the_zoo_gives():
     builtin = [
         n for n in names("convnet2", form="builtin") if n not in ("image", "stage1_pool", "head_flatten")
@@ -80,6 +88,7 @@ def test_a_built_in_activation_split_out_of_a_layer_gets_the_name_the_zoo_gives(
     assert {activation_of(name) for name in builtin} == {n for n in separate if n.endswith("_act")}
 
 
+@shapes_alone
 def test_plain_nets_are_named_like_residual_ones_without_units():
     assert {"stem_conv", "stem_conv_norm", "stem_conv_act", "stage3_conv2", "stage3_conv2_norm"} <= set(
         names("plain8")

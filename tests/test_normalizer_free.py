@@ -11,6 +11,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 import zoo
 from zoo.normalizer_free import BranchScale, ScaledStandardizedConv2D, activation_gain
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 array = keras.ops.convert_to_numpy
 
 
@@ -117,6 +119,7 @@ def without(name, normalization, **options):
 
 
 @pytest.mark.parametrize(("name", "normalization"), WITHOUT)
+@shapes_alone
 def test_no_layer_normalises_and_every_convolution_has_a_bias(name, normalization):
     model = without(name, normalization)
     convs = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
@@ -151,6 +154,7 @@ def words(model, unit):
         ("plain20", "norm_act_conv", None, "act conv"),
     ],
 )
+@shapes_alone
 def test_order_in_a_unit(name, ordering, normalization, expected):
     model = without(name, normalization, ordering=ordering)
     assert words(model, "stage1_unit2" if name == "resnet20" else "stage1_conv2") == expected
@@ -205,6 +209,7 @@ def test_signals_of_an_nf_resnet_have_the_variance_that_is_expected():
     assert measured[2] > 3 * measured[0]  # without the two factors a unit doubles it
 
 
+@shapes_alone
 def test_the_gain_is_that_of_the_function():
     def gains(activation, **options):
         model = without("plain8", "scaled_ws", activation=activation, **options)

@@ -7,6 +7,8 @@ import pytest
 import zoo
 from zoo.catalog import specify
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 
 @keras.saving.register_keras_serializable(package="tests")
 def doubled(x):
@@ -58,6 +60,7 @@ PLACES = [
 
 
 @pytest.mark.parametrize(("name", "options", "activation", "prefixes", "expected"), PLACES)
+@shapes_alone
 def test_every_site_has_the_function_of_its_stage(name, options, activation, prefixes, expected):
     model = zoo.build(name, activation=activation, **SMALL, **options)
     expected = [set() if part == "-" else set(part.split(",")) for part in expected.split()]
@@ -74,6 +77,7 @@ def test_one_function_for_every_stage_is_the_net_with_that_function():
         np.testing.assert_array_equal(one.predict(x, verbose=0), many.predict(x, verbose=0))
 
 
+@shapes_alone
 def test_layers_and_built_in_activations_of_single_stages():
     prelu = keras.layers.PReLU(shared_axes=[1, 2])
     model = zoo.build("resnet20", activation={"stage3": prelu, "rest": "relu"}, **SMALL)
@@ -90,6 +94,7 @@ def test_rolled_stages_have_functions_of_their_own():
     assert functions(zoo.transforms.unroll(rolled)) == functions(separate)
 
 
+@shapes_alone
 def test_a_mapping_with_a_class_name_is_one_activation_as_keras_writes_it():
     written = keras.saving.serialize_keras_object(doubled)
     assert "class_name" in written

@@ -12,6 +12,8 @@ import zoo
 from zoo.placement import PLAIN, RESIDUAL
 from zoo.spec import SHORTCUTS, UnitSpec
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 
 def configured(model):
     """Layers, names, settings and connections, in order."""
@@ -40,6 +42,7 @@ def resnet(ordering, block, shortcut):
 
 @pytest.mark.parametrize("ordering", RESIDUAL)
 @pytest.mark.parametrize("block", ["basic", "bottleneck"])
+@shapes_alone
 def test_residual_nets_of_units_are_those_of_the_zoo(ordering, block):
     for shortcut in SHORTCUTS:
         options = dict(ordering=ordering, block=block, shortcut=shortcut, input_shape=IMAGE, width=4)
@@ -48,6 +51,7 @@ def test_residual_nets_of_units_are_those_of_the_zoo(ordering, block):
 
 
 @pytest.mark.parametrize("ordering", PLAIN)
+@shapes_alone
 def test_plain_nets_of_units_are_those_of_the_zoo(ordering):
     def ours():
         image = x = keras.Input(IMAGE, name="image")

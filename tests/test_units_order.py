@@ -9,6 +9,8 @@ from unit_nets import IMAGE, net
 import zoo
 from zoo.placement import PLAIN, RESIDUAL
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 # Written by hand. ordering: one unit in the separate form; two of them and their end.
 CHAINS = {
     "conv_act": ("conv3 act", "conv3 act conv3 act"),
@@ -27,6 +29,7 @@ BIASED = {"conv_act", "conv_act_norm", "norm_act_conv", "conv", "norm conv", "no
 
 
 @pytest.mark.parametrize("ordering", CHAINS)
+@shapes_alone
 def test_operations_of_a_unit_stand_in_the_order_of_its_row(ordering):
     one, two = CHAINS[ordering]
     assert chain(net(zoo.conv_unit(4, ordering=ordering))) == one
@@ -39,6 +42,7 @@ def test_every_plain_ordering_is_among_them():
 
 
 @pytest.mark.parametrize("ordering", CHAINS)
+@shapes_alone
 def test_a_bias_stands_where_no_normalisation_follows(ordering):
     def bias(**options):
         model = net(zoo.conv_unit(4, ordering=ordering, **options))
@@ -57,6 +61,7 @@ def test_a_bias_stands_where_no_normalisation_follows(ordering):
         ("norm conv act", "norm conv3+act"),
     ],
 )
+@shapes_alone
 def test_builtin_form_of_a_unit(ordering, expected):
     assert chain(net(zoo.conv_unit(4, ordering=ordering, form="builtin"))) == expected
 
@@ -87,6 +92,7 @@ UNITS = {
 
 
 @pytest.mark.parametrize("ordering", RESIDUAL)
+@shapes_alone
 def test_operations_of_a_residual_unit_stand_in_the_order_of_the_paper(ordering):
     same, change = UNITS[ordering]
     model = net(zoo.residual_unit(4, ordering=ordering), shape=(8, 8, 4))
@@ -107,6 +113,7 @@ def test_operations_of_a_residual_unit_stand_in_the_order_of_the_paper(ordering)
         ("full_pre_activation", "norm act", "norm act"),
     ],
 )
+@shapes_alone
 def test_what_a_unit_opens_with_and_owes(ordering, opened, end):
     def branch(opens):
         model = net(zoo.residual_unit(3, ordering=ordering, opens=opens))
@@ -136,6 +143,7 @@ def test_what_a_unit_opens_with_and_owes(ordering, opened, end):
         ("conv1x1", 4, 1, "conv1"),
     ],
 )
+@shapes_alone
 def test_what_the_shortcut_is_where_shapes_differ(shortcut, filters, strides, expected):
     unit = zoo.residual_unit(filters, ordering="bn_after_addition", shortcut=shortcut, strides=strides)
     model = net(unit, shape=(8, 8, 4))
