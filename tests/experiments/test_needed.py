@@ -114,7 +114,8 @@ def test_multiplications_are_counted():
     assert needed.multiplications(model) == 9 * 9 * 2 * 4 + 9 * 9 * 4 + 36 * 5
 
 
-# The study, with one toy net in place of its five, and few of its arms.
+# The study, with one toy net in place of its five, and few of its arms: half a minute, which the three tests of it
+# share. The measurements by themselves are above.
 TOY = "plain20"
 
 
@@ -152,6 +153,7 @@ def toy(tmp_path_factory):
     return toyed, folder, toys.published(folder, toyed)
 
 
+@pytest.mark.deep
 def test_the_study_runs_from_training_to_figures(toy):
     experiment, folder, published = toy
     trained = published.last(TOY, "test_accuracy")
@@ -171,6 +173,7 @@ def test_the_study_runs_from_training_to_figures(toy):
     assert merged["arm"] == f"{TOY}, merged" and merged["layers left"] <= 5
 
 
+@pytest.mark.deep
 def test_the_study_again_takes_what_is_done(toy):
     experiment, folder, _ = toy
     seen = []
@@ -186,6 +189,7 @@ def test_the_study_again_takes_what_is_done(toy):
     assert state.word == FRESH, state.why
 
 
+@pytest.mark.deep
 def test_the_claims_of_the_study_are_judged(toy):
     _, _, published = toy
     numbers, judged = Numbers(published), []
