@@ -51,6 +51,7 @@ def test_both_forms_give_the_same_numbers_and_batches_do_not_matter():
 
 
 @pytest.mark.tensorflow  # 53 convolutions for JAX to compile; the closed forms above are asked of every backend
+@pytest.mark.always
 def test_rows_agree_with_what_the_model_computes():
     model = randomised(keras.applications.ResNet50(weights=None, input_shape=(32, 32, 3), classes=4))
     x = batch(model, size=3)

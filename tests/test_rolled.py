@@ -103,7 +103,7 @@ def named(options):
     return "-".join(v if isinstance(v, str) else type(v).__name__ for v in options.values())
 
 
-@pytest.mark.parametrize("options", NETS, ids=named)
+@pytest.mark.parametrize("options", [pytest.param(NETS[0], marks=pytest.mark.always), *NETS[1:]], ids=named)
 def test_same_net_as_separate_layers(options):
     model = small(**options, rolled=True)
     assert rolled_layers(model)

@@ -71,6 +71,7 @@ def test_fit_settings_decide_on_xla(monkeypatch):
     assert not fit_settings(run.model, measure=False).jit_compile  # on a CPU
 
 
+@pytest.mark.always
 def test_every_interval_resumes_to_the_bit():
     whole = training()
     states, lines = [], []

@@ -15,6 +15,8 @@ sys.path.insert(0, str(DOCS.parent / "scripts"))
 import make_pictures
 import make_try
 
+shapes_alone = pytest.mark.usefixtures("shapes_alone")
+
 
 @pytest.fixture(autouse=True)
 def clean():
@@ -31,11 +33,13 @@ def test_every_drawing_is_committed_and_no_other():
 
 
 @pytest.mark.parametrize("name", sorted(from_graph.diagrams()))
+@shapes_alone
 def test_a_drawing_agrees_with_the_graph_built_today(name):
     committed = (DOCS / "diagrams" / f"{name}.svg").read_text()
     assert from_graph.draw_diagram(name) == committed, "run scripts/make_docs.py diagrams"
 
 
+@shapes_alone
 def test_the_drawn_order_is_the_order_of_execution():
     model = zoo.build("resnet20v2")
     drawn = from_graph.blocks(model, from_graph.named(model, "stage1_unit2_"), borders=False)
@@ -45,6 +49,7 @@ def test_the_drawn_order_is_the_order_of_execution():
     assert set(addition.after) == {"x", drawn[6].name}
 
 
+@shapes_alone
 def test_a_box_says_which_activation_is_inside():
     model = zoo.build("convnet2", form="builtin", activation="gelu")
     (conv,) = (
@@ -77,6 +82,7 @@ def test_the_zoo_table_lists_the_catalog():
 
 
 @pytest.mark.parametrize("name", ["convnet", "mlp", "plain20", "resnet50v2"])
+@shapes_alone
 def test_a_row_of_the_zoo_table_agrees_with_the_model_built_today(name):
     rows = json.loads((DOCS / "data/zoo_table.json").read_text())
     committed = next(row for row in rows if row["name"] == name)
