@@ -99,18 +99,34 @@ def copy_variables(source: keras.layers.Layer, *, drop: int = 0) -> Fill:
 
 def set_values(**values: Any) -> Fill:
     """A fill that assigns arrays to the variables of those names, such as `kernel` and `bias`."""
+    return _Set(values)
 
-    def fill(layer: keras.layers.Layer) -> None:
-        for name, value in values.items():
-            getattr(layer, name).assign(value)
 
-    return fill
+@dataclass(frozen=True, eq=False)
+class _Set:
+    values: dict[str, Any]
+
+    def __call__(self, layer: keras.layers.Layer) -> None:
+        begun = begun_with(layer)
+        for name, value in self.values.items():
+            variable = getattr(layer, name)
+            if begun.get(id(variable)) is not value:
+                variable.assign(value)
+
+    def first_value(self, name: str) -> Any:
+        """What the variable of that name is to be set to, if it is one."""
+        return self.values.get(name)
 
 
 @dataclass(frozen=True, eq=False)
 class _Take:
     source: keras.layers.Layer
     drop: int = 0
+
+    def first_value(self, name: str) -> Any:
+        """The variable of that name to take over, if there is one."""
+        value = getattr(self.source, name, None)
+        return value if isinstance(value, keras.Variable) else None
 
     def __call__(self, layer: keras.layers.Layer) -> None:
         source = self.source
@@ -119,9 +135,11 @@ class _Take:
             # Keras builds an activation layer passed as an argument at the first call on data.
             if old.built and not new.built:
                 new.build_from_config(old.get_build_config() or {})
-        if self._variables_match(layer):
+        if matches := self._variables_match(layer):
+            begun = begun_with(layer)
             for new, old in self.pairs(layer):
-                new.assign(_own_values(old))
+                if begun.get(id(new)) is not old:
+                    new.assign(_own_values(old))
                 if new.trainable != old.trainable:
                     new.trainable = old.trainable
                 # A variable has those of the day it was made, whatever was set on the layer since.
@@ -138,7 +156,7 @@ class _Take:
             )
         for old, new in pairs:
             if type(old) is type(new):
-                _take_own_state(old, new, whole=not self._variables_match(layer))
+                _take_own_state(old, new, whole=not matches)
 
     def pairs(self, layer: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
         """The variables of the copy `layer`, each with the one it comes from."""
@@ -156,11 +174,55 @@ class _Take:
         return bool(getattr(self.source, "quantization_mode", None)) and not self.drop
 
 
+class Start(keras.initializers.Initializer):
+    """Lets a variable begin with the value that it is to have: none is drawn, and none assigned later.
+
+    Args:
+        source: That value, as an array or the variable that has it; None begins with zeros, to be set later.
+        name: The attribute under which the layer will have the variable.
+    """
+
+    def __init__(self, source: Any, name: str):
+        self.source = source
+        self.name = name
+        self.given: list[tuple[tuple[int, ...], Any]] = []
+
+    def __call__(self, shape: Any, dtype: Any = None, **settings: Any) -> Any:
+        """The value, or zeros where it does not fit: that is told, or seen to, when all variables are there."""
+        if self.source is None or tuple(self.source.shape) != tuple(shape):
+            return keras.ops.zeros(shape, dtype)
+        self.given.append((tuple(shape), dtype))
+        is_variable = isinstance(self.source, keras.Variable)
+        return keras.ops.convert_to_tensor(_own_values(self.source) if is_variable else self.source, dtype)
+
+
+def start(layer: keras.layers.Layer, attribute: str, fill: Any) -> Start:
+    """What to draw a variable of `layer` by that `fill` will set, in the place of the initializer in `attribute`."""
+    name = attribute.removesuffix("_initializer")
+    first_value = getattr(fill, "first_value", lambda _: None)
+    return Start(first_value(name) if name != attribute else None, name)
+
+
+def begun_with(layer: keras.layers.Layer) -> dict[int, Any]:
+    """`id` of each variable of `layer` that began with its value -> what it has it from."""
+    found = {}
+    for begin in vars(layer).values():
+        if isinstance(begin, Start) and len(begin.given) == 1:
+            variable = getattr(layer, begin.name, None)
+            if isinstance(variable, keras.Variable) and begin.given == [
+                (tuple(variable.shape), variable.dtype)
+            ]:
+                found[id(variable)] = begin.source
+    return found
+
+
 def _take_own_state(old: keras.layers.Layer, new: keras.layers.Layer, *, whole: bool) -> None:
     """Carry over what is no variable of the layer, by the methods with which it saves and loads itself."""
     counted = {id(variable) for variable in old.variables}
     for name, value in vars(old).items():
         # The states of a loop over time are variables that Keras does not count.
+        if name in plain_attributes() or type(value) in _SIMPLE or id(value) in counted:
+            continue
         for a, b in zip(_variables(value), _variables(vars(new).get(name)), strict=False):
             if id(a) not in counted and a.shape == b.shape:
                 b.assign(_own_values(a))
@@ -258,7 +320,10 @@ def _take_constants(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
     """Carry over arrays of a stock layer: Normalization made its own of variables that were set since."""
     for name in vars(old).keys() - plain_attributes():
         value, other = vars(old)[name], vars(new).get(name)
-        if not (_is_array(value) and _is_array(other)) or isinstance(value, keras.Variable):
+        # No array can be called, as initializers and activations can; a variable was taken over already.
+        if type(value) in _SIMPLE or callable(value) or isinstance(value, keras.Variable):
+            continue
+        if not (_is_array(value) and _is_array(other)):
             continue
         values, others = _values(value), _values(other)
         if values is None or others is None or values.shape != others.shape:
@@ -414,6 +479,8 @@ def _array(value: Any) -> Any:
     return np.array(keras.ops.convert_to_numpy(value)) if keras.ops.is_tensor(value) else value
 
 
+# What most attributes hold: asking the backend whether it is an array takes a hundred times as long as a look at the type.
+_SIMPLE = frozenset({bool, int, float, complex, str, bytes, type(None)})
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.ndarray)
 
 

@@ -15,7 +15,7 @@ import keras
 
 from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of, record_call
 from zoo.graph.comparing import Comparison
-from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, reason, take_attributes
+from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, reason, start, take_attributes
 from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
 from zoo.graph.reading import Graph, graphs, input_structure, read
 from zoo.graph.samples import is_numeric
@@ -296,7 +296,7 @@ class _Writer:
                 layers.append(part.layer)
                 self._remember_flag(part.layer)
                 if part.fill is not None and not any(part.layer is layer for _, layer in self.fills):
-                    self._draw_nothing(part.layer)
+                    self._draw_nothing(part.layer, part.fill)
                     self.fills.append((part.fill, part.layer))
         elif isinstance(step.operation, keras.Model):
             layers = [self.model(step.operation)]
@@ -376,8 +376,6 @@ class _Writer:
             )
 
     def finish(self) -> None:
-        for layer, name, initializer in self.initializers:
-            setattr(layer, name, initializer)
         # From the outside in: setting the flag of a model sets those of its layers, which then get their own
         # back.
         for old, new in self.copies:
@@ -393,6 +391,8 @@ class _Writer:
                         b.trainable = a.trainable
         for fill, layer in self.fills:
             fill(layer)
+        for layer, name, initializer in self.initializers:
+            setattr(layer, name, initializer)
         for old, new in self.copies:
             if not isinstance(old, keras.Model) or not is_stock(old):
                 take_attributes(old, new)
@@ -408,9 +408,10 @@ class _Writer:
         if id(layer) in self.outline.renamed:
             overrides["name"] = self.outline.renamed[id(layer)]
         new = copy_layer(layer, **overrides)
-        self._draw_nothing(new)
+        fill = copy_variables(layer)
+        self._draw_nothing(new, fill)
         self.copies.append((layer, new))
-        self.fills.append((copy_variables(layer), new))
+        self.fills.append((fill, new))
         return new
 
     def _remember_flag(self, layer: Any) -> None:
@@ -441,18 +442,15 @@ class _Writer:
             config["dtype"] = self.settings["dtype"]
         return type(layer).from_config(config).output
 
-    def _draw_nothing(self, layer: Any) -> None:
-        # The values are overwritten a moment later; drawing millions of them took as long as the rest. Somebody's
-        # own layer may draw what is no weight.
+    def _draw_nothing(self, layer: Any, fill: Any) -> None:
+        # Drawing millions of values that are overwritten a moment later took as long as the rest. Somebody's own layer
+        # may draw what is no weight.
         if not isinstance(layer, keras.layers.Layer) or not is_stock(layer):
             return
         for name, value in list(vars(layer).items()):
             if isinstance(value, keras.initializers.Initializer) and not layer.built:
                 self.initializers.append((layer, name, value))
-                setattr(layer, name, _ZEROS)
-
-
-_ZEROS = keras.initializers.Zeros()
+                setattr(layer, name, start(layer, name, fill))
 
 
 def _takes_place(step: Any, part: Any) -> str:

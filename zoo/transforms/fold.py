@@ -188,8 +188,8 @@ class Folding:
         return f"{behind}; {front}"
 
     def _apply(self, target: Any, method: str, scale: np.ndarray, shift: np.ndarray) -> str | None:
-        kernel = self.kernels.get(id(target)) or Kernel(target)
-        changed = kernel.copy()
+        before = self.kernels.get(id(target))
+        changed = Kernel(target) if before is None else before.copy()
         getattr(changed, method)(scale, shift)
         if not changed.is_finite():
             return f"the folded kernel of {target.name!r} would not be finite in {target.variable_dtype}"

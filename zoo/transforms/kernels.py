@@ -25,8 +25,8 @@ _STOCK = frozenset(getattr(cls, name) for cls in WITH_KERNEL for name in _METHOD
 
 
 def to_numpy(value: Any) -> np.ndarray:
-    """A float64 array of a Keras variable or tensor."""
-    return np.asarray(keras.ops.convert_to_numpy(value), "float64")
+    """A float64 array of a Keras variable or tensor, to be written to: never its own memory, as Torch would give it."""
+    return np.array(keras.ops.convert_to_numpy(value), "float64")
 
 
 def has_kernel(operation: Any) -> bool:
@@ -132,8 +132,10 @@ class Kernel:
     def is_finite(self) -> bool:
         """Whether all numbers are, also after rounding to the dtype of the layer."""
         arrays = [*self.arrays.values(), self.bias]
-        with np.errstate(over="ignore"):
-            return all(np.isfinite(a.astype(self.layer.variable_dtype)).all() for a in arrays)
+        # The smallest and the largest tell it for all: rounding keeps the order, and of what is no number both are none.
+        extremes = np.array([extreme for a in arrays if a.size for extreme in (a.min(), a.max())])
+        with np.errstate(over="ignore", invalid="ignore"):
+            return bool(np.isfinite(extremes.astype(self.layer.variable_dtype)).all())
 
     def copy(self) -> Kernel:
         """An independent copy."""
