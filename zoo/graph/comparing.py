@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from zoo.graph.calling import Stretch, accepted, call_operation, in_inference, n
 from zoo.graph.internals import carry_mask, flatten_layers, mask_of, standardised
 from zoo.graph.reading import Graph, input_structure, piece, read
 from zoo.graph.samples import is_numeric, sample
+from zoo.graph.wiring import Mark, Wiring
 
 # Largest difference, relative to the largest value, that is rounding in float32; coarser types get 8 of their steps.
 TOLERANCE = 1e-5
@@ -27,6 +28,7 @@ class _Pair:
     old: Any
     new: Any
     same: bool
+    mark: Mark = field(default_factory=Mark)
 
 
 class Comparison:
@@ -40,16 +42,18 @@ class Comparison:
         writer: The `_Writer` of `zoo.graph.rewriting`, finished.
         undone: `id` of what was replaced on purpose -> what computes the original with the new parts.
         exact: Whether whatever was replaced has to agree again before a copied layer reads it.
+        whole: Whether `check_whole` will be asked.
     """
 
-    def __init__(self, writer: Any, undone: dict[int, Callable[..., Any]], exact: bool):
+    def __init__(self, writer: Any, undone: dict[int, Callable[..., Any]], exact: bool, whole: bool = False):
         self.writer = writer
         self.undone = undone
         self.exact = exact
         self.begin = ("", 0.0)
         self.guessed = False
-        self.starts: list[Any] = []
-        self.outputs: tuple[Any, ...] = ()
+        self.starts: list[_Pair] = []
+        self.ends: list[_Pair] = []
+        self.wiring = Wiring() if whole else None
 
     def run(self, model: keras.Model, probe: Any, part: Graph | None = None) -> tuple[Any, tuple[Any, ...]]:
         """Compare on `probe`, or on a batch that is drawn where it is None; of `model`, `part` alone if given.
@@ -92,20 +96,25 @@ class Comparison:
         results = self._walk(graph, pairs, "")
         if self.exact and not all(pair.same for pair in results):
             raise ValueError(self._differs(model))
-        self.starts, self.outputs = [pair.new for pair in pairs], tuple(pair.old for pair in results)
-        return self.outputs
+        self.starts, self.ends = pairs, results
+        return tuple(pair.old for pair in results)
 
     def check_whole(self, new: keras.Model) -> None:
-        """Compare the outputs of the new model, called as one, with those found before.
+        """Compare the outputs of the new model, as one, with those found before.
+
+        Where it makes the very calls that agreed, they are known; else it is called.
 
         Raises:
             ValueError: they differ, though each layer alone agrees.
         """
         if self.guessed:
             return
-        inputs = keras.tree.pack_sequence_as(input_structure(new), self.starts)
+        starts, ends = ([pair.mark for pair in pairs] for pairs in (self.starts, self.ends))
+        if self.wiring is not None and self.wiring.is_followed_by(new, starts, ends):
+            return
+        inputs = keras.tree.pack_sequence_as(input_structure(new), [pair.new for pair in self.starts])
         results = in_inference(lambda: keras.tree.flatten(new(inputs, training=False)))
-        for value, result in zip(self.outputs, results, strict=True):
+        for value, result in zip([pair.old for pair in self.ends], results, strict=True):
             if (gap := difference(value, result)) > _tolerance(value):
                 raise ValueError(
                     f"every layer of the new model computes what it did in {new.name!r}, but together they differ by "
@@ -149,10 +158,12 @@ class Comparison:
         for node in nodes_of(step):
             old.update(self._original(node, old, path))
         values = [old[id(tensor)] for tensor in outputs_of(step)]
-        if any(_is_waiting(node.operation) for node in nodes_of(step)):
+        waiting = any(_is_waiting(node.operation) for node in nodes_of(step))
+        if waiting:
             results = values  # nothing to compare with: the original has no weights yet
         else:
             results = self._copy(step, found, name)
+        made = {}
         for tensor, value, result in zip(outputs_of(step), values, results, strict=True):
             gap = difference(value, result)
             same = gap <= _tolerance(value)
@@ -163,7 +174,12 @@ class Comparison:
                 same = np.shape(value) == np.shape(result)
             if not same and replaced and agree:
                 self.begin = (name, gap)
-            found[id(tensor)] = _Pair(value, _as(value, result) if same else result, same)
+            made[id(tensor)] = _Pair(value, _as(value, result) if same else result, same)
+        if self.wiring is not None and not replaced and not waiting:
+            (copy,) = self.writer.parts(step)
+            args, kwargs = step.arguments.fill_in({key: pair.mark for key, pair in found.items()})
+            self.wiring.note(copy, args, kwargs, [made[id(tensor)].mark for tensor in step.outputs])
+        found.update(made)
 
     def _nested(self, node: Any, found: dict[int, _Pair], name: str) -> None:
         model = node.operation
@@ -172,8 +188,10 @@ class Comparison:
             args, kwargs = node.arguments.fill_in({key: getattr(pair, side) for key, pair in found.items()})
             given.append(standardised(model, args[0] if args else kwargs["inputs"]))
         agree = all(found[id(tensor)].same for tensor in node.input_tensors)
-        inputs = zip(*given, strict=True)
-        results = self._walk(read(model), [_Pair(a, b, agree) for a, b in inputs], f"{name}/")
+        # What goes in as it is stays the same tensor, under the same mark.
+        marks = {id(found[id(tensor)].new): found[id(tensor)].mark for tensor in node.input_tensors}
+        pairs = [_Pair(a, b, agree, marks.get(id(b)) or Mark()) for a, b in zip(*given, strict=True)]
+        results = self._walk(read(model), pairs, f"{name}/")
         found.update((id(tensor), pair) for tensor, pair in zip(node.outputs, results, strict=True))
 
     def _original(self, node: Any, old: dict[int, Any], path: str) -> dict[int, Any]:

@@ -130,9 +130,10 @@ def rewritten(
         writer.finish()
         if probe is False:
             return Rewritten(new, tensors=writer.tensors)
-        comparison = Comparison(writer, {id(key): call for key, call in (undone or {}).items()}, exact)
+        whole = bool(opened) or part is not None
+        comparison = Comparison(writer, {id(key): call for key, call in (undone or {}).items()}, exact, whole)
         batch, outputs = comparison.run(model, probe, part)
-        if opened or part is not None:
+        if whole:
             comparison.check_whole(new)
         return Rewritten(new, batch, outputs, writer.tensors)
 
