@@ -15,7 +15,15 @@ import keras
 
 from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of, record_call
 from zoo.graph.comparing import Comparison
-from zoo.graph.copying import Part, copy_layer, copy_variables, is_stock, reason, start, take_attributes
+from zoo.graph.copying import (
+    Part,
+    copy_layer,
+    copy_variables,
+    draw_nothing,
+    is_stock,
+    reason,
+    take_attributes,
+)
 from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
 from zoo.graph.reading import Graph, graphs, input_structure, read
 from zoo.graph.samples import is_numeric
@@ -297,7 +305,7 @@ class _Writer:
                 layers.append(part.layer)
                 self._remember_flag(part.layer)
                 if part.fill is not None and not any(part.layer is layer for _, layer in self.fills):
-                    self._draw_nothing(part.layer, part.fill)
+                    self.initializers += draw_nothing(part.layer, part.fill)
                     self.fills.append((part.fill, part.layer))
         elif isinstance(step.operation, keras.Model):
             layers = [self.model(step.operation)]
@@ -410,7 +418,7 @@ class _Writer:
             overrides["name"] = self.outline.renamed[id(layer)]
         new = copy_layer(layer, **overrides)
         fill = copy_variables(layer)
-        self._draw_nothing(new, fill)
+        self.initializers += draw_nothing(new, fill)
         self.copies.append((layer, new))
         self.fills.append((fill, new))
         return new
@@ -442,16 +450,6 @@ class _Writer:
         if "dtype" in self.settings and is_numeric(config["dtype"]):
             config["dtype"] = self.settings["dtype"]
         return type(layer).from_config(config).output
-
-    def _draw_nothing(self, layer: Any, fill: Any) -> None:
-        # Drawing millions of values that are overwritten a moment later took as long as the rest. Somebody's own layer
-        # may draw what is no weight.
-        if not isinstance(layer, keras.layers.Layer) or not is_stock(layer):
-            return
-        for name, value in list(vars(layer).items()):
-            if isinstance(value, keras.initializers.Initializer) and not layer.built:
-                self.initializers.append((layer, name, value))
-                setattr(layer, name, start(layer, name, fill))
 
 
 def _takes_place(step: Any, part: Any) -> str:

@@ -5,6 +5,7 @@ Arithmetic is done in float64: what the transforms lose is the one rounding back
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -48,8 +49,14 @@ def obstacle(layer: Any) -> str | None:
 
 def is_computed(layer: Any) -> bool:
     """Whether the class of `layer` computes its kernel, as with a mask: then it can be read and not be set."""
+    kind: Any = type(layer)
+    return _computes(kind)
+
+
+@functools.cache
+def _computes(kind: type) -> bool:
     names = ("kernel", "depthwise_kernel", "pointwise_kernel", "bias")
-    own = [inspect.getattr_static(type(layer), name, None) for name in names]
+    own = [inspect.getattr_static(kind, name, None) for name in names]
     stock = [inspect.getattr_static(cls, name, None) for cls in WITH_KERNEL for name in names]
     return any(attribute not in stock for attribute in own)
 

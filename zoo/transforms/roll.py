@@ -17,6 +17,7 @@ from zoo.graph import (
     Stretch,
     copy_layer,
     copy_variables,
+    draw_nothing,
     graphs,
     inbound_nodes,
     read,
@@ -93,6 +94,7 @@ class _Separate:
             for index in range(len(rolled.units))
         ]
         self._ends = pattern.model.inputs[0], pattern.model.outputs[0]
+        self._initializers = [one for unit in self._units for _, layer in unit for one in draw_nothing(layer)]
 
     def __call__(self, x: Any) -> Any:
         entry, exit_ = self._ends
@@ -108,6 +110,8 @@ class _Separate:
             for _, layer in unit
             if isinstance(layer, keras.layers.Layer)
         }
+        for layer, attribute, initializer in self._initializers:
+            setattr(layer, attribute, initializer)
         for unit in self._units:
             _take_over(unit)
         self._rolled.scatter(layers.__getitem__)
