@@ -107,7 +107,7 @@ class _Set:
     values: dict[str, Any]
 
     def __call__(self, layer: keras.layers.Layer) -> None:
-        begun = begun_with(layer)
+        begun = _begun_with(layer)
         for name, value in self.values.items():
             variable = getattr(layer, name)
             if begun.get(id(variable)) is not value:
@@ -136,7 +136,7 @@ class _Take:
             if old.built and not new.built:
                 new.build_from_config(old.get_build_config() or {})
         if matches := self._variables_match(layer):
-            begun = begun_with(layer)
+            begun = _begun_with(layer)
             for new, old in self.pairs(layer):
                 if begun.get(id(new)) is not old:
                     new.assign(_own_values(old))
@@ -174,11 +174,11 @@ class _Take:
         return bool(getattr(self.source, "quantization_mode", None)) and not self.drop
 
 
-class Start(keras.initializers.Initializer):
+class _Start(keras.initializers.Initializer):
     """Lets a variable begin with the value that it is to have: none is drawn, and none assigned later.
 
     Args:
-        source: That value, as an array or the variable that has it; None begins with zeros, to be set later.
+        source: That value, as an array or the variable that has it.
         name: The attribute under which the layer will have the variable.
     """
 
@@ -189,7 +189,7 @@ class Start(keras.initializers.Initializer):
 
     def __call__(self, shape: Any, dtype: Any = None, **settings: Any) -> Any:
         """The value, or zeros where it does not fit: that is told, or seen to, when all variables are there."""
-        if self.source is None or tuple(self.source.shape) != tuple(shape):
+        if tuple(self.source.shape) != tuple(shape):
             return keras.ops.zeros(shape, dtype)
         self.given.append((tuple(shape), dtype))
         if isinstance(self.source, keras.Variable):
@@ -197,6 +197,11 @@ class Start(keras.initializers.Initializer):
         # NumPy rounds twice as fast as TensorFlow does when it converts.
         values = self.source.astype(dtype) if dtype in ("float32", "float64") else self.source
         return keras.ops.convert_to_tensor(values, dtype)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """What a layer that clones its initializers hands to the layers inside: their variables are set later."""
+        return keras.initializers.Zeros()
 
 
 def draw_nothing(layer: Any, fill: Any = None) -> list[tuple[Any, str, Any]]:
@@ -215,16 +220,17 @@ def draw_nothing(layer: Any, fill: Any = None) -> list[tuple[Any, str, Any]]:
     for attribute, value in list(vars(layer).items()):
         if isinstance(value, keras.initializers.Initializer):
             name = attribute.removesuffix("_initializer")
+            source = None if name == attribute else first_value(name)
             found.append((layer, attribute, value))
-            setattr(layer, attribute, Start(first_value(name) if name != attribute else None, name))
+            setattr(layer, attribute, keras.initializers.Zeros() if source is None else _Start(source, name))
     return found
 
 
-def begun_with(layer: keras.layers.Layer) -> dict[int, Any]:
+def _begun_with(layer: keras.layers.Layer) -> dict[int, Any]:
     """`id` of each variable of `layer` that began with its value -> what it has it from."""
     found = {}
     for begin in vars(layer).values():
-        if isinstance(begin, Start) and len(begin.given) == 1:
+        if isinstance(begin, _Start) and len(begin.given) == 1:
             variable = getattr(layer, begin.name, None)
             if isinstance(variable, keras.Variable) and begin.given == [
                 (tuple(variable.shape), variable.dtype)
