@@ -74,7 +74,7 @@ def test_the_original_may_go_before_its_copy():
 
 
 def net_of_other_names():
-    """Variables whose initializers are named otherwise, and a kernel of another floating point in the layer."""
+    """Variables whose initializers have other names than they, or are in a layer inside."""
     x = keras.Input((6, 6, 3))
     y = layers.SeparableConv2D(4, 3, name="separable")(x)
     y = layers.SpectralNormalization(layers.Conv2D(4, 1), name="spectral")(y)
@@ -106,7 +106,8 @@ def test_each_variable_is_set_once(monkeypatch, make, assigned):
     assert same(values(model), values(copy))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16"])
+# JAX computes in float64 only where it was told to before it started.
+@pytest.mark.parametrize("dtype", ["float16", pytest.param("float64", marks=pytest.mark.tensorflow)])
 def test_values_are_carried_into_another_floating_point(dtype):
     model = net()
     copy = rewrite(model, settings={"dtype": dtype}, probe=False)
