@@ -26,7 +26,7 @@ _STOCK = frozenset(getattr(cls, name) for cls in WITH_KERNEL for name in _METHOD
 
 
 def to_numpy(value: Any) -> np.ndarray:
-    """A float64 array of a Keras variable or tensor, to be written to: never its own memory, as Torch would give it."""
+    """A float64 array of a Keras variable or tensor, a copy that may be written to."""
     return np.array(keras.ops.convert_to_numpy(value), "float64")
 
 
