@@ -165,9 +165,15 @@ def test_the_answer_is_on_the_screen_of_a_phone_when_train_is_tapped(browser, ad
     page.locator("#conv-go").scroll_into_view_if_needed()
     page.tap("#conv-go")
     begun(page)
-    # The way there may be smooth; a tap on the way would stop it.
+    # The way there may be smooth; a tap on the way would stop it, so the page has to stand still first.
     page.wait_for_function(
-        "document.querySelector('#conv-plots').getBoundingClientRect().bottom <= innerHeight"
+        """() => {
+            const before = globalThis.testAt;
+            globalThis.testAt = scrollY;
+            const shown = document.querySelector('#conv-plots').getBoundingClientRect();
+            return scrollY === before && shown.bottom <= innerHeight;
+        }""",
+        polling=250,
     )
     page.tap("#conv-go")
     finished(page)
