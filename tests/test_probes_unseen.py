@@ -448,8 +448,8 @@ def bends(function):
             )
     except Exception:
         return False
-    if once.shape != VALUES.shape or once.dtype.kind != "f":
-        return False
+    if once.shape != VALUES.shape or once.dtype.kind != "f" or "empty" in function.__name__:
+        return False  # what is empty holds whatever was there
     return not np.allclose(third - twice, twice - once, atol=1e-4, equal_nan=True)
 
 

@@ -305,10 +305,11 @@ def take_attributes(old: Any, new: Any) -> None:
         if is_stock(a):
             _take_constants(a, b)
             continue
-        for name in vars(a).keys() - plain_attributes():
+        held, others = attributes(a), attributes(b)
+        for name in held.keys() - plain_attributes():
             if is_bookkeeping(name):
                 continue
-            value, other = vars(a)[name], vars(b).get(name)
+            value, other = held[name], others.get(name)
             if value is not other and _can_be_carried(value, other, a) and not _equal(value, other):
                 setattr(b, name, keras.tree.map_structure(_duplicate, value))
             elif isinstance(a, keras.Model) and type(value) is not type(other):
