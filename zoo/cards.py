@@ -11,7 +11,7 @@ from zoo.catalog import lookup, specify
 from zoo.models import assemble
 from zoo.options import Options
 from zoo.placement import FAMILIES
-from zoo.spec import STANDARDISED, ModelSpec
+from zoo.spec import BRANCH_SCALING, STANDARDISED, ModelSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ def placement(spec: ModelSpec) -> str:
         spec.placement.words(2 if spec.block == "basic" else 3) if spec.is_residual else str(spec.placement)
     )
     # What takes the place of a normalisation stands elsewhere: before the addition, or after the activations.
-    if spec.normalization in ("skipinit", "nf_resnet"):
+    if spec.normalization in BRANCH_SCALING:
         words = words.replace("| add", "| scale | add")
     if spec.normalization == "nf_resnet":
         words = f"scale | {words}"

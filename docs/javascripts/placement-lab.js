@@ -1,9 +1,10 @@
 /* The placement lab: pick or draw an image, move the activation, watch a trained net react.
-   Needs net.js (the operations) and placement-lab-data.js (graphs, weights, images). */
+   Needs elements.js, net.js (the operations) and placement-lab-data.js (graphs, weights, images). */
 (() => {
   "use strict";
   const root = document.getElementById("placement-lab");
   const data = globalThis.zooLabData, net = globalThis.zooNet;
+  const { h, percent } = globalThis.zooElements;
   if (!root || !data || !net) return;
 
   const PLACEMENTS = {
@@ -31,17 +32,7 @@
   let shown = null, previous = null;
 
   /* --- small tools -------------------------------------------------------------------------------- */
-  function h(tag, attributes, ...children) {
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
-      else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
-    }
-    element.append(...children);
-    return element;
-  }
   const number = (z) => (Math.abs(z) >= 1000 || (z !== 0 && Math.abs(z) < 0.001) ? z.toExponential(1) : z.toFixed(3)).replace("-", "−");
-  const percent = (p) => `${(100 * p).toFixed(1)} %`;
   const weightsOf = (key) => (decoded[key] ??= net.decode(data.weights[key]));
 
   /* --- which graph, which weights ----------------------------------------------------------------- */

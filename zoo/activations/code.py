@@ -60,7 +60,7 @@ def adds(layer: Any) -> bool:
     if isinstance(layer, keras.layers.Lambda) and type(layer).call is keras.layers.Lambda.call:
         functions = [layer.function]
     else:
-        own = (c for c in type(layer).__mro__ if c.__module__.split(".")[0] != "keras")
+        own = (cls for cls in type(layer).__mro__ if _is_own(cls))
         functions = [vars(cls)["call"] for cls in own if "call" in vars(cls)]
     for function in functions:
         function = getattr(function, "__wrapped__", function)
@@ -78,10 +78,15 @@ def adds_losses(layer: Any) -> bool:
     return any("add_loss" in _names(code) for code in codes if code is not None)
 
 
+def _is_own(cls: type) -> bool:
+    """Whether a class is somebody's own, and neither Keras' nor Python's."""
+    return cls.__module__.split(".")[0] not in ("keras", "builtins")
+
+
 def _own_functions(layer: Any) -> Iterator[Any]:
     """The functions that a class of somebody's own has, unwrapped."""
     for cls in type(layer).__mro__:
-        if cls.__module__.split(".")[0] in ("keras", "builtins"):
+        if not _is_own(cls):
             return
         yield from (getattr(value, "__wrapped__", value) for value in vars(cls).values())
 
@@ -152,7 +157,7 @@ def _is_known(name: str, layer: Any) -> bool:
 
 
 def _is_own_method(name: str, layer: Any) -> bool:
-    own = (cls for cls in type(layer).__mro__ if cls.__module__.split(".")[0] not in ("keras", "builtins"))
+    own = (cls for cls in type(layer).__mro__ if _is_own(cls))
     return any(callable(vars(cls)[name]) for cls in own if name in vars(cls))
 
 

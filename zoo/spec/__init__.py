@@ -9,6 +9,7 @@ from zoo.spec.unit import UnitSpec
 from zoo.spec.values import is_one_of, require_one_of
 from zoo.spec.words import (
     BLOCKS,
+    BRANCH_SCALING,
     FAMILIES,
     FORMS,
     LAYOUTS,
@@ -25,6 +26,7 @@ from zoo.spec.words import (
 
 __all__ = [
     "BLOCKS",
+    "BRANCH_SCALING",
     "FAMILIES",
     "FORMS",
     "LAYOUTS",

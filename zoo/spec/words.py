@@ -16,6 +16,8 @@ LAYOUTS = tuple(LAYOUT)
 NORMALIZATIONS = get_args(UnitNormalization)
 # Those that standardise kernels and multiply activations by their gain.
 STANDARDISED = ("scaled_ws", "nf_resnet")
+# Those that scale the branch of a residual unit, and need one.
+BRANCH_SCALING = ("skipinit", "nf_resnet")
 BLOCKS = get_args(Block)
 POOLINGS = get_args(FinalPooling)
 ROLLED = get_args(Rolled)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo.placement import RESIDUAL
 from zoo.spec.values import listed, require_one_of
-from zoo.spec.words import NORMALIZATIONS
+from zoo.spec.words import BRANCH_SCALING, NORMALIZATIONS
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec
@@ -41,7 +41,7 @@ def _refuse_where_it_does_not_fit(spec: ModelSpec | UnitSpec, who: str) -> None:
     given = spec.normalization
     if given == "batch":
         return
-    if given in ("skipinit", "nf_resnet") and not spec.is_residual:
+    if given in BRANCH_SCALING and not spec.is_residual:
         raise ValueError(
             f"normalization={given!r} scales the branch of a residual unit, and {who} has none; use None or 'scaled_ws'."
         )
