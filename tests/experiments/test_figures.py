@@ -1,13 +1,16 @@
 import dataclasses
 import json
 import math
+import os
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.experiments import toys
 from zoo.experiments.design.experiment import Curves, Dots, Factor, Series, Strip, Table
 from zoo.experiments.publishing import inks, publication
-from zoo.experiments.publishing.figures import FOLDER, LARGEST, chart, draw, svg, wrapped
+from zoo.experiments.publishing.figures import FOLDER, LARGEST, chart, draw, fonts, svg, wrapped
 from zoo.experiments.publishing.figures.records import name_of
 from zoo.experiments.publishing.inks import INK, Ink, ink
 from zoo.experiments.publishing.publication import Observation, Published
@@ -336,11 +339,11 @@ def test_drawing_writes_both_files_and_needs_no_keras(tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-# Drawn whole takes half a minute.
+# Drawn whole takes half a minute. `depth` is where another version of the font, installed, was seen.
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in ("form", "layout") else pytest.param(name, marks=pytest.mark.deep)
+        name if name in ("form", "layout", "depth") else pytest.param(name, marks=pytest.mark.deep)
         for name in publication.names(STUDIES.names())
     ],
 )
@@ -348,6 +351,20 @@ def test_the_figures_are_what_is_drawn_today(name, tmp_path):
     written = draw(STUDIES.lookup(name), publication.load(name), tmp_path)
     stale = [path.name for path in written if path.read_bytes() != (FOLDER / path.name).read_bytes()]
     assert stale == [], f"run scripts/reproduce.py figures {name}"
+
+
+@pytest.mark.parametrize("before", [None, "/etc/fonts/fonts.conf"])
+def test_the_fonts_of_the_machine_are_hidden_only_while_a_figure_is_drawn(before, monkeypatch):
+    monkeypatch.delenv("FONTCONFIG_FILE", raising=False)
+    if before:
+        monkeypatch.setenv("FONTCONFIG_FILE", before)
+    with pytest.raises(KeyError, match="on the way"), fonts.bundled_only():
+        settings = ElementTree.parse(os.environ["FONTCONFIG_FILE"])
+        (folder,) = [Path(found.text) for found in settings.iter("dir")]
+        assert list(folder.glob("*.ttf")) == []
+        raise KeyError("on the way")
+    assert os.environ.get("FONTCONFIG_FILE") == before
+    assert not folder.exists()
 
 
 def test_a_metric_that_nobody_measured_is_refused():

@@ -5,7 +5,8 @@ No Keras here: a changed colour costs a second. Colours and dashes are those of 
 
 From published rows to records (`records`), the axis of the metric (`ranges`) and all that a drawing is made of (`sheet`),
 by a file for each kind of drawing (`dots`, `strip`, `lines`), to the specification (`specification`, with its `reading` in
-words) and the files (`drawing`). How wide text is (`widths`) and how all charts look (`style`) stand below.
+words) and the files (`drawing`). How wide text is (`widths`), in which fonts (`fonts`), and how all charts look (`style`)
+stand below.
 """
 
 from zoo.experiments.publishing.figures.drawing import FOLDER, draw, svg

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.experiments.design.experiment import Chart, Experiment
+from zoo.experiments.publishing.figures.fonts import bundled_only
 from zoo.experiments.publishing.figures.specification import chart
 from zoo.experiments.publishing.figures.style import FONT
 from zoo.experiments.publishing.publication import Published
@@ -43,7 +44,9 @@ def svg(specification: dict[str, Any]) -> str:
     """Draw a specification, without what only a script or a screen reader of single marks would read."""
     import vl_convert
 
-    opening, rest = vl_convert.vegalite_to_svg(json.dumps(specification), vl_version="6.4").split(">", 1)
+    with bundled_only():
+        drawing = vl_convert.vegalite_to_svg(json.dumps(specification), vl_version="6.4")
+    opening, rest = drawing.split(">", 1)
     # Clips are counted through all drawings of a process.
     clips = {name: f"clip{i}" for i, name in enumerate(dict.fromkeys(re.findall(r"\bclip\d+\b", rest)))}
     rest = re.sub(r"\bclip\d+\b", lambda found: clips[found[0]], rest)
