@@ -1,14 +1,19 @@
+import contextlib
 import io
+import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 from rich.progress import Progress
 
 from tests.experiments import cluster
+from zoo.experiments import command
 from zoo.experiments.command import main
+from zoo.experiments.running import archive
 from zoo.experiments.running.durations import minutes
 from zoo.experiments.running.execution import Job
 from zoo.experiments.running.progress import Bars, Lines
@@ -47,6 +52,26 @@ def test_what_is_published_in_part_says_so_and_what_is_left(tmp_path, monkeypatc
     assert name.startswith("ordering_20 ") and seeds.strip() == "4 of 5 seeds are published; left are"
     assert left[0].strip() == "original, 20 layers: seed 4" and left[4].strip().endswith("20 layers: seed 4")
     assert left[5].strip().startswith("5 runs, about 32 min of one core")
+
+
+def test_a_run_that_another_experiment_archived_is_not_done_again(tmp_path, monkeypatch, capsys):
+    """Of an arm that two experiments have in common; what --quick asks for is never archived."""
+    kept = (ROOT / archive.FOLDER / "ordering_20.jsonl").read_text().splitlines()[0]
+    monkeypatch.chdir(tmp_path)
+    archive.FOLDER.mkdir(parents=True)
+    (archive.FOLDER / "ordering_20.jsonl").write_text(kept + "\n")
+    monkeypatch.setattr(command, "pool", lambda **_: contextlib.nullcontext(SimpleNamespace(workers=1)))
+    found = []
+
+    def conduct(experiment, *, runs, **_):
+        found.extend(path.name for path in runs.glob("*") if RunFolder(runs, path.name).result())
+        raise ValueError("as far as is asked here")
+
+    monkeypatch.setattr("zoo.experiments.running.conduct.conduct", conduct)
+    assert main(STUDIES, ["run", "precision", "--quick"]) == 2 and found == []
+    assert main(STUDIES, ["run", "precision"]) == 2
+    assert found == [json.loads(kept)["result"]["id"]]
+    assert "ordering_20.jsonl: 1 finished" in capsys.readouterr().out
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(capsys):

@@ -156,6 +156,10 @@ def test_rows_that_share_a_value_have_names_of_their_own_and_one_colour():
     }
     color = specification["layer"][0]["encoding"]["color"]
     assert color["field"] == "c" and color["scale"]["range"] == [ink("none").colour, ink("all").colour]
+    # Their names say what a panel would.
+    named = chart(EXPERIMENT, Dots(colour="kind", panel="net"), published())
+    assert "facet" not in named
+    assert {r["arm"] for r in values(named)} == {arm.label for arm in EXPERIMENT.arms}
     # By themselves in a panel they are told apart by the value.
     panels = chart(EXPERIMENT, Dots(colour="kind", panel="width"), published())
     assert {r["arm"] for r in values(panels)} == {"none", "all"}
@@ -186,7 +190,7 @@ def test_divergence_is_said_and_marked():
 def test_each_panel_says_what_failed_in_it():
     specification = chart(EXPERIMENT, FIGURES["panels"], published(diverged="8 all"))
     said = {panel["title"]["text"]: panel["title"].get("subtitle") for panel in specification["concat"]}
-    assert said == {"4": None, "8": ["all: 1 of 5 diverged"]}
+    assert said == {"width 4": None, "width 8": ["all: 1 of 5 diverged"]}
     assert not any("diverged" in line for line in specification["title"]["subtitle"])
 
 

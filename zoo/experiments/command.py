@@ -178,9 +178,10 @@ def _run(options: argparse.Namespace) -> int:
 
     chosen = [_adapted(experiment, options) for experiment in _chosen(options)]
     whole = not (options.quick or options.seeds or options.dataset)
-    for experiment in chosen:
-        if taken := archive.unpack(archive.FOLDER / f"{experiment.name}.jsonl", options.runs):
-            print(f"{experiment.name}: {taken} runs were done before and are taken from {archive.FOLDER}")
+    # Every archive, since an arm that experiments have in common is one run.
+    for place in () if options.quick else sorted(archive.FOLDER.glob("*.jsonl")):
+        if taken := archive.unpack(place, options.runs):
+            print(f"from {place}: {taken} finished")
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
         for experiment in chosen:
             full = options.registry.lookup(experiment.name)

@@ -249,7 +249,7 @@ PHOTOGRAPHED = photographed(
     arms=AT_FULL_SCALE,
     colour="activation",
     panel="convolutions",
-    drawn={"images": "as given"},
+    drawn={"convolutions": (2, 4), "images": "as given"},
     comparisons=(
         *against(
             AT_FULL_SCALE,

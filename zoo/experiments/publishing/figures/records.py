@@ -100,10 +100,20 @@ def _centre(figure: Chart, values: list[float]) -> tuple[float, float, float]:
 
 
 def name_of(figure: Chart, arm: Arm) -> str:
-    """What a line is called; a number alone would say nothing, so its factor stands before it."""
-    value = arm.factors.get(figure.colour, arm.label) if figure.colour else arm.label
+    """What a line is called."""
+    return _worded(figure.colour, arm.factors.get(figure.colour, arm.label) if figure.colour else arm.label)
+
+
+def panel_of(figure: Chart, arm: Arm) -> str:
+    """What the panel is called that an arm stands in; empty where a figure has none."""
+    value = arm.factors.get(figure.panel, "") if figure.panel else ""
+    return f"{value} layers" if figure.panel == "depth" else _worded(figure.panel, value)
+
+
+def _worded(factor: str, value: object) -> str:
+    """A number alone would say nothing, so its factor stands before it."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return f"{figure.colour} {value:g}" if number else str(value)
+    return f"{factor} {value:g}" if number else str(value)
 
 
 def _last(rows: list[Observation]) -> Iterable[Observation]:

@@ -13,6 +13,7 @@ from zoo.experiments.publishing.figures.records import (
     curve_of,
     name_of,
     outcomes_of,
+    panel_of,
     seeds_of,
 )
 from zoo.experiments.publishing.figures.style import BASELINE
@@ -164,8 +165,7 @@ def sheet_of(experiment: Experiment, figure: Chart, published: Published, points
     rows = isinstance(figure, Dots) and _share_values(figure, shown)
     for arm in shown:
         if seeds := seeds_of(figure, published, arm):
-            panel = str(arm.factors.get(figure.panel, "")) if figure.panel else ""
-            panel += " layers" if figure.panel == "depth" else ""
+            panel = "" if rows else panel_of(figure, arm)
             name = arm.label if rows else name_of(figure, arm)
             curves.setdefault((name, panel), []).append(
                 (arm, seeds, outcomes_of(figure, published, arm.label))
@@ -178,7 +178,7 @@ def sheet_of(experiment: Experiment, figure: Chart, published: Published, points
     records: list[dict] = []
     failed: dict[str, list[str]] = {}
     for (name, panel), arms in curves.items():
-        where = {"arm": name, **({"p": panel} if figure.panel else {})}
+        where = {"arm": name, **({"p": panel} if panel else {})}
         where |= {"c": name_of(figure, arms[0][0])} if rows else {}
         records += curve_of(figure, [(seeds, outcomes) for _, seeds, outcomes in arms], where, points)
         outcomes = [one for _, _, found in arms for one in found.values()]
@@ -198,6 +198,9 @@ def coloured_by(record: dict) -> str:
 
 
 def _share_values(figure: Dots, arms: list[Arm]) -> bool:
-    """Whether arms of one panel have the same value: a row has the arm's own name then, and the value's colour."""
+    """Whether arms of one panel have the same value: a row has the arm's own name then, and the value's colour.
+
+    That name says all that a panel's would, so there are no panels.
+    """
     found = [(name_of(figure, arm), arm.factors.get(figure.panel)) for arm in arms]
     return len(set(found)) < len(found)
