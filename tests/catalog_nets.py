@@ -51,6 +51,7 @@ def kinds():
 KINDS = kinds()
 # One net of each family is built and run every time; the other kinds of a family are units of other widths.
 FIRST = [kind for kind in KINDS if not kind.marks]
+OTHERS = [kind for kind in KINDS if kind.marks]
 
 
 def one_of_each_family():

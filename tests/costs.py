@@ -1,9 +1,10 @@
 """Which tests are costly: measured, written down in `costly.txt`, and run by `scripts/test -m deep` alone.
 
     scripts/test --costs -m ""      # measures every test and writes the list anew: half an hour, nothing beside it
+    scripts/test --costs FILE       # only what runs; what the list says of others stays
 
-A case of a test is costly when it takes more than LEAST seconds of a processor, its child processes included and what
-it shares with others in fixtures left out. The cheapest case of each test is not, unless it takes more than ALONE: so
+A case of a test is costly when it takes more than LEAST seconds of a processor, its child processes and its browser
+included and what it shares with others in fixtures left out. The cheapest case of each test is not, unless it takes more than ALONE: so
 what `scripts/test` leaves out has a smaller sibling that it runs, but for a few. CI runs them all. What is the heart of
 the project is marked `always`, and stays. What takes more than LONG seconds is begun first, by as many workers as
 there are: begun last, it would run by itself while the others wait.
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 
 LIST = Path(__file__).with_name("costly.txt")
-LEAST, ALONE, LONG = 0.5, 2.0, 20
+LEAST, ALONE, LONG = 0.3, 1.5, 20
 HEADER = f"""\
 # Tests that take more than {LEAST} seconds of a processor, but for the cheapest case of each function up to {ALONE};
 # after its seconds, what takes more than {LONG}. `scripts/test -m deep` runs them. Written by `scripts/test --costs -m ""`;
@@ -38,10 +39,18 @@ def costly(seconds: Mapping[str, float]) -> list[str]:
     )
 
 
-def written(seconds: Mapping[str, float]) -> str:
-    """The list: names, after their seconds where the order of a run asks for them."""
-    rows = (f"{seconds[name]:.0f} {name}" if seconds[name] > LONG else name for name in costly(seconds))
-    return HEADER + "".join(f"{row}\n" for row in rows)
+def written(seconds: Mapping[str, float], before: Mapping[str, float] | None = None) -> str:
+    """The list: names, after their seconds where the order of a run asks for them.
+
+    Args:
+        seconds: What was measured now.
+        before: What the list held; a test that was not measured keeps its row.
+    """
+    rows = {name: took for name, took in (before or {}).items() if name not in seconds}
+    rows |= {name: seconds[name] for name in costly(seconds)}
+    return HEADER + "".join(
+        f"{took:.0f} {name}\n" if took > LONG else f"{name}\n" for name, took in sorted(rows.items())
+    )
 
 
 def listed(text: str) -> dict[str, float]:
@@ -74,8 +83,25 @@ def longest_first(names: Sequence[str], seconds: Mapping[str, float], workers: i
 
 
 def processor_seconds() -> float:
+    """Of this process, of its children that have ended, and of all that have not: a browser lives on between tests."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
+    return times.user + times.system + times.children_user + times.children_system + _of_the_living()
+
+
+def _of_the_living(processes: Path = Path("/proc")) -> float:
+    """Seconds of the processor that the living descendants of this process have taken; Linux tells."""
+    ticks, parents = {}, {}
+    for file in processes.glob("[0-9]*/stat"):
+        try:
+            number, fields = int(file.parent.name), file.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        parents[number] = int(fields[1])
+        ticks[number] = int(fields[11]) + int(fields[12])
+    own = {os.getpid()}
+    while more := {number for number, parent in parents.items() if parent in own} - own:
+        own |= more
+    return sum(ticks.get(number, 0) for number in own - {os.getpid()}) / os.sysconf("SC_CLK_TCK")
 
 
 def pytest_addoption(parser):
@@ -100,14 +126,15 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item):
     # From here, not from the fixtures: what tests share is paid by whichever of them comes first.
-    item.began = processor_seconds()
+    if item.config.option.costs:
+        item.began = processor_seconds()
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """In the worker: the seconds travel with the report."""
     outcome = yield
-    if call.when == "call":
+    if call.when == "call" and item.config.option.costs:
         outcome.get_result().processor_seconds = processor_seconds() - item.began
 
 
@@ -123,7 +150,8 @@ class Measuring:
 
     def pytest_sessionfinish(self, exitstatus):
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            LIST.write_text(written(self.seconds), encoding="utf-8")
+            before = listed(LIST.read_text(encoding="utf-8"))
+            LIST.write_text(written(self.seconds, before), encoding="utf-8")
 
 
 def pytest_configure(config):

@@ -1,10 +1,12 @@
 """The list of costly tests: what the rule sets apart, and that each line still names a test."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from costs import ALONE, HEADER, LEAST, LIST, LONG, costly, listed, longest_first, written
+from costs import ALONE, HEADER, LEAST, LIST, LONG, costly, listed, longest_first, processor_seconds, written
 
 TESTS = Path(__file__).parent
 LITTLE, MUCH = LEAST / 2, (LEAST + ALONE) / 2
@@ -40,6 +42,26 @@ def test_long_tests_begin_the_shares_of_the_workers(workers, order):
 def test_the_list_is_read_as_it_was_written():
     seconds = {"a::f[two words]": LONG + 3, "a::g": ALONE + 1, "a::h": LITTLE}
     assert listed(written(seconds)) == {"a::f[two words]": LONG + 3, "a::g": 0}
+
+
+def test_what_was_not_measured_keeps_its_row():
+    before = {"a::slow": LONG + 1.0, "a::gone[0]": 0.0, "b::quick": 0.0}
+    rows = written({"b::quick": LITTLE, "c::new": ALONE + 1}, before)
+    assert listed(rows) == {"a::slow": LONG + 1, "a::gone[0]": 0, "c::new": 0}
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="read from /proc")
+def test_the_processor_of_a_process_that_lives_on_counts():
+    before = processor_seconds()
+    # A child of a child, as a browser is one.
+    busy = "import sys; n = sum(i * i for i in range(3_000_000)); print(n, flush=True); sys.stdin.read()"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        assert processor_seconds() - before > 0.03
+        process.stdin.close()
 
 
 def functions(path: Path) -> set[str]:

@@ -48,18 +48,15 @@ def test_every_transform_on_every_kind_of_net(name):
 
 
 @pytest.mark.deep
-@pytest.mark.timeout(900)  # 4,200 layers, made and compared five times
-def test_every_transform_on_the_deepest_net():
-    """A walk that recurses, takes time by the square of the layers, or rounds more with each, ends here."""
-    deepest = max(zoo.list_models(), key=lambda name: specify(name).depth)
+@pytest.mark.timeout(900)  # 3,300 layers, made and compared five times
+def test_every_transform_on_a_thousand_layers():
+    """A walk that recurses, takes time by the square of the layers, or rounds more with each, ends here.
+
+    Pre-activated: its sums grow with depth, and a part of its normalisations is kept, a part folds.
+    """
+    deepest = "resnet1001v2"
+    assert specify(deepest).depth > 1000
     every_transform(randomised(small(deepest)), own_activation(deepest))
-
-
-@pytest.mark.deep
-@pytest.mark.timeout(900)
-def test_folding_rounds_no_more_in_a_thousand_layers_of_which_a_part_is_kept():
-    """The deepest net loses every normalisation; a pre-activated one keeps some, and its sums grow with depth."""
-    folds(randomised(small("resnet1001v2")))
 
 
 def own_activation(name):

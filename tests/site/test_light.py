@@ -9,13 +9,14 @@ from test_built import HEAVY_DATA, LOADS_AT_MOST
 
 PHONE = {"width": 390, "height": 844}
 PRINTS_ON_AT_MOST = 8
-#: The page with most drawings, and the one with a chart in its first view; every page among the deep tests.
+#: The page with most drawings, and the one with a chart in its first view; every other page among the deep tests.
 FIRST = ("questions/signal.html", "index.html")
-SAMPLE = [*FIRST, pytest.param("every page", marks=pytest.mark.deep)]
+SAMPLE = [*FIRST, pytest.param("others", marks=pytest.mark.deep)]
 
 
-def chosen(site, which):
-    return site.pages if which == "every page" else [which]
+def chosen(site, which, apart):
+    """The page that is named, or all pages but those that are tested apart."""
+    return [name for name in site.pages if name not in apart] if which == "others" else [which]
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def turn(browser, site, address):
 @pytest.mark.parametrize("which", SAMPLE)
 def test_a_page_loads_little_before_anything_is_touched(site, turn, which):
     heavy = {}
-    for name in chosen(site, which):
+    for name in chosen(site, which, FIRST):
         page, loaded = turn(name, viewport={"width": 1280, "height": 800})
         assert Path(name).name in loaded
         if sum(loaded.values()) - loaded.get(HEAVY_DATA, 0) > LOADS_AT_MOST:
@@ -87,12 +88,13 @@ def test_a_chart_in_the_first_view_waits_to_be_touched(turn, touch):
     assert "vega.js" in loaded
 
 
-@pytest.mark.parametrize(
-    "which", ["index.html", "try/placement-lab.html", pytest.param("every page", marks=pytest.mark.deep)]
-)
+NARROWEST = ("index.html", "try/placement-lab.html")
+
+
+@pytest.mark.parametrize("which", [*NARROWEST, pytest.param("others", marks=pytest.mark.deep)])
 def test_without_scripts_no_page_scrolls_sideways_on_a_phone(site, turn, address, which):
     wide, page = {}, None
-    for name in chosen(site, which):
+    for name in chosen(site, which, NARROWEST):
         if page is None:
             page, _ = turn(name, viewport=PHONE, java_script_enabled=False)
         else:
@@ -103,12 +105,10 @@ def test_without_scripts_no_page_scrolls_sideways_on_a_phone(site, turn, address
     assert wide == {}
 
 
-@pytest.mark.parametrize(
-    "which", ["questions/signal.html", pytest.param("every page", marks=pytest.mark.deep)]
-)
+@pytest.mark.parametrize("which", [FIRST[0], pytest.param("others", marks=pytest.mark.deep)])
 def test_a_question_prints_on_a_few_pages_with_its_answers_open(site, turn, address, which):
     long, cut, page = {}, {}, None
-    for name in chosen(site, which):
+    for name in chosen(site, which, FIRST[:1]):
         if not name.startswith(("questions/", "learn/", "use/", "try/", "claims", "performance")):
             continue
         if page is None:

@@ -12,8 +12,8 @@ from zoo.site.place import DOCS
 
 PAGES = notebooks.question_pages()
 NAMES = [page.stem for page in PAGES]
-# The quickest here: tabs, folded answers and surgery. All of them, in one process, among the deep tests.
-RUN = ["form", pytest.param("all", marks=pytest.mark.deep)]
+# The quickest here: tabs, folded answers and surgery. The others, in one process, among the deep tests.
+RUN = ["form", pytest.param("others", marks=pytest.mark.deep)]
 
 
 @functools.cache
@@ -28,7 +28,7 @@ def sources(twin, kind):
 @pytest.mark.parametrize("which", RUN)
 def test_the_cells_run_in_order(which, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in NAMES if which == "all" else [which]:
+    for name in [name for name in NAMES if name != "form"] if which == "others" else [which]:
         namespace = {"__name__": "__main__"}
         for number, source in enumerate(notebooks.code(twin_of(name))):
             exec(compile(source, f"{name}, code cell {number}", "exec"), namespace)
