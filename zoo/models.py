@@ -151,7 +151,9 @@ def assemble(
     if spec.weights is not None:
         _check_weights(spec)
     for argument, given in spec.activations().items():
-        check_activation_keeps_shape(parts.activated_by(argument, given), (None, 8, 8, 8), argument, given)
+        for size in (8, 16):
+            tried = parts.activated_by(argument, given)
+            check_activation_keeps_shape(tried, (None, size, size, size), argument, given)
     below: set[str] = set()  # the layers that `input_tensor` comes from
     if input_tensor is None:
         image = inputs = keras.Input(spec.input_shape, name="image")
