@@ -98,13 +98,17 @@ def build(
         >>> zoo.build("resnet20", ordering="relu_before_addition").count_params()
         271098
     """
-    if name is not None and (not isinstance(name, str) or not name or "/" in name):
-        kind = ValueError if isinstance(name, str) else TypeError
-        raise kind(f"name={name!r}: a Keras model's name is a non-empty string without '/'.")
+    _check_name(name)
     if input_tensor is not None and options.get("input_shape") is None:
         _check_input_tensor(input_tensor)
         options["input_shape"] = tuple(input_tensor.shape[1:])
     return assemble(specify(model, **options), name=name, input_tensor=input_tensor)
+
+
+def _check_name(name: object) -> None:
+    if name is not None and (not isinstance(name, str) or not name or "/" in name):
+        kind = ValueError if isinstance(name, str) else TypeError
+        raise kind(f"name={name!r}: a Keras model's name is a non-empty string without '/'.")
 
 
 def _signature() -> Signature:
@@ -135,7 +139,7 @@ def assemble(
         A Functional model with the weights that `spec.weights` names, or random ones.
 
     Raises:
-        TypeError: If `input_tensor` is not symbolic.
+        TypeError: If `spec` is no `ModelSpec`, or `input_tensor` is not symbolic.
         ValueError: If the input is too small for the strides or has another shape than `input_tensor`, or an activation,
             initialiser or weights file is wrong.
 
@@ -145,6 +149,12 @@ def assemble(
         >>> zoo.assemble(spec).output_shape
         (None, 10)
     """
+    if not isinstance(spec, ModelSpec):
+        raise TypeError(
+            f"spec must be a ModelSpec such as zoo.specify('resnet20'), received {spec!r} of type {type(spec).__name__}; "
+            "zoo.build takes the name of a net."
+        )
+    _check_name(name)
     unit = spec if spec.family in FAMILIES else spec.unit
     parts = Parts(unit, names=_names(spec), initializer=_initializer(spec), stages=spec)
     _check_input_shape(spec)
@@ -284,7 +294,7 @@ class _Chain:
 
 def _mlp(x, spec: ModelSpec, parts: Parts):
     names = parts.names
-    hidden = sum(spec.stages) - spec.include_top
+    hidden = sum(spec.stages) - 1
     if len(spec.input_shape) > 1:
         x = layers.Flatten(name=names.flatten)(x)
     chain = _Chain(spec, parts, hidden)
