@@ -217,6 +217,7 @@ class Parts:
         """A convolution layer and nothing else, as a function of its input and of a built-in activation."""
 
         def apply(x, activation=None):
+            _check_floats(x, name)
             settings = {
                 "strides": strides,
                 "padding": padding,
@@ -411,6 +412,15 @@ def branch_convolutions(unit: UnitSpec, filters: int, strides: int) -> list[tupl
         )
         for k, (channels, kernel) in enumerate(shapes)
     ]
+
+
+def _check_floats(x, name: str) -> None:
+    # Keras multiplies a kernel of floats only by floats, and says so when the model is first called.
+    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+        raise ValueError(
+            f"x: {name!r} would read numbers of dtype {keras.backend.standardize_dtype(x.dtype)!r}, and a convolution reads floats; "
+            "put keras.layers.Rescaling(1 / 255) before it, or give a net include_preprocessing=True."
+        )
 
 
 def _join(x, activated, branch, name: str, parts: Parts, *, filters: int, strides: int):

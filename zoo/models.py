@@ -164,24 +164,36 @@ def assemble(
         for size in (8, 16):
             tried = parts.activated_by(argument, given)
             check_activation_keeps_shape(tried, (None, size, size, size), argument, given)
-    below: set[str] = set()  # the layers that `input_tensor` comes from
+    below: dict[str, Any] = {}  # the layers that `input_tensor` comes from
     if input_tensor is None:
         image = inputs = keras.Input(spec.input_shape, name="image")
     else:
         _check_input_tensor(input_tensor, spec)
         image, inputs = input_tensor, keras.utils.get_source_inputs(input_tensor)
-        below = {operation.name for operation in keras.Function(inputs, image).operations}
+        below = {operation.name: operation for operation in keras.Function(inputs, image).operations}
         inputs = inputs[0] if len(inputs) == 1 else inputs
     x = scaled(spec.name, _range_of(spec), image) if spec.include_preprocessing else image
     bodies = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}
     body = bodies[spec.family] if spec.family in bodies else skeleton(spec.family).body
     outputs = _head(body(x, spec, parts), spec, parts)
     _check_every_activation_is_used(spec, parts)
+    if below:
+        _check_names(spec, below, image, outputs)
     with room_for(spec.depth):
         net = keras.Model(inputs, outputs, name=name or spec.name)
     if spec.weights is not None:
         _load_weights(net, spec, below)
     return net
+
+
+def _check_names(spec: ModelSpec, below: dict[str, Any], image: Any, outputs: Any) -> None:
+    with room_for(spec.depth):
+        ours = keras.Function(image, outputs).operations
+    if taken := next((x.name for x in ours if below.get(x.name, x) is not x), None):
+        raise ValueError(
+            f"input_tensor comes from a layer called {taken!r}, and so is one of {spec.name}: names in a model are different. Give "
+            "yours another name, or build the net on an input of its own and call it: zoo.build(...)(tensor)."
+        )
 
 
 def _check_every_activation_is_used(spec: ModelSpec, parts: Parts) -> None:
@@ -202,7 +214,7 @@ def _check_weights(spec: ModelSpec) -> None:
     check(spec)
 
 
-def _load_weights(net: keras.Model, spec: ModelSpec, below: set[str]) -> None:
+def _load_weights(net: keras.Model, spec: ModelSpec, below: dict[str, Any]) -> None:
     from zoo.weights import load
 
     if not spec.rolled and not below:
