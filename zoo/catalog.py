@@ -210,13 +210,15 @@ def _densenet(depth: int, block: str | None) -> Entry:
             preprocessing="torch",
             defaults=defaults | {"width": 32, "layout": "keras", "block": "bottleneck"},
         )
+    fitting = _DENSE_LAYERS if block is None else {block: _DENSE_LAYERS[block]}
     if block is None:
         block = "bottleneck" if depth in _DENSENET_BC or (depth - 4) % 3 else "basic"
     layers = _DENSE_LAYERS[block]
     if depth <= 4 or (depth - 4) % layers:
+        rules = " or ".join(f"{n}n+4 ({kind} units)" for kind, n in fitting.items())
         raise ValueError(
-            f"model 'densenet{depth}': depth {depth} fits no densenet, whose depths are {layers}n+4 ({block} units). The "
-            f"nearest are {_nearest('densenet{}', depth, 4, layers)}."
+            f"model 'densenet{depth}': depth {depth} fits no densenet, whose depths are {rules}. The nearest are "
+            f"{_nearest('densenet{}', depth, 4, min(fitting.values()))}."
         )
     return Entry(
         family="densenet",

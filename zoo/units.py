@@ -67,7 +67,8 @@ def conv_unit(
         ordering: One of `zoo.orderings("plain")`, or a row of words of your own: `"act conv norm"`. A row has exactly one
             `conv`, and `norm` and `act` where you want them.
         form: `"separate"`, the activation as a layer of its own, or `"builtin"`, as an argument of the convolution.
-        activation: What `keras.activations.get` takes, or a layer, copied for each unit; None for no activation.
+        activation: What `keras.activations.get` takes, or a layer, whose settings, not weights, are copied for each unit; None for
+            no activation.
         strides: Strides of the convolution, one number or one for each spatial axis.
         padding: Padding of the convolution, as Keras does it: `"same"`, `"valid"` or `"causal"`.
         use_bias: Whether the convolution has a bias; None: unless a normalisation follows it directly.
@@ -157,7 +158,8 @@ def residual_unit(
         shortcut: None: a projection where the shape changes, else the identity. Or a name of He et al. 2016, table 1:
             `"identity_pad"`, `"projection"` (where channels change), `"constant_scaling"`, `"exclusive_gating"`,
             `"shortcut_only_gating"`, `"conv1x1"`, `"dropout"`.
-        activation: What `keras.activations.get` takes, or a layer, copied for each site; None for no activation.
+        activation: What `keras.activations.get` takes, or a layer, whose settings, not weights, are copied for each site; None for
+            no activation.
         norm: Makes a normalisation, called with `name=`; None: batch normalisation.
         conv: Makes the convolutions of the branch, see `zoo.conv_unit`; None: those that fit the input.
         layout: Whose unit it is where code bases differ: biases, stride, padding, moving statistics.
