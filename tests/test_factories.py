@@ -236,3 +236,24 @@ def test_convolutions_of_a_factory_compute_what_they_do_by_hand():
     by_hand.set_weights(model.get_layer("unit").get_weights())
     norm.set_weights(model.get_layer("unit_norm").get_weights())
     np.testing.assert_allclose(array(model(x)), array(norm(by_hand(np.maximum(x, 0)))), rtol=0, atol=1e-5)
+
+
+def test_somebodys_own_normalisation_may_mean_anything_by_its_words():
+    class Own(layers.Layer):
+        axis, data_format, bias = None, "channels_first", 3
+
+        def call(self, x):
+            return x / 2
+
+    class Makes:
+        keywords = None
+
+        def __call__(self, name):
+            return Own(name=name)
+
+    assert conv_of(norm=Own).output_shape == conv_of(norm=Makes()).output_shape == (None, 8, 8, 4)
+
+
+def test_a_callable_that_does_not_say_how_it_is_called():
+    said = refusal(TypeError, lambda: conv_of(norm=dict))
+    assert said == "norm must be a factory of layers, and <class 'dict'> returned {'name': 'unit_norm'}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -42,18 +43,26 @@ def normalisation(factory: Callable, name: str, *, channel_axis: int) -> Callabl
                 f"norm={factory!r} made a {type(layer).__name__} that changes the shape of a feature map from "
                 f"{tuple(x.shape)} to {tuple(y.shape)}; a normalisation keeps it."
             )
-        rank, given = len(x.shape), getattr(layer, "axis", -1)
-        axes = {axis % rank for axis in (given if isinstance(given, (list, tuple)) else [given])}
-        channels = channel_axis % rank
-        by_channel = isinstance(layer, _BY_CHANNEL) and axes != {channels}
-        if by_channel or (isinstance(layer, _OVER_AXES) and axes == {rank - 1} != {channels}):
-            raise ValueError(
-                f"norm={factory!r} made a {type(layer).__name__} with axis={given!r}, and the channels are on axis "
-                f"{channels} under image_data_format {keras.config.image_data_format()!r}; make it with axis={channels}."
-            )
+        _check_axis(factory, layer, len(x.shape), channel_axis)
         return y
 
     return apply
+
+
+def _check_axis(factory: Callable, layer: Any, rank: int, channel_axis: int) -> None:
+    """A normalisation of Keras reads its axis as that of the channels, or as the axes that it takes together."""
+    if not isinstance(layer, (*_BY_CHANNEL, *_OVER_AXES)):
+        return  # somebody's own layer may mean anything by its axis
+    axes = {axis % rank for axis in (layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis])}
+    channels = channel_axis % rank
+    forgotten = (
+        axes == {rank - 1} and channels != rank - 1
+    )  # the default, which is for channels that come last
+    if forgotten or (isinstance(layer, _BY_CHANNEL) and axes != {channels}):
+        raise ValueError(
+            f"norm={factory!r} made a {type(layer).__name__} with axis={layer.axis!r}, and the channels are on axis "
+            f"{channels} under image_data_format {keras.config.image_data_format()!r}; make it with axis={channels}."
+        )
 
 
 def convolution(
@@ -149,9 +158,15 @@ def _each(value: Any, axes: int) -> tuple[int, ...]:
 def _kernel_initializers(factory: Callable) -> tuple[str, ...]:
     """The arguments by which a factory of convolutions takes the initialiser of its kernel, or of both of its kernels."""
     separable = ("depthwise_initializer", "pointwise_initializer")
-    return (
-        separable if set(separable) <= set(inspect.signature(factory).parameters) else ("kernel_initializer",)
-    )
+    return separable if set(separable) <= set(_signature(factory).parameters) else ("kernel_initializer",)
+
+
+def _signature(factory: Callable) -> inspect.Signature:
+    """How a factory is called; of one that is written in C and does not say, that it may be called in any way."""
+    try:
+        return inspect.signature(factory)
+    except ValueError:
+        return inspect.signature(lambda *args, **settings: None)
 
 
 def _made(argument: str, factory: Callable, *args: Any, **settings: Any) -> layers.Layer:
@@ -159,13 +174,15 @@ def _made(argument: str, factory: Callable, *args: Any, **settings: Any) -> laye
     name = settings["name"]
     called = ", ".join([*map(repr, args), *(f"{key}=" for key in settings)])
     # A call overrules what a partial function holds.
-    if twice := sorted(set(settings) & set(getattr(factory, "keywords", ()))):
+    if twice := sorted(
+        set(settings) & set(factory.keywords if isinstance(factory, functools.partial) else ())
+    ):
         raise ValueError(
             f"{argument}={factory!r} sets {', '.join(twice)}, which the unit sets itself at each call; leave that to the unit, "
             f"or make a function of it that is called with ({called}) and decides."
         )
     try:
-        inspect.signature(factory).bind(*args, **settings)
+        _signature(factory).bind(*args, **settings)
     except TypeError as error:
         raise TypeError(
             f"{argument} must be a factory of layers that can be called with ({called}): {error}; received {factory!r}."
