@@ -58,3 +58,19 @@ def test_channels_last_may_be_as_wide_as_they_are_many():
     model.set_weights([np.zeros((1, 1, 3, 4), "float32"), bias])
     y = array(model(np.zeros((1, 4, 4, 3), "float32")))
     np.testing.assert_array_equal(y, np.broadcast_to(bias, y.shape))
+
+
+@pytest.mark.tensorflow
+def test_nothing_is_folded_where_its_shift_would_go_along_the_width(channels_first):
+    rng = np.random.default_rng(0)
+    narrow, wide = zoo.conv_unit(4, name="narrow"), zoo.conv_unit(6, name="wide")
+    model = net(narrow, wide, shape=(3, 4, 4))
+    for weight in model.weights:
+        weight.assign(rng.uniform(0.5, 1.5, tuple(weight.shape)))
+    folded, names, kept, error = zoo.transforms.fold_batchnorm(model)
+    assert names == ("wide_norm",) and error < 1e-5
+    assert kept["narrow_norm"].startswith(
+        "'narrow' puts out as many channels as it is wide, and Keras would add"
+    )
+    x = rng.normal(size=(2, 3, 4, 4)).astype("float32")
+    np.testing.assert_allclose(array(folded(x)), array(model(x)), rtol=1e-4, atol=1e-4)

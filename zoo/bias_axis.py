@@ -28,15 +28,24 @@ def with_bias_on_channels(layer: layers.Layer, y: keras.KerasTensor) -> keras.Ke
         ValueError: If the channels come first, are as many as the map is wide, and Keras then mistakes the one for the other.
     """
     inner: Any = layer.layer if isinstance(layer, layers.Wrapper) else layer
-    first = getattr(inner, "data_format", None) == "channels_first"
-    mistaken = first and len(y.shape) > 2 and y.shape[1] == y.shape[-1]
-    if mistaken and getattr(inner, "bias", None) is not None and _keras_adds_along_the_width():
+    if getattr(inner, "bias", None) is not None and takes_width_for_channels(inner, y):
         raise ValueError(
             f"image_data_format 'channels_first': {layer.name!r} puts out {tuple(y.shape)}, as many channels as it is wide, "
             "and Keras on this backend then adds the bias along the width, in silence; use another size or number of channels, "
             "no bias (a normalisation right after the convolution), or keras.config.set_image_data_format('channels_last')."
         )
     return y
+
+
+def takes_width_for_channels(layer: Any, y: Any) -> bool:
+    """Whether Keras adds, or would add, a bias of a convolution along the width of its output.
+
+    Args:
+        layer: The convolution.
+        y: Its output.
+    """
+    first = getattr(layer, "data_format", None) == "channels_first"
+    return first and len(y.shape) > 2 and y.shape[1] == y.shape[-1] and _keras_adds_along_the_width()
 
 
 @functools.cache
