@@ -199,6 +199,16 @@ def test_block_of_an_imagenet_net_is_part_of_its_name():
 
 
 @pytest.mark.parametrize(
+    ("option", "setting"), [("dtype", "set_dtype_policy"), ("data_format", "set_image_data_format")]
+)
+def test_what_keras_sets_is_no_option(option, setting):
+    with pytest.raises(
+        TypeError, match=f"^'{option}' is not an option of zoo.build; it is a.*keras.config.{setting}"
+    ):
+        zoo.build("resnet20", **{option: "float16"})
+
+
+@pytest.mark.parametrize(
     ("option", "hint"),
     [
         ("activaton", "did you mean activation"),
@@ -286,6 +296,27 @@ def test_weights_of_a_registered_net_are_loaded():
 
 
 @pytest.mark.parametrize(
+    ("name", "options"),
+    [("convnexttiny", {}), ("convnexttiny", {"layout": "cifar"}), ("mobilenetv2_0.35", {})],
+)
+@pytest.mark.usefixtures("shapes_alone")
+def test_layers_of_a_registered_net_keep_their_names(name, options):
+    """Weights are found by them, whatever the net is called."""
+    spec = zoo.specify(name, width=4, **options)
+    zoo.register("one", spec)
+    zoo.register("another", zoo.specify("one", classes=3))
+    expected = [layer.name for layer in zoo.assemble(spec).layers]
+    for called in ("one", "another"):
+        assert [layer.name for layer in zoo.build(called).layers] == expected
+
+
+def test_a_registered_net_has_the_published_weights_that_its_origin_has():
+    zoo.register("thin", zoo.specify("convnexttiny", width=4))
+    with pytest.raises(ValueError, match=r"^weights='imagenet' fit width=96 only, received width=4"):
+        zoo.build("thin", weights="imagenet")
+
+
+@pytest.mark.parametrize(
     ("arguments", "kind", "text"),
     [
         ((3, specify("resnet8")), TypeError, "name must be a string such as 'mine', received 3"),
@@ -314,6 +345,11 @@ def test_what_cannot_be_registered(arguments, kind, text):
     with pytest.raises(kind, match=text):
         register(*arguments)
     assert before == catalog.MODELS
+
+
+def test_a_reference_is_words():
+    with pytest.raises(TypeError, match=r"^reference must be a string or None, received 2015"):
+        register("mine", specify("resnet8"), reference=2015)
 
 
 def test_a_range_that_is_not_known_is_refused():

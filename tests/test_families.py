@@ -151,7 +151,8 @@ REFUSED = [
      "are 'wrn10_4', 'wrn16_4', 'wrn22_4'."),
     ("wrn16_0", {}, "model 'wrn16_0' has a factor of 0; expected"),
     ("wrn4_1", {}, "model 'wrn4_1': depth 4 fits no wrn"),
-    ("densenet41", {}, "model 'densenet41': depth 41 fits no densenet, whose depths are "),
+    ("densenet41", {}, "model 'densenet41': depth 41 fits no densenet, whose depths are 3n+4 (basic units) or 6n+4 (bottleneck "
+     "units). The nearest are 'densenet37', 'densenet40', 'densenet43'."),
     ("densenet43", {"block": "bottleneck"}, "model 'densenet43': depth 43 fits no densenet, whose depths are 6n+4"),
     ("densenet121", {"block": "basic"}, "block='basic': densenet121 is the ImageNet net with bottleneck units"),
     ("mobilenetv2_0", {}, "alpha must be positive, received 0.0."),

@@ -235,3 +235,49 @@ def test_rolled_units_hide_their_tensors():
         ):
             zoo.features(given, **options)
     assert [*zoo.features(zoo.transforms.unroll(rolled)).output] == ["stage1", "stage2", "stage3"]
+
+
+# net: the layer that ends each stage, found by hand in the papers' tables of stages.
+ENDS = {
+    "mobilenetv2": (
+        *("stage1_unit1_project", "stage2_unit2_add", "stage3_unit3_add", "stage4_unit4_add"),
+        *("stage5_unit3_add", "stage6_unit3_add", "stage7_unit1_project"),
+    ),
+    "mobilenetv2, layout=keras": (
+        *("expanded_conv_project", "block_2_add", "block_5_add", "block_9_add"),
+        *("block_12_add", "block_15_add", "block_16_project"),
+    ),
+    "xception": ("block2_add", "block3_add", "block4_add", "block12_add", "block13_add"),
+    "densenet13": tuple(f"stage{k}_unit3_concat" for k in (1, 2, 3)),
+    "densenet121": tuple(f"conv{k}_block{n}_concat" for k, n in ((2, 6), (3, 12), (4, 24), (5, 16))),
+    "convnexttiny": tuple(f"convnext_tiny_stage_{k}_block_{n}_add" for k, n in enumerate((2, 2, 8, 2))),
+    "convnexttiny, layout=cifar": tuple(f"stage{k}_unit{n}_add" for k, n in enumerate((3, 3, 9, 3), start=1)),
+    "wrn10_1": tuple(f"stage{k}_unit1_add" for k in (1, 2, 3)),
+    "repvgg": ("stage1_unit2_add", "stage2_unit4_add", "stage3_unit14_add", "stage4_unit1_add"),
+    "repvgg, merged": ("stage1_unit2_conv", "stage2_unit4_conv", "stage3_unit14_conv", "stage4_unit1_conv"),
+}
+OPTIONS = {
+    "layout=keras": {"layout": "keras"},
+    "layout=cifar": {"layout": "cifar"},
+    "merged": {"merged": True},
+}
+
+
+@pytest.mark.usefixtures("shapes_alone")
+@pytest.mark.parametrize("net", ENDS)
+def test_stages_of_every_family(net):
+    name, _, option = net.partition(", ")
+    width = {} if name == "wrn10_1" else {"width": 32 if "mobilenet" in name else 8}
+    model = zoo.build(name, **width, **OPTIONS.get(option, {}))
+    found = zoo.features(model, tap="before_act").output
+    assert {stage: id(y) for stage, y in found.items()} == {
+        f"stage{k}": id(model.get_layer(layer).output) for k, layer in enumerate(ENDS[net], start=1)
+    }
+
+
+@pytest.mark.usefixtures("shapes_alone")
+def test_what_follows_a_concatenation():
+    model = zoo.build("densenet13", width=2)
+    found = zoo.features(model).output
+    after = ("stage1_transition_conv_act", "stage2_transition_conv_act", "head_act")
+    assert [id(y) for y in found.values()] == [id(model.get_layer(layer).output) for layer in after]

@@ -21,6 +21,8 @@ FLOORS = {
     "normalizer_free": 0,
     "pretrained": 0,
     "graph": 0,
+    "bias_axis": 0,
+    "factories": 1,
     "layers": 0,
     "activations": 1,
     "batches": 1,

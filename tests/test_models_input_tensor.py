@@ -86,3 +86,32 @@ def test_weights_are_for_the_net_and_not_for_what_lies_in_front(rolled, tmp_path
 def test_a_tensor_that_cannot_be_built_on(given, options, kind, text):
     with pytest.raises(kind, match=re.escape(text)):
         zoo.build("resnet8", input_tensor=given, **options)
+
+
+def test_a_layer_below_that_is_called_as_one_of_the_net():
+    image = keras.Input((32, 32, 3))
+    for below in (keras.layers.ReLU(name="stem_conv")(image), zoo.preprocess_input("resnet8", image)):
+        with pytest.raises(
+            ValueError, match=r"^input_tensor comes from a layer called '(stem_conv|image_scaled)', and so"
+        ):
+            zoo.build("resnet8", width=2, input_tensor=below, include_preprocessing=True)
+    assert zoo.build("resnet8", width=2, input_tensor=keras.Input((32, 32, 3), name="stem_conv_1")).built
+
+
+def test_a_convolution_reads_floats():
+    """Keras would take such a graph, and fail when it is first called."""
+    image = keras.Input((32, 32, 3), dtype="uint8")
+    for make in (
+        lambda: zoo.build("resnet8", width=2, input_tensor=image),
+        lambda: zoo.build("mobilenetv2", width=8, input_tensor=image),
+        lambda: zoo.conv_unit(4, name="stem_conv")(image),
+        lambda: zoo.conv_unit(4, conv=keras.layers.SeparableConv2D)(image),
+    ):
+        with pytest.raises(
+            ValueError, match=r"^x: '.*' would read numbers of dtype 'uint8', and a convolution reads floats"
+        ):
+            make()
+    model = zoo.build("resnet8", width=2, input_tensor=image, include_preprocessing=True)
+    assert model(np.zeros((1, 32, 32, 3), "uint8")).shape == (1, 10)
+    opening = zoo.conv_unit(4, ordering="norm act conv")(image)  # a normalisation makes floats of them
+    assert keras.Model(image, opening)(np.zeros((1, 32, 32, 3), "uint8")).shape == (1, 32, 32, 4)

@@ -100,3 +100,16 @@ def test_one_pixel_less_than_the_smallest_input_is_refused(name):
         return
     with pytest.raises(ValueError, match=f"the strides of {name}: height and width must be at least {size}"):
         zoo.build(name, input_shape=(size, size - 1, 3))
+
+
+@pytest.mark.parametrize("given", ["resnet8", None, {"name": "resnet8"}], ids=str)
+def test_what_is_assembled_is_a_spec(given):
+    with pytest.raises(
+        TypeError, match=r"^spec must be a ModelSpec such as zoo.specify.*zoo.build takes the name"
+    ):
+        zoo.assemble(given)
+
+
+def test_a_name_of_the_assembled_model():
+    with pytest.raises(ValueError, match=r"^name='a/b': a Keras model's name"):
+        zoo.assemble(zoo.specify("mlp"), name="a/b")

@@ -160,3 +160,21 @@ def test_scaling_that_cannot_be_known_or_is_no_switch():
 def test_what_is_no_array_is_refused(name, x):
     with pytest.raises(TypeError, match="x must be an array or a tensor of images, received"):
         zoo.preprocess_input(name, x)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet50", "resnet50v2", "densenet121", "convnexttiny"])
+@pytest.mark.parametrize("dtype", ["uint8", "int32"])
+def test_tensors_of_integers_are_the_same_as_arrays(name, dtype):
+    """As a Dataset of decoded images gives them; 0 minus a mean is no unsigned number."""
+    expected = zoo.preprocess_input(name, IMAGES)
+    y = zoo.preprocess_input(name, keras.ops.convert_to_tensor(IMAGES.astype(dtype)))
+    assert keras.backend.standardize_dtype(y.dtype) == "float32"
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(y), expected, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet50"])
+def test_an_array_of_words_is_refused(name):
+    with pytest.raises(
+        TypeError, match=r"^x must be an array or a tensor of numbers, received an array of dtype"
+    ):
+        zoo.preprocess_input(name, np.array([[["red"]]]))

@@ -301,3 +301,31 @@ def test_refusals_of_an_end():
     assert refusal(ValueError, lambda: zoo.unit_end(layout="torch")).startswith("layout='torch' is not known")
     assert refusal(TypeError, lambda: zoo.unit_end(norm=3)).startswith("norm must be a factory")
     assert refusal(TypeError, lambda: zoo.unit_end("original")(3)).startswith("x must be a symbolic tensor")
+
+
+def test_sizes_are_one_for_each_axis_of_the_input():
+    def text(shape, **options):
+        return refusal(ValueError, lambda: net(zoo.conv_unit(4, **options), shape=shape))
+
+    for conv in (None, layers.Conv1D):
+        assert text((8, 3), kernel_size=(3, 3), conv=conv) == (
+            "kernel_size must be one number or one for each of the 1 spatial axes of x, whose shape is (None, 8, 3); "
+            "received (3, 3)."
+        )
+    assert text((8, 8, 3), strides=[2]).startswith("strides must be one number or one for each of the 2 ")
+    assert text((8, 8, 3), padding="causal").startswith(
+        "padding='causal' is for one spatial axis, and x has 2"
+    )
+    assert text((8, 8, 3), padding="valid", kernel_size=(3, 9)).startswith(
+        "kernel_size=(3, 9) does not fit into x"
+    )
+    assert net(zoo.conv_unit(4, (8, 3), padding="valid"), shape=(8, None, 3)).output_shape == (
+        None,
+        1,
+        None,
+        4,
+    )
+
+
+def test_a_numpy_truth_is_no_word_of_a_saved_layer():
+    assert refusal(TypeError, lambda: zoo.conv_unit(4, use_bias=np.True_)).startswith("use_bias must be True")

@@ -194,6 +194,8 @@ FULL = [
     ("resnet8v2", {}, ["predictions"]),
     ("plain8", {}, ["predictions"]),
     ("convnet2", {}, ["predictions"]),
+    ("mlp", {}, ["predictions"]),
+    ("mlp2", {"ordering": "norm_act_conv"}, ["predictions"]),
     ("vgg11", {"input_shape": (32, 32, 3)}, ["fc1", "fc2", "predictions"]),
     (
         "vgg11",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +15,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from zoo.graph.internals import computed, inbound_nodes
+from zoo.bias_axis import with_bias_on_channels
+from zoo.factories import convolution, normalisation
+from zoo.graph.internals import computed
 from zoo.naming import ZooNames
 from zoo.normalization import BatchNormalization
 from zoo.normalizer_free import NF_ALPHA, BranchScale, ScaledStandardizedConv2D, activation_gain
@@ -44,6 +45,7 @@ class Parts:
         channel_axis: The axis of the channels, 1 or -1.
         initializer: Makes a new initialiser of a kernel.
         factory: Makes the convolutions; None takes the stock one that fits the input.
+        tries_functions: Whether a function is tried at each site, on the shape that it gets there.
         used: Which entries of an activation that varies have been used.
     """
 
@@ -56,6 +58,7 @@ class Parts:
         conv: Callable[..., layers.Layer] | None = None,
         norm: Callable[..., layers.Layer] | None = None,
         stages: ModelSpec | None = None,
+        tries_functions: bool = False,
     ):
         self.unit: Any = unit  # which of the two, no type can say
         self.conventions = unit.conventions
@@ -63,17 +66,19 @@ class Parts:
         self.channel_axis = 1 if keras.config.image_data_format() == "channels_first" else -1
         self.initializer = initializer
         self.factory = conv
+        self.tries_functions = tries_functions
         self.used: set[int | str] = set()
         self._norm = norm
         self._spec = stages if stages is not None and stages.activation_varies else None
         self._place: str | None = None
         # Where stages have activations of their own, there is none before `at` has said where.
+        self._argument = "activation"
         self._activation = None if self._spec else _activation("activation", unit.activation)
 
     def activated_by(self, argument: str, given: Any) -> Parts:
         """The same parts with another activation, given as `argument`."""
         other = copy.copy(self)
-        other._spec, other._activation = None, _activation(argument, given)
+        other._spec, other._argument, other._activation = None, argument, _activation(argument, given)
         return other
 
     def at(self, place: str) -> Parts:
@@ -84,13 +89,18 @@ class Parts:
         other._place = place
         return other
 
-    def _placed_activation(self) -> Callable | layers.Layer:
+    def _placed(self) -> tuple[str, Callable | layers.Layer]:
+        """The argument that gives the activation of this place, and the activation."""
         if self._spec is None:
-            return self._activation
+            return self._argument, self._activation
         assert self._place is not None, "where activations vary, `at` says where"
         key = self._spec.activation_key(self._place)
         self.used.add(key)
-        return _activation(f"activation[{key!r}]", self._spec.activation[key])
+        argument = f"activation[{key!r}]"
+        return argument, _activation(argument, self._spec.activation[key])
+
+    def _placed_activation(self) -> Callable | layers.Layer:
+        return self._placed()[1]
 
     def activation_argument(self) -> Callable:
         """The activation as a function, for the `activation=` argument of a layer."""
@@ -104,10 +114,38 @@ class Parts:
 
     def act(self, layer: str) -> layers.Layer:
         """A new activation layer, named after the layer it serves."""
-        name, activation = self.names.act(layer), self._placed_activation()
+        name, (argument, activation) = self.names.act(layer), self._placed()
+        if not isinstance(activation, layers.Layer):
+            return layers.Activation(activation, name=name)
+        made = type(activation).from_config(activation.get_config() | {"name": name})
+        if made.name != name:
+            raise ValueError(
+                f"{argument}={activation!r} is copied for each site, and the copy for {name!r} is called {made.name!r}; "
+                f"{type(activation).__name__} must pass `name` on to keras.layers.Layer."
+            )
+        return made
+
+    def activated(self, x, layer: str):
+        """A feature map through a new activation layer, see `act`."""
+        argument, activation = self._placed()
+        made = self.act(layer)
+        try:
+            y = made(x)
+        except Exception as error:  # a layer of the user's own raises what it likes
+            raise ValueError(
+                f"{argument}={activation!r} cannot be applied to a feature map: {error}"
+            ) from error
         if isinstance(activation, layers.Layer):
-            return type(activation).from_config(activation.get_config() | {"name": name})
-        return layers.Activation(activation, name=name)
+            _check_shape_kept(argument, activation, x.shape, getattr(y, "shape", None))
+        else:
+            self.try_function(x.shape)
+        return y
+
+    def try_function(self, shape) -> None:
+        """Refuse, where that is asked for, a function that gives a feature map of this shape another one."""
+        if self.tries_functions:
+            argument, function = self._placed()
+            _check_shape_kept(argument, function, shape, _shape_after(argument, function, function, shape))
 
     def with_gain(self, x, layer: str):
         """What an activation has given, times its gain: kernels that are standardised keep a variance of 1 and make none."""
@@ -125,7 +163,7 @@ class Parts:
         """A normalisation, named after the layer it serves unless `name` says otherwise."""
         name = name or self.names.norm(layer)
         if self._norm is not None:
-            return _made("norm", self._norm, name=name)
+            return normalisation(self._norm, name, channel_axis=self.channel_axis)
         if self.unit.normalization == "layer":
             return layers.LayerNormalization(axis=self.channel_axis, epsilon=1e-6, name=name)
         return BatchNormalization(
@@ -179,6 +217,7 @@ class Parts:
         """A convolution layer and nothing else, as a function of its input and of a built-in activation."""
 
         def apply(x, activation=None):
+            _check_floats(x, name)
             settings = {
                 "strides": strides,
                 "padding": padding,
@@ -189,9 +228,17 @@ class Parts:
             if factory is None:
                 standardised = self.unit.normalization in STANDARDISED
                 made = ScaledStandardizedConv2D if standardised else _CONV[spatial_axes(x)]
-                return made(filters, kernel, kernel_initializer=self.initializer(), **settings)(x)
-            settings |= {argument: self.initializer() for argument in _kernel_initializers(factory)}
-            return _made("conv", factory, filters, kernel, **settings)(x)
+                layer = made(filters, kernel, kernel_initializer=self.initializer(), **settings)
+                return with_bias_on_channels(layer, layer(x))
+            layer, call = convolution(
+                factory,
+                filters,
+                kernel,
+                channel_axis=self.channel_axis,
+                initializer=self.initializer,
+                **settings,
+            )
+            return with_bias_on_channels(layer, call(x))
 
         return apply
 
@@ -203,7 +250,7 @@ class Parts:
             if strides > 1 and self.conventions.explicit_padding == "strided":
                 x = layers.ZeroPadding2D(kernel // 2, name=self.names.pad(name))(x)
                 padding = "valid"
-            return layers.DepthwiseConv2D(
+            layer = layers.DepthwiseConv2D(
                 kernel,
                 strides=strides,
                 padding=padding,
@@ -211,7 +258,8 @@ class Parts:
                 activation=activation,
                 depthwise_initializer=self.initializer(),
                 name=name,
-            )(x)
+            )
+            return with_bias_on_channels(layer, layer(x))
 
         return apply
 
@@ -286,11 +334,13 @@ def place(
             case "conv":
                 x = linear(x, None)
             case "conv(act)":
-                x = parts.with_gain(linear(x, parts.activation_argument()), served)
+                x = linear(x, parts.activation_argument())
+                parts.try_function(x.shape)
+                x = parts.with_gain(x, served)
             case "norm":
                 x = parts.norm(served)(x)
             case "act":
-                x = parts.with_gain(parts.act(served)(x), served)
+                x = parts.with_gain(parts.activated(x, served), served)
             case "pool":
                 x = pool(x)
     return x
@@ -364,6 +414,15 @@ def branch_convolutions(unit: UnitSpec, filters: int, strides: int) -> list[tupl
     ]
 
 
+def _check_floats(x, name: str) -> None:
+    # Keras multiplies a kernel of floats only by floats, and says so when the model is first called.
+    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+        raise ValueError(
+            f"x: {name!r} would read numbers of dtype {keras.backend.standardize_dtype(x.dtype)!r}, and a convolution reads floats; "
+            "put keras.layers.Rescaling(1 / 255) before it, or give a net include_preprocessing=True."
+        )
+
+
 def _join(x, activated, branch, name: str, parts: Parts, *, filters: int, strides: int):
     """The shortcut of a unit, and what the shortcut's kind does to the branch."""
     unit, axes = parts.unit, spatial_axes(x)
@@ -395,7 +454,7 @@ def _join(x, activated, branch, name: str, parts: Parts, *, filters: int, stride
     elif unit.shortcut == "dropout":
         shortcut = layers.Dropout(unit.parameter("dropout_rate"), name=called("dropout"))(shortcut)
     elif unit.shortcut in ("exclusive_gating", "shortcut_only_gating"):
-        gate = _CONV[axes](
+        layer = _CONV[axes](
             filters,
             1,
             strides=strides,
@@ -403,7 +462,8 @@ def _join(x, activated, branch, name: str, parts: Parts, *, filters: int, stride
             kernel_initializer=parts.initializer(),
             bias_initializer=keras.initializers.Constant(unit.parameter("gate_bias")),
             name=called("gate"),
-        )(x)
+        )
+        gate = with_bias_on_channels(layer, layer(x))
         carry = layers.Rescaling(-1.0, offset=1.0, name=called("carry"))(gate)
         shortcut = layers.Multiply(name=called("gated"))([shortcut, carry])
         if unit.shortcut == "exclusive_gating":
@@ -426,50 +486,6 @@ def _pad_channels(x, missing: int, name: str, parts: Parts):
     else:
         padding, data_format = (*[none] * (axes - 1), zeros), "channels_first"
     return _ZERO_PADDING[axes](padding if axes > 1 else zeros, data_format=data_format, name=name)(x)
-
-
-def _kernel_initializers(factory: Callable) -> tuple[str, ...]:
-    """The arguments by which a factory of convolutions takes the initialiser of its kernel, or of both of its kernels."""
-    separable = ("depthwise_initializer", "pointwise_initializer")
-    return (
-        separable if set(separable) <= set(inspect.signature(factory).parameters) else ("kernel_initializer",)
-    )
-
-
-def _made(argument: str, factory: Callable, *args: Any, **settings: Any) -> Callable:
-    """A new layer from a factory that was given as `argument`; what is wrong with it is said with its name."""
-    name = settings["name"]
-    called = ", ".join([*map(repr, args), *(f"{key}=" for key in settings)])
-    try:
-        inspect.signature(factory).bind(*args, **settings)
-    except TypeError as error:
-        raise TypeError(
-            f"{argument} must be a factory of layers that can be called with ({called}): {error}; received {factory!r}."
-        ) from error
-    try:
-        layer = factory(*args, **settings)
-    except Exception as error:  # of an odd argument Keras says all kinds of things
-        raise ValueError(f"{argument}={factory!r} called with ({called}): {error}") from error
-    if not isinstance(layer, layers.Layer):
-        raise TypeError(f"{argument} must be a factory of layers, and {factory!r} returned {layer!r}.")
-    # One without weights counts as built from the start.
-    used = bool(inbound_nodes(layer)) or bool(layer.weights)
-    if used or layer.name != name:
-        raise ValueError(
-            f"{argument} must make a new layer at each call and pass `name` on to it: asked for {name!r}, {factory!r} "
-            f"returned {'a layer that is in use, ' if used else 'a layer called '}{layer.name!r}."
-        )
-
-    def apply(x):
-        try:
-            return layer(x)
-        except Exception as error:
-            raise ValueError(
-                f"{argument}={factory!r} made a {type(layer).__name__} that does not take a tensor of shape "
-                f"{tuple(x.shape)}: {error}"
-            ) from error
-
-    return apply
 
 
 def initializers(given: Any, default: Callable[[], Any], shape: tuple[int, ...]) -> Callable[[], Any]:
@@ -521,16 +537,26 @@ def check_activation_keeps_shape(
     """
     is_layer = isinstance(given, layers.Layer)
     function = None if is_layer and parts.unit.form == "separate" else parts.activation_argument()
-    probe = keras.KerasTensor(shape)
+    _check_shape_kept(
+        argument, given, shape, _shape_after(argument, given, function or parts.act("probe"), shape)
+    )
+
+
+def _shape_after(argument: str, given: Any, function: Callable, shape: Any) -> Any:
+    """The shape that a layer or a function really gives a feature map of this shape."""
+    probe = keras.KerasTensor(tuple(shape))
     try:
-        output = computed(function, probe) if function else parts.act("probe")(probe)
-        shape = output.shape
-    except Exception as error:
+        output = function(probe) if isinstance(function, layers.Layer) else computed(function, probe)
+        return getattr(output, "shape", None)
+    except Exception as error:  # of a function of the user's own, anything
         raise ValueError(f"{argument}={given!r} cannot be applied to a feature map: {error}") from error
-    if tuple(shape) != tuple(probe.shape):
+
+
+def _check_shape_kept(argument: str, given: Any, before: Any, after: Any) -> None:
+    if after is None or tuple(after) != tuple(before):
         raise ValueError(
-            f"{argument}={given!r} changes the shape of a feature map from {probe.shape} to {shape}; an "
-            "activation acts on each value alone."
+            f"{argument}={given!r} changes the shape of a feature map from {tuple(before)} to "
+            f"{after if after is None else tuple(after)}; an activation acts on each value alone."
         )
 
 

@@ -42,6 +42,7 @@ class Entry:
         stem: `"cifar"`, `"imagenet"` or None.
         fixed_block: Whether `block` is part of the name.
         preprocessing: The input range the net was trained for, see `zoo.preprocess_input`.
+        origin: Of a registered net, the published one that it was made from.
     """
 
     family: str
@@ -51,6 +52,7 @@ class Entry:
     stem: str | None = None
     fixed_block: bool = True
     preprocessing: str = "unit"
+    origin: str | None = None
 
 
 PREPROCESSING = ("unit", "tf", "caffe", "torch")
@@ -208,13 +210,15 @@ def _densenet(depth: int, block: str | None) -> Entry:
             preprocessing="torch",
             defaults=defaults | {"width": 32, "layout": "keras", "block": "bottleneck"},
         )
+    fitting = _DENSE_LAYERS if block is None else {block: _DENSE_LAYERS[block]}
     if block is None:
         block = "bottleneck" if depth in _DENSENET_BC or (depth - 4) % 3 else "basic"
     layers = _DENSE_LAYERS[block]
     if depth <= 4 or (depth - 4) % layers:
+        rules = " or ".join(f"{n}n+4 ({kind} units)" for kind, n in fitting.items())
         raise ValueError(
-            f"model 'densenet{depth}': depth {depth} fits no densenet, whose depths are {layers}n+4 ({block} units). The "
-            f"nearest are {_nearest('densenet{}', depth, 4, layers)}."
+            f"model 'densenet{depth}': depth {depth} fits no densenet, whose depths are {rules}. The nearest are "
+            f"{_nearest('densenet{}', depth, 4, min(fitting.values()))}."
         )
     return Entry(
         family="densenet",
@@ -415,6 +419,12 @@ def _illegal_depth(name: str, family: str, depth: int, blocks: tuple[str, ...], 
     )
 
 
+# What other libraries take as an argument.
+_SETTINGS_OF_KERAS = {
+    "dtype": "keras.config.set_dtype_policy('mixed_bfloat16')",
+    "data_format": "keras.config.set_image_data_format('channels_first')",
+}
+
 # Options in which None is a value of its own, and does not ask for the default of the net.
 OWN_NONE = (
     *("activation", "classifier_activation", "depthwise_activation", "normalization"),
@@ -445,11 +455,7 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
     chosen: dict[str, Any] = dict(options)
     for option in chosen:
         if option not in OPTIONS:
-            near = difflib.get_close_matches(option, OPTIONS, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}? " if near else ""
-            raise TypeError(
-                f"{option!r} is not an option of zoo.build; {hint}The options are {', '.join(OPTIONS)}."
-            )
+            raise TypeError(f"{option!r} is not an option of zoo.build; {_instead_of(option)}")
     entry = lookup(name, chosen.get("block"), chosen.get("convolutions"))
     # None asks for the default of the net wherever None is no value of its own.
     given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None or k in OWN_NONE}
@@ -472,6 +478,14 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
         if spec.shortcut in owners and getattr(spec, parameter) is None
     }
     return replace(spec, **missing) if missing else spec
+
+
+def _instead_of(option: str) -> str:
+    if option in _SETTINGS_OF_KERAS:
+        return f"it is a setting of Keras for all that is built after it: {_SETTINGS_OF_KERAS[option]}."
+    near = difflib.get_close_matches(option, OPTIONS, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{hint}The options are {', '.join(OPTIONS)}."
 
 
 def _from_channels_last(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -502,7 +516,7 @@ def register(
             over that of the net the spec was made from, and `"unit"` where the catalog does not know that.
 
     Raises:
-        TypeError: If the name is no string or the spec no `ModelSpec`.
+        TypeError: If the name or the reference is no string, or the spec no `ModelSpec`.
         ValueError: If the name is taken, empty or contains `/`, ends in `v2` with another ordering than
             full_pre_activation, or `preprocessing` is not known.
 
@@ -526,6 +540,8 @@ def register(
         raise ValueError(
             f"name={name!r} is taken: a family followed by a number names a net. Choose a name such as 'my_{name}'."
         )
+    if reference is not None and not isinstance(reference, str):
+        raise TypeError(f"reference must be a string or None, received {reference!r}.")
     if preprocessing is not None:
         require_one_of("preprocessing", preprocessing, PREPROCESSING)
     origin = _find(spec.name)
@@ -544,8 +560,15 @@ def register(
             defaults=defaults,
             reference=reference or (origin.reference if origin else "not published"),
             preprocessing=preprocessing or (origin.preprocessing if origin else "unit"),
+            origin=origin_of(spec.name) if origin else None,
         ),
     )
+
+
+def origin_of(name: str) -> str:
+    """The published net that a registered one was made from, whose layers have its names; of any other its own name."""
+    entry = _find(name)
+    return (entry.origin if entry else None) or name
 
 
 def _find(name: str) -> Entry | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from itertools import count
@@ -11,6 +12,8 @@ import keras
 from keras import layers
 
 from zoo.activations import is_linear, separate_function, takes_activation
+from zoo.catalog import specify
+from zoo.families import convnext, skeleton
 from zoo.graph import Graph, input_structure, read, room_for
 from zoo.models import build
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
@@ -46,7 +49,8 @@ def features(
     r"""A model from images to the feature maps inside a net, by name.
 
     A place is the end of a stage, called `"stage1"`, `"stage2"` ..., or a layer, called by its name. The end of a stage is
-    the addition of its last residual unit or, without shortcuts, its last convolution. Let $u$ be what that layer puts out
+    the addition of its last residual unit (a DenseNet's last concatenation) or, without shortcuts, its last convolution. Let $u$ be
+    what that layer puts out
     and $f$ the activation that follows it, with the normalisation or pooling $n$ on the way, if there is any:
 
     $$u \;\to\; n(u) \;\to\; f(n(u))$$
@@ -64,6 +68,9 @@ def features(
     | `conv_act`, `conv_norm_act`, `conv_act_norm` | the convolution, before normalisation | the activation's output |
     | `norm_act_conv`, `act_conv_norm` | the convolution | what the next unit's activation makes of it |
 
+    Families beyond these have stages too: those of `activation=` by stage. Where a unit ends without an activation and none
+    follows, as in a mobilenetv2 or a convnext, `after_act` is refused.
+
     For the last stage, the next normalisation and activation are those at the end of the net. Where the next unit
     pools first, `after_act` is that much smaller. At a layer that is an activation itself, `before_act` is what it reads
     and `after_act` what it puts out; a built-in activation has no tensor before it.
@@ -71,7 +78,8 @@ def features(
     Args:
         name_or_model: Name of a net, which is built, or a Functional or Sequential model, whose layers the result shares.
         at: Pattern as in `fnmatch`: over the stages where it matches one, else over the names of layers. Nets of
-            `keras.applications` that the zoo has too, VGG and ResNet, have the same stages.
+            `keras.applications` that the zoo has too have the same stages, but for Xception and ConvNeXt, whose additions
+            are not named after their place.
         tap: The side of the activation, `"before_act"` or `"after_act"`.
         **options: Options of `zoo.build`, for a name.
 
@@ -139,11 +147,11 @@ def _places(graph: Graph, at: str) -> dict[str, Any]:
 
 def _stage_ends(operations: dict[str, Any]) -> dict[str, Any]:
     """`stage1`, `stage2` ... -> the layer that ends it, by the rule that named the layers."""
-    for rule in (ZooNames(), VGGNames(), KerasResNetNames(False), KerasResNetNames(True)):
+    for rule in _rules(operations):
         ends: dict[str, Any] = {}
         for stage in count(1):
             for index in count(1):
-                names = (rule.add(rule.unit(stage, index)), rule.conv(stage, index))
+                names = rule.ends(stage, index)
                 last = next((operations[name] for name in names if name in operations), None)
                 if last is None:
                     break
@@ -153,6 +161,21 @@ def _stage_ends(operations: dict[str, Any]) -> dict[str, Any]:
         if ends:
             return ends
     return {}
+
+
+def _rules(operations: Iterable[str]) -> Iterable[ZooNames]:
+    """The rules by which the layers of a net may be called."""
+    yield ZooNames()
+    # A block of an Xception begins with the same names, and without a pooling of its own.
+    if "block1_pool" in operations:
+        yield VGGNames()
+    yield from (KerasResNetNames(False), KerasResNetNames(True))
+    for family in ("mobilenetv2", "xception"):
+        spec = specify(family, layout="keras")
+        yield skeleton(family).names(spec)
+    for name in operations:
+        if size := re.fullmatch(r"convnext_(.+)_stage_0_block_0_depthwise_conv", name):
+            yield convnext.KerasNames(size[1])
 
 
 def _tensor(graph: Graph, operation: Any, name: str, tap: str) -> Any:

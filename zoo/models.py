@@ -98,13 +98,17 @@ def build(
         >>> zoo.build("resnet20", ordering="relu_before_addition").count_params()
         271098
     """
-    if name is not None and (not isinstance(name, str) or not name or "/" in name):
-        kind = ValueError if isinstance(name, str) else TypeError
-        raise kind(f"name={name!r}: a Keras model's name is a non-empty string without '/'.")
+    _check_name(name)
     if input_tensor is not None and options.get("input_shape") is None:
         _check_input_tensor(input_tensor)
         options["input_shape"] = tuple(input_tensor.shape[1:])
     return assemble(specify(model, **options), name=name, input_tensor=input_tensor)
+
+
+def _check_name(name: object) -> None:
+    if name is not None and (not isinstance(name, str) or not name or "/" in name):
+        kind = ValueError if isinstance(name, str) else TypeError
+        raise kind(f"name={name!r}: a Keras model's name is a non-empty string without '/'.")
 
 
 def _signature() -> Signature:
@@ -135,7 +139,7 @@ def assemble(
         A Functional model with the weights that `spec.weights` names, or random ones.
 
     Raises:
-        TypeError: If `input_tensor` is not symbolic.
+        TypeError: If `spec` is no `ModelSpec`, or `input_tensor` is not symbolic.
         ValueError: If the input is too small for the strides or has another shape than `input_tensor`, or an activation,
             initialiser or weights file is wrong.
 
@@ -145,31 +149,51 @@ def assemble(
         >>> zoo.assemble(spec).output_shape
         (None, 10)
     """
+    if not isinstance(spec, ModelSpec):
+        raise TypeError(
+            f"spec must be a ModelSpec such as zoo.specify('resnet20'), received {spec!r} of type {type(spec).__name__}; "
+            "zoo.build takes the name of a net."
+        )
+    _check_name(name)
     unit = spec if spec.family in FAMILIES else spec.unit
     parts = Parts(unit, names=_names(spec), initializer=_initializer(spec), stages=spec)
     _check_input_shape(spec)
     if spec.weights is not None:
         _check_weights(spec)
     for argument, given in spec.activations().items():
-        check_activation_keeps_shape(parts.activated_by(argument, given), (None, 8, 8, 8), argument, given)
-    below: set[str] = set()  # the layers that `input_tensor` comes from
+        for size in (8, 16):
+            tried = parts.activated_by(argument, given)
+            check_activation_keeps_shape(tried, (None, size, size, size), argument, given)
+    below: dict[str, Any] = {}  # the layers that `input_tensor` comes from
     if input_tensor is None:
         image = inputs = keras.Input(spec.input_shape, name="image")
     else:
         _check_input_tensor(input_tensor, spec)
         image, inputs = input_tensor, keras.utils.get_source_inputs(input_tensor)
-        below = {operation.name for operation in keras.Function(inputs, image).operations}
+        below = {operation.name: operation for operation in keras.Function(inputs, image).operations}
         inputs = inputs[0] if len(inputs) == 1 else inputs
     x = scaled(spec.name, _range_of(spec), image) if spec.include_preprocessing else image
     bodies = {"mlp": _mlp, "convnet": _convnet, "vgg": _vgg, "plain": _plain, "resnet": _resnet}
     body = bodies[spec.family] if spec.family in bodies else skeleton(spec.family).body
     outputs = _head(body(x, spec, parts), spec, parts)
     _check_every_activation_is_used(spec, parts)
+    if below:
+        _check_names(spec, below, image, outputs)
     with room_for(spec.depth):
         net = keras.Model(inputs, outputs, name=name or spec.name)
     if spec.weights is not None:
         _load_weights(net, spec, below)
     return net
+
+
+def _check_names(spec: ModelSpec, below: dict[str, Any], image: Any, outputs: Any) -> None:
+    with room_for(spec.depth):
+        ours = keras.Function(image, outputs).operations
+    if taken := next((x.name for x in ours if below.get(x.name, x) is not x), None):
+        raise ValueError(
+            f"input_tensor comes from a layer called {taken!r}, and so is one of {spec.name}: names in a model are different. Give "
+            "yours another name, or build the net on an input of its own and call it: zoo.build(...)(tensor)."
+        )
 
 
 def _check_every_activation_is_used(spec: ModelSpec, parts: Parts) -> None:
@@ -190,7 +214,7 @@ def _check_weights(spec: ModelSpec) -> None:
     check(spec)
 
 
-def _load_weights(net: keras.Model, spec: ModelSpec, below: set[str]) -> None:
+def _load_weights(net: keras.Model, spec: ModelSpec, below: dict[str, Any]) -> None:
     from zoo.weights import load
 
     if not spec.rolled and not below:
@@ -282,7 +306,7 @@ class _Chain:
 
 def _mlp(x, spec: ModelSpec, parts: Parts):
     names = parts.names
-    hidden = sum(spec.stages) - spec.include_top
+    hidden = sum(spec.stages) - 1
     if len(spec.input_shape) > 1:
         x = layers.Flatten(name=names.flatten)(x)
     chain = _Chain(spec, parts, hidden)

@@ -62,6 +62,15 @@ class ZooNames:
         """The addition that ends a unit."""
         return f"{unit}_add"
 
+    def ends(self, stage: int, index: int) -> tuple[str, ...]:
+        """What may end unit number `index` of a stage: the first of these that a net has, where the unit is one of its own.
+
+        Where branches meet or, where none do, the last convolution: of a plain net, an inverted residual, a merged unit.
+        """
+        unit = self.unit(stage, index)
+        meeting = (self.add(unit), f"{unit}_concat")
+        return (*meeting, self.conv(stage, index), f"{unit}_project", f"{unit}_conv")
+
     def norm(self, layer: str) -> str:
         """The normalisation that serves `layer`."""
         return f"{layer}_norm"

@@ -52,9 +52,12 @@ def preprocess_input(name: str, x: Any) -> Any:
         return scaled(name, mode, x)
     if not isinstance(x, np.ndarray) and not keras.ops.is_tensor(x):
         raise TypeError(f"x must be an array or a tensor of images, received {x!r}.")
+    if isinstance(x, np.ndarray) and x.dtype.kind in "SUOMmc":
+        raise TypeError(f"x must be an array or a tensor of numbers, received an array of dtype {x.dtype}.")
+    if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
+        # Of integers, Keras' own function would keep the type of a tensor: 0 minus a mean would be 153.
+        x = x.astype("float32") if isinstance(x, np.ndarray) else keras.ops.cast(x, "float32")
     if mode == "unit":
-        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
-            x = x.astype("float32") if isinstance(x, np.ndarray) else keras.ops.cast(x, "float32")
         return x / 255.0
     shape = tuple(getattr(x, "shape", ()))
     axis = 0 if keras.config.image_data_format() == "channels_first" else -1

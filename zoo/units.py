@@ -13,7 +13,6 @@ from keras import layers
 
 from zoo.blocks import (
     Parts,
-    check_activation_keeps_shape,
     he_fan_out,
     initializers,
     place,
@@ -68,13 +67,16 @@ def conv_unit(
         ordering: One of `zoo.orderings("plain")`, or a row of words of your own: `"act conv norm"`. A row has exactly one
             `conv`, and `norm` and `act` where you want them.
         form: `"separate"`, the activation as a layer of its own, or `"builtin"`, as an argument of the convolution.
-        activation: What `keras.activations.get` takes, or a layer, copied for each unit; None for no activation.
+        activation: What `keras.activations.get` takes, or a layer, whose settings, not weights, are copied for each unit; None for
+            no activation.
         strides: Strides of the convolution, one number or one for each spatial axis.
         padding: Padding of the convolution, as Keras does it: `"same"`, `"valid"` or `"causal"`.
         use_bias: Whether the convolution has a bias; None: unless a normalisation follows it directly.
         norm: Makes a normalisation, called with `name=`; None: batch normalisation.
         conv: Makes a convolution, called with filters, kernel size and the arguments of `Conv2D`, such as
-            `keras.layers.SeparableConv2D`; None: the `Conv1D`, `Conv2D` or `Conv3D` that fits the input.
+            `keras.layers.SeparableConv2D`; None: the `Conv1D`, `Conv2D` or `Conv3D` that fits the input. What it makes has the
+            filters, the bias and the activation that it is called with, and divides each side by the strides; a transposed
+            one multiplies it.
         kernel_initializer: What `keras.initializers.get` takes; of a separable convolution for both of its kernels.
         name: Name of the convolution; the others add `_norm` and `_act` to it. None: `conv_unit1` and so on.
 
@@ -104,7 +106,7 @@ def conv_unit(
     _sizes("kernel_size", kernel_size)
     _sizes("strides", strides)
     require_one_of("padding", padding, PADDINGS)
-    if use_bias not in (None, True, False) or isinstance(use_bias, int) != isinstance(use_bias, bool):
+    if use_bias is not None and not isinstance(use_bias, bool):
         raise TypeError(f"use_bias must be True, False or None, received {use_bias!r}.")
     parts = _parts(unit, norm, conv, kernel_initializer, keras.initializers.HeNormal)
     label = _label(name, "conv_unit")
@@ -112,6 +114,7 @@ def conv_unit(
 
     def apply(x):
         _check_input(x, parts, any_rank=conv is not None)
+        _check_axes(x, parts, kernel_size, strides, padding, stock=conv is None)
         at = label()
         linear = parts.convolution(
             filters, kernel_size, at, strides=strides, padding=padding, use_bias=bias, factory=conv
@@ -155,7 +158,8 @@ def residual_unit(
         shortcut: None: a projection where the shape changes, else the identity. Or a name of He et al. 2016, table 1:
             `"identity_pad"`, `"projection"` (where channels change), `"constant_scaling"`, `"exclusive_gating"`,
             `"shortcut_only_gating"`, `"conv1x1"`, `"dropout"`.
-        activation: What `keras.activations.get` takes, or a layer, copied for each site; None for no activation.
+        activation: What `keras.activations.get` takes, or a layer, whose settings, not weights, are copied for each site; None for
+            no activation.
         norm: Makes a normalisation, called with `name=`; None: batch normalisation.
         conv: Makes the convolutions of the branch, see `zoo.conv_unit`; None: those that fit the input.
         layout: Whose unit it is where code bases differ: biases, stride, padding, moving statistics.
@@ -294,6 +298,7 @@ def _parts(
         initializer=initializers(kernel_initializer, default, (1, 1, 2, 2)),
         conv=conv,
         norm=norm,
+        tries_functions=True,
     )
     if unit.form == "builtin":
         parts.activation_argument()
@@ -324,6 +329,34 @@ def _sizes(argument: str, received: Any, *, axes: bool = True) -> None:
             raise ValueError(f"{argument} must be at least 1, received {received!r}.")
 
 
+def _check_axes(x: Any, parts: Parts, kernel_size: Any, strides: Any, padding: str, *, stock: bool) -> None:
+    """Whether sizes are one for each spatial axis of a tensor, and whether a stock convolution has an output there."""
+    axes = spatial_axes(x)
+    for argument, received in (("kernel_size", kernel_size), ("strides", strides)):
+        if isinstance(received, (tuple, list)) and len(received) != axes:
+            raise ValueError(
+                f"{argument} must be one number or one for each of the {axes} spatial axes of x, whose shape is "
+                f"{tuple(x.shape)}; received {received!r}."
+            )
+    if not stock:
+        return
+    if padding == "causal" and axes != 1:
+        raise ValueError(
+            f"padding='causal' is for one spatial axis, and x has {axes}, its shape is {tuple(x.shape)}; use 'same' or 'valid'."
+        )
+    spatial = [
+        side for axis, side in enumerate(x.shape) if axis not in (0, parts.channel_axis % len(x.shape))
+    ]
+    kernel = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size,) * axes
+    if padding == "valid" and any(
+        side is not None and side < k for side, k in zip(spatial, kernel, strict=True)
+    ):
+        raise ValueError(
+            f"kernel_size={kernel_size!r} does not fit into x, whose shape is {tuple(x.shape)}, with padding='valid'; use a "
+            "smaller one or padding='same'."
+        )
+
+
 def _check_input(x: Any, parts: Parts, *, any_rank: bool = False) -> None:
     if not isinstance(x, keras.KerasTensor):
         raise TypeError(
@@ -337,4 +370,3 @@ def _check_input(x: Any, parts: Parts, *, any_rank: bool = False) -> None:
         )
     if x.shape[parts.channel_axis] is None:
         raise ValueError(f"x must have a known number of channels; its shape is {tuple(x.shape)}.")
-    check_activation_keeps_shape(parts, tuple(x.shape), "activation", parts.unit.activation)

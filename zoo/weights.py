@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from zoo import conversion, pretrained
-from zoo.catalog import lookup
+from zoo.catalog import lookup, origin_of
 from zoo.graph.internals import automatic_name, flatten_layers
 from zoo.naming import in_classifier, is_classifier
 from zoo.placement import FAMILIES
@@ -163,8 +163,9 @@ def _twin(spec: ModelSpec) -> tuple[str, dict[str, Any]]:
     channels_first = keras.config.image_data_format() == "channels_first"
     defaults: dict[str, Any] = {"width": 64}
     if spec.family in FAMILIES:
-        twin = _BEYOND.get(spec.name.partition("_")[0])
-        defaults = lookup(spec.name).defaults if twin else {}
+        origin = origin_of(spec.name)
+        twin = _BEYOND.get(origin.partition("_")[0])
+        defaults = lookup(origin).defaults if twin else {}
         twin = twin if spec.ordering == defaults.get("ordering") else None
     else:
         twin = _residual_twin(spec)

@@ -12,6 +12,7 @@ import keras
 from keras import layers
 
 from zoo.blocks import Parts
+from zoo.catalog import origin_of
 from zoo.families.rows import around
 from zoo.naming import ZooNames
 from zoo.spec import ModelSpec
@@ -79,7 +80,7 @@ class Names(ZooNames):
 
 def names(spec: ModelSpec) -> ZooNames:
     """Names of the layers."""
-    return KerasNames(spec.name.removeprefix("convnext")) if spec.layout == "keras" else Names()
+    return KerasNames(origin_of(spec.name).removeprefix("convnext")) if spec.layout == "keras" else Names()
 
 
 def map_size(spec: ModelSpec, pixels: int) -> int:

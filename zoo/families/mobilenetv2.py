@@ -36,11 +36,17 @@ class KerasNames(ZooNames):
     pool = "global_average_pooling2d"
 
     def __init__(self, spec: ModelSpec):
+        self._units = spec.stages
         self._before = [sum(spec.stages[:k]) for k in range(len(spec.stages))]
 
     def unit(self, stage: int, unit: int) -> str:  # noqa: D102
         number = self._before[stage - 1] + unit - 1
         return f"block_{number}" if number else "expanded_conv"
+
+    def ends(self, stage: int, index: int) -> tuple[str, ...]:  # noqa: D102
+        # Numbers go on from stage to stage.
+        inside = stage <= len(self._units) and index <= self._units[stage - 1]
+        return super().ends(stage, index) if inside else ()
 
     def norm(self, layer: str) -> str:  # noqa: D102
         return {self.stem: "bn_Conv1", self.last: "Conv_1_bn"}.get(layer, f"{layer}_BN")

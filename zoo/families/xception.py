@@ -25,11 +25,19 @@ class Names(ZooNames):
 
     pool = "avg_pool"
 
+    def __init__(self, spec: ModelSpec):
+        self._modules = spec.stages
+
     def conv(self, stage: int, index: int) -> str:  # noqa: D102
         return f"block{stage}_conv{index}"
 
     def unit(self, stage: int, unit: int) -> str:  # noqa: D102
         return f"block{stage + unit}"
+
+    def ends(self, stage: int, index: int) -> tuple[str, ...]:  # noqa: D102
+        # Numbers go on from stage to stage; the first belongs to the stem.
+        inside = stage <= len(self._modules) and index <= self._modules[stage - 1]
+        return (self.add(self.unit(1 + sum(self._modules[: stage - 1]), index)),) if inside else ()
 
     def norm(self, layer: str) -> str:  # noqa: D102
         return f"{layer}_bn"
@@ -37,7 +45,7 @@ class Names(ZooNames):
 
 def names(spec: ModelSpec) -> ZooNames:
     """Names of the layers, the same under both layouts."""
-    return Names()
+    return Names(spec)
 
 
 def map_size(spec: ModelSpec, pixels: int) -> int:

@@ -193,7 +193,7 @@ class ModelSpec:
     def stage_count(self) -> int:
         """How many stages may have an activation of their own: a layer of an mlp is one, two of a convnet are."""
         if self.family == "mlp":
-            return sum(self.stages) - self.include_top
+            return sum(self.stages) - 1
         return -(-sum(self.stages) // 2) if self.family == "convnet" else len(self.stages)
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import is_linear, unseen
+from zoo.bias_axis import takes_width_for_channels
 from zoo.graph import (
     Graph,
     Part,
@@ -216,7 +217,7 @@ class Folding:
         if len(readers) > 1:
             others = sorted({reader.operation.name for reader in readers} - {node.operation.name})
             return f"the output of {source.name!r} is also read by {', '.join(map(repr, others))}"
-        reason = self._target_obstacle(node.operation, source, len(tensor.shape))
+        reason = self._target_obstacle(node.operation, source, tensor)
         if reason is None and source.activity_regularizer is not None:
             return f"the activity_regularizer of {source.name!r} acts on its output before normalisation"
         return reason
@@ -231,7 +232,7 @@ class Folding:
         reader = readers[0].operation
         if not has_kernel(reader):
             return f"its output is read by {reader.name!r} ({type(reader).__name__}), which has no kernel"
-        reason = self._target_obstacle(node.operation, reader, len(tensor.shape))
+        reason = self._target_obstacle(node.operation, reader, readers[0].outputs[0])
         if reason is not None:
             return reason
         if np.any(shift):
@@ -245,7 +246,8 @@ class Folding:
                 )
         return None
 
-    def _target_obstacle(self, norm: Any, target: Any, rank: int) -> str | None:
+    def _target_obstacle(self, norm: Any, target: Any, output: Any) -> str | None:
+        rank = len(output.shape)
         axis, channels = norm.axis % rank, channel_axis(target, rank)
         if axis != channels:
             return f"it normalises axis {axis}, the channels of {target.name!r} are on axis {channels}"
@@ -256,4 +258,6 @@ class Folding:
             return f"it computes in {norm.compute_dtype}, {target.name!r} in {target.compute_dtype}"
         if is_computed(target):
             return f"{type(target).__name__} {target.name!r} computes its kernel, so none can be set"
+        if takes_width_for_channels(target, output):
+            return f"{target.name!r} puts out as many channels as it is wide, and Keras would add a bias along the width"
         return obstacle(target)
