@@ -806,3 +806,64 @@ def test_what_was_set_on_a_weight_holds_and_not_what_the_layer_was_made_with(wha
     for name in ("rewrite", "split"):
         found = getattr(TRANSFORMS[name](model).get_layer("a").kernel, what)
         assert found.get_config() == strong.get_config()
+
+
+def attending(change):
+    x = keras.Input((5, 4))
+    attention = layers.MultiHeadAttention(2, 3, name="attention")
+    model = after(lambda t: attention(t, t), x)
+    change(attention)
+    return model
+
+
+def around_dense(change):
+    class Holds(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.inner = layers.Dense(4)
+
+        def build(self, shape):
+            self.inner.build(shape)
+
+        def call(self, x):
+            return self.inner(x)
+
+    layer = Holds(name="holds")
+    model = after(layer)
+    change(layer)
+    return model
+
+
+def low_rank(layer):
+    for inner in flatten_layers(layer):
+        if hasattr(inner, "enable_lora"):
+            inner.enable_lora(2)
+            inner.lora_kernel_b.assign(np.ones(inner.lora_kernel_b.shape))
+
+
+def int8(layer):
+    for inner in flatten_layers(layer):
+        if isinstance(inner, (layers.Dense, layers.EinsumDense)):
+            inner.quantize("int8")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("change", [low_rank, int8])
+@pytest.mark.parametrize("make", [attending, around_dense])
+def test_low_rank_and_quantised_kernels_of_layers_inside_come_along(make, change):
+    model = make(change)
+    x = batch(model)
+    for name in ("rewrite", "split"):
+        copy = TRANSFORMS[name](model)
+        assert same(outputs(model, x), outputs(copy, x))
+        assert [v.trainable for v in copy.variables] == [v.trainable for v in model.variables]
+
+
+@pytest.mark.tensorflow
+def test_an_eight_bit_float_layer_is_not_told_to_have_changed_its_shape():
+    model = after(layers.Dense(4, activation="tanh", name="a"))
+    for layer in model.layers[1:]:
+        layer.quantize("float8")
+    new = swap_activation(model, "relu", layers.LeakyReLU(0.0))
+    assert new.sites == ("fc",)
+    assert same(outputs(model, ROWS), outputs(new.model, ROWS))

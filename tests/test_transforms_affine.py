@@ -206,3 +206,30 @@ def test_what_is_no_model_is_named(model):
 def test_a_model_without_a_graph_says_so():
     with pytest.raises(ValueError, match="has no graph yet"):
         affine_map(keras.Sequential([layers.Dense(2)]))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_fixed_batch_size_is_kept_to(size):
+    x = keras.Input((4, 4, 1), batch_size=size)
+    y = keras.ops.reshape(layers.Conv2D(2, 3)(x), (size, 8))
+    model = randomised(keras.Model(x, layers.Dense(3)(y)))
+    matrix, offset = affine_map(model)
+    data = batch(model, size)
+    expected = outputs(model, data)[0]
+    assert np.abs(data.reshape(size, -1) @ matrix.T + offset - expected).max() < 1e-5
+
+
+MIXING = {
+    "centred by the batch": lambda x: x - keras.ops.mean(x, axis=0),
+    "another order of samples": lambda x: keras.ops.flip(x, axis=0),
+    "one number for all": lambda x: keras.ops.sum(x),
+    "more samples": lambda x: keras.ops.reshape(x, (-1, 2)),
+}
+
+
+@pytest.mark.parametrize("case", MIXING)
+def test_a_model_that_mixes_samples_has_no_matrix(case):
+    x = keras.Input((4,))
+    model = keras.Model(x, MIXING[case](layers.Dense(4)(x)))
+    with pytest.raises(ValueError, match="mixes the samples of a batch"):
+        affine_map(model)

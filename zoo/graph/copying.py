@@ -121,6 +121,16 @@ class _Set:
         return self.values.get(name)
 
 
+def _adapt_kernel(old: Any, new: Any) -> None:
+    """Give a layer inside another the low-rank or quantised kernel that its original got after it was made."""
+    if type(old) is not type(new):
+        return
+    if (mode := getattr(old, "quantization_mode", None)) and getattr(new, "quantization_mode", mode) is None:
+        new.quantize(mode, config=getattr(old, "quantization_config", None))
+    if getattr(old, "lora_enabled", False) and not new.lora_enabled:
+        new.enable_lora(old.lora_rank, lora_alpha=old.lora_alpha)
+
+
 @dataclass(frozen=True, eq=False)
 class _Take:
     source: keras.layers.Layer
@@ -138,6 +148,7 @@ class _Take:
             # Keras builds an activation layer passed as an argument at the first call on data.
             if old.built and not new.built:
                 new.build_from_config(old.get_build_config() or {})
+            _adapt_kernel(old, new)
         if matches := self._variables_match(layer):
             begun = _begun_with(layer)
             for new, old in self.pairs(layer):

@@ -111,7 +111,7 @@ def affine_map(
         NotAffineError: a `ValueError`; it names the layer and shows a pair of inputs $u, v$ with
             $f(u + v) + f(0) \ne f(u) + f(v)$, also in its attributes `u`, `v` and `gap`. Of a net with more
             than 16,384 inputs it names the layer only, at once.
-        ValueError: an input size is not known, or a copy computes something else.
+        ValueError: an input size is not known; samples of a batch are mixed; or a copy computes something else.
 
     Example:
         >>> import keras, numpy as np
@@ -134,6 +134,7 @@ def affine_map(
         _refuse(_Flat(model, shapes, "float32"), model, suspects)
     dtype = "float64" if _has_float64() else "float32"
     function = _Flat(rewrite(model, settings={"dtype": dtype}, probe=probe), shapes, dtype)
+    function.check_samples()
     _refuse_non_additive(function, model, [])
     zero = function(np.zeros((1, function.inputs)))
     columns = []
@@ -153,13 +154,47 @@ class _Flat:
         self.model = model
         self.shapes = shapes
         self.inputs = sum(math.prod(shape) for shape in shapes)
+        batch_sizes = {tensor.shape[0] for tensor in keras.tree.flatten(model.inputs)} - {None}
+        self.batch_size = min(batch_sizes, default=None)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
+        if self.batch_size is None:
+            return self._of_batch(rows)
+        results = []
+        for start in range(0, len(rows), self.batch_size):
+            some = rows[start : start + self.batch_size]
+            padded = np.pad(some, ((0, self.batch_size - len(some)), (0, 0)))
+            results.append(self._of_batch(padded)[: len(some)])
+        return np.concatenate(results)
+
+    def _of_batch(self, rows: np.ndarray) -> np.ndarray:
         result = in_inference(
             lambda: keras.tree.flatten(self.model(self.packed(rows), training=False)),
         )
         arrays = [np.asarray(keras.ops.convert_to_numpy(t), "float64") for t in result]
+        if any(array.shape[:1] != (len(rows),) for array in arrays):
+            self._refuse_mixing(f"of {len(rows)} samples it makes shapes {[array.shape for array in arrays]}")
         return np.concatenate([array.reshape(len(rows), -1) for array in arrays], axis=1)
+
+    def check_samples(self) -> None:
+        """Refuse a model that computes something else for a sample where others stand beside it."""
+        count = max(2, self.batch_size or 2)
+        rows = np.random.default_rng(1).normal(size=(count, self.inputs))
+        together = self(rows)
+        for place in (0, count - 1):
+            beside = np.zeros_like(rows)
+            beside[place] = rows[place]
+            alone = self(rows[place : place + 1])[0] if self.batch_size is None else self(beside)[place]
+            largest = max(np.abs(alone).max(initial=0), np.abs(together).max(initial=0)) or 1.0
+            # Kernels for batches of another size round otherwise; also true for nan, which is told elsewhere.
+            if np.abs(together[place] - alone).max(initial=0) > 1e-4 * largest:
+                self._refuse_mixing("a sample comes out otherwise where another one stands beside it")
+
+    def _refuse_mixing(self, how: str) -> None:
+        raise ValueError(
+            f"{self.model.name!r} mixes the samples of a batch: {how}. So it is no function of one input, which a matrix "
+            f"would be. Let no operation work along the first axis."
+        )
 
     def packed(self, rows: np.ndarray) -> Any:
         """Rows in the structure of the model's inputs."""
