@@ -867,3 +867,19 @@ def test_an_eight_bit_float_layer_is_not_told_to_have_changed_its_shape():
     new = swap_activation(model, "relu", layers.LeakyReLU(0.0))
     assert new.sites == ("fc",)
     assert same(outputs(model, ROWS), outputs(new.model, ROWS))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("setting", ["standardize", "split"])
+def test_a_function_that_prepares_words_comes_along(setting):
+    import tensorflow as tf
+
+    def letters(text):
+        return tf.strings.unicode_split(tf.strings.lower(text), "UTF-8")
+
+    functions = {"standardize": lambda text: tf.strings.regex_replace(text, "b", " "), "split": letters}
+    layer = layers.TextVectorization(output_sequence_length=4, **{setting: functions[setting]})
+    layer.adapt(["aba", "bca"])
+    model = after(lambda words: ops.cast(layer(words), "float32"), keras.Input((), dtype="string"))
+    x = tf.constant(["aba", "cab"])
+    assert same(outputs(model, x), outputs(split_activations(model), x))

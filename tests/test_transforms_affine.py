@@ -233,3 +233,17 @@ def test_a_model_that_mixes_samples_has_no_matrix(case):
     model = keras.Model(x, MIXING[case](layers.Dense(4)(x)))
     with pytest.raises(ValueError, match="mixes the samples of a batch"):
         affine_map(model)
+
+
+@pytest.mark.tensorflow
+def test_inputs_that_are_no_numbers_or_indices_are_refused_with_the_reason():
+    x = keras.Input((1,), dtype="string")
+    words = layers.StringLookup(vocabulary=["a", "b"], output_mode="multi_hot")
+    with pytest.raises(ValueError, match=r"needs numbers.*are strings"):
+        affine_map(keras.Model(x, layers.Dense(2)(words(x))))
+    x = keras.Input((3,), dtype="int32")
+    model = keras.Model(x, layers.CategoryEncoding(num_tokens=5, output_mode="count", name="counts")(x))
+    with pytest.raises(
+        NotAffineError, match=r"counts: CategoryEncoding is not affine\. It does not take the numbers"
+    ):
+        affine_map(model)

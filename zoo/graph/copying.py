@@ -427,7 +427,7 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
             config = stand_in.get_config()
             # Wrappers write down and read again what they are given, so the tokens are in use until the end.
             with keras.saving.CustomObjectScope(tokens.by_name | _classes_inside(layer)):
-                new = type(layer).from_config(config | overrides)
+                new = _made(type(layer), config | overrides)
             tokens.remove(new)
             return new
         except (
@@ -436,6 +436,20 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
             pass
     with keras.saving.CustomObjectScope(_classes_inside(layer)):
         return type(layer).from_config(layer.get_config() | overrides)
+
+
+def _made(kind: type, config: dict[str, Any]) -> Any:
+    """A layer of the class `kind`, which may want functions in `config` as Keras writes them, or as they are."""
+    written = {
+        key: keras.saving.serialize_keras_object(value) if inspect.isfunction(value) else value
+        for key, value in config.items()
+    }
+    try:
+        return kind.from_config(config)
+    except Exception:
+        if written == config:
+            raise
+        return kind.from_config(written)
 
 
 def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:

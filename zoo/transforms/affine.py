@@ -12,6 +12,7 @@ from keras import layers
 
 from zoo.activations import is_linear, takes_activation
 from zoo.graph import graphs, in_inference, input_structure, rewrite, seeds_untouched
+from zoo.graph.copying import reason
 from zoo.transforms.batchnorm import called_in_training, is_batchnorm
 
 AFFINE_LAYERS = (
@@ -111,7 +112,7 @@ def affine_map(
         NotAffineError: a `ValueError`; it names the layer and shows a pair of inputs $u, v$ with
             $f(u + v) + f(0) \ne f(u) + f(v)$, also in its attributes `u`, `v` and `gap`. Of a net with more
             than 16,384 inputs it names the layer only, at once.
-        ValueError: an input size is not known; samples of a batch are mixed; or a copy computes something else.
+        ValueError: an input is no number, or of unknown size; samples of a batch are mixed; or a copy computes something else.
 
     Example:
         >>> import keras, numpy as np
@@ -129,6 +130,12 @@ def affine_map(
     if any(None in shape for shape in shapes):
         raise ValueError(
             f"affine_map needs fixed sizes; the inputs of {model.name!r} have the shapes {shapes}."
+        )
+    words = [t.name for t in keras.tree.flatten(model.inputs) if t.dtype == "string"]
+    if words:
+        raise ValueError(
+            f"affine_map needs numbers; the inputs {words} of {model.name!r} are strings. Take the part "
+            f"behind them: zoo.surgery.cut(model, inputs=...)."
         )
     if suspects:
         _refuse(_Flat(model, shapes, "float32"), model, suspects)
@@ -220,11 +227,17 @@ def _has_float64() -> bool:
 def _refuse(function: _Flat, model: keras.Model, suspects: list[str]) -> None:
     """Say what is not affine, with a pair of inputs that shows it where that is cheap."""
     if function.inputs <= LARGEST_SEARCH:
-        _refuse_non_additive(function, model, suspects)
         u = function.packed(np.zeros((1, function.inputs)))
         searched = (
             f"No pair of inputs that violates additivity was found at scales {SCALES}, which proves nothing."
         )
+        try:
+            _refuse_non_additive(function, model, suspects)
+        except NotAffineError:
+            raise
+        except Exception as error:  # an index, say, is no such number
+            u = None
+            searched = f"It does not take the numbers that a pair was looked for with: {reason(error)}"
     else:
         u = None
         searched = f"It takes {function.inputs} numbers, so no pair of inputs was looked for that shows it."
