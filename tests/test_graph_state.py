@@ -732,8 +732,30 @@ class Gated(layers.Dense):
         return super().call(x) * self.gate
 
 
+class BuildsOnce(layers.Layer):
+    """Makes its weights in a method of its own, and remembers that it did."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.is_ready = False
+
+    def adapt(self, data):
+        self.factor = float(data.max())
+
+    def build(self, shape):
+        self.prepare(shape[-1])
+
+    def prepare(self, width):
+        if not self.is_ready:
+            self.kernel = self.add_weight(shape=(width, 4), name="kernel")
+            self.is_ready = True
+
+    def call(self, x):
+        return self.factor * ops.matmul(x, self.kernel)
+
+
 @pytest.mark.parametrize("in_a_row", [False, True])
-@pytest.mark.parametrize("make", [Centred, Around, lambda: Gated(4, activation="tanh")])
+@pytest.mark.parametrize("make", [Centred, BuildsOnce, Around, lambda: Gated(4, activation="tanh")])
 def test_what_a_layer_of_ones_own_needs_to_be_called_is_there_when_it_is_called(make, in_a_row):
     layer = adapted(make(), ROWS[:7])
     if in_a_row:

@@ -345,7 +345,8 @@ def _take_settings(old: Any, new: Any) -> None:
     if is_stock(old):
         return
     held, others = attributes(old), attributes(new)
-    for name in held.keys() - plain_attributes() - _made_in_use(type(old)):
+    kind: Any = type(old)
+    for name in held.keys() - plain_attributes() - _made_in_use(kind):
         value, other = held[name], others.get(name)
         if is_bookkeeping(name) or value is other:
             continue
@@ -358,16 +359,31 @@ def _take_settings(old: Any, new: Any) -> None:
 
 
 @functools.cache
-def _made_in_use(kind: type) -> frozenset[str]:
+def _made_in_use(kind: Any) -> frozenset[str]:
     """The attributes that a layer gets when it is built or called, or that code of Keras sets."""
     found: set[str] = set()
+    methods: dict[str, list[Any]] = {}
     for cls in kind.__mro__:
-        own = not _is_of_keras(cls)
         for name, function in vars(cls).items():
             function = getattr(function, "__wrapped__", function)
-            if inspect.isfunction(function) and (not own or name in ("build", "call", "__call__")):
-                found |= {i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR"}
+            if not inspect.isfunction(function):
+                continue
+            if _is_of_keras(cls):
+                found |= _stored(function)
+            else:
+                methods.setdefault(name, []).append(function)
+    names, seen = ["build", "call", "__call__"], set[str]()
+    while names:
+        if (name := names.pop()) not in seen:
+            seen.add(name)
+            for function in methods.get(name, ()):
+                found |= _stored(function)
+                names += function.__code__.co_names  # methods that it calls, among others
     return frozenset(found)
+
+
+def _stored(function: Any) -> set[str]:
+    return {i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR"}
 
 
 def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> None:
@@ -438,7 +454,7 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
         return type(layer).from_config(layer.get_config() | overrides)
 
 
-def _made(kind: type, config: dict[str, Any]) -> Any:
+def _made(kind: Any, config: dict[str, Any]) -> Any:
     """A layer of the class `kind`, which may want functions in `config` as Keras writes them, or as they are."""
     written = {
         key: keras.saving.serialize_keras_object(value) if inspect.isfunction(value) else value

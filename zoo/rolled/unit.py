@@ -198,10 +198,11 @@ def _check_closed(model) -> None:
     """Refuse a unit that reads a variable of no layer in it: the gradient of a loop does not reach that one."""
     own = {id(variable) for variable in model.variables}
     for operation in model.operations:
-        arguments = [node.arguments for node in inbound_nodes(operation)]
-        held = [[call.args, call.kwargs] for call in arguments]
+        calls = [node.arguments for node in inbound_nodes(operation)]
+        held: list[Any] = [[call.args, call.kwargs] for call in calls]
         function = getattr(operation, "function", None)
-        held += [inspect.getclosurevars(function)[:2]] if inspect.isfunction(function) else []
+        if inspect.isfunction(function):
+            held += inspect.getclosurevars(function)[:2]
         for value in keras.tree.flatten(held):
             if isinstance(value, keras.Variable) and id(value) not in own:
                 raise ValueError(
