@@ -275,3 +275,23 @@ def test_what_a_model_warns_of_itself_does_not_stop_its_copy():
     x = keras.Input((3,))
     model = keras.Model(x, layers.Activation("softmax", name="one")(layers.Dense(1, activation="relu")(x)))
     assert [layer.name for layer in split_activations(model).layers][-1] == "one"
+
+
+ATTENTION = {
+    "to itself": lambda y: layers.MultiHeadAttention(2, 3)(y, y),
+    "twice by one layer": lambda y: (lambda a: a(a(y, y), y))(layers.MultiHeadAttention(2, 4)),
+    "beside a loop": lambda y: (
+        layers.SimpleRNN(4, return_sequences=True)(y) + layers.MultiHeadAttention(2, 4)(y, y)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ATTENTION)
+def test_layers_that_take_the_mask_from_what_they_read_are_compared_with_it(case):
+    x = keras.Input((5,), dtype="int32")
+    y = ATTENTION[case](layers.Embedding(10, 4, mask_zero=True)(x))
+    y = layers.GlobalAveragePooling1D()(layers.Dense(3, activation="relu", name="fc")(y))
+    model = keras.Model(x, y)
+    data = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]])
+    for transform in (split_activations, lambda m: swap_activation(m, "relu", "relu").model):
+        assert error(outputs(model, data), outputs(transform(model), data)) == 0.0

@@ -685,3 +685,223 @@ def test_layers_inside_layers_keep_the_names_that_keras_counted(make):
     for copy in (rewrite(model), rewrite(rewrite(model))):
         assert [inner.name for inner in flatten_layers(copy.get_layer("own"))] == found
         assert list(unseen(copy)) == list(unseen(model))
+
+
+class Centred(layers.Layer):
+    """Learns its numbers from data, in a method of its own; its configuration knows nothing of them."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.mean = None
+
+    def adapt(self, data):
+        self.mean = data.mean(axis=0)
+        self.width = int(data.shape[0])
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.width), name="kernel")
+
+    def call(self, x):
+        return ops.matmul(x - ops.cast(self.mean, x.dtype), self.kernel)
+
+
+class Around(layers.Layer):
+    """Holds such a layer."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = Centred()
+
+    def adapt(self, data):
+        self.inner.adapt(data)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Gated(layers.Dense):
+    """A stock layer, and numbers that are set later."""
+
+    def adapt(self, data):
+        self.gate = data[0]
+
+    def call(self, x):
+        return super().call(x) * self.gate
+
+
+class BuildsOnce(layers.Layer):
+    """Makes its weights in a method of its own, and remembers that it did."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.is_ready = False
+
+    def adapt(self, data):
+        self.factor = float(data.max())
+
+    def build(self, shape):
+        self.prepare(shape[-1])
+
+    def prepare(self, width):
+        if not self.is_ready:
+            self.kernel = self.add_weight(shape=(width, 4), name="kernel")
+            self.is_ready = True
+
+    def call(self, x):
+        return self.factor * ops.matmul(x, self.kernel)
+
+
+@pytest.mark.parametrize("in_a_row", [False, True])
+@pytest.mark.parametrize("make", [Centred, BuildsOnce, Around, lambda: Gated(4, activation="tanh")])
+def test_what_a_layer_of_ones_own_needs_to_be_called_is_there_when_it_is_called(make, in_a_row):
+    layer = adapted(make(), ROWS[:7])
+    if in_a_row:
+        model = keras.Sequential([keras.Input((4,)), layer, layers.Dense(3, activation="relu", name="fc")])
+    else:
+        model = after(layer)
+    x = batch(model)
+    for name in ("rewrite", "split", "swap"):
+        assert same(outputs(model, x), outputs(TRANSFORMS[name](model), x))
+
+
+def test_a_subclass_of_dense_comes_along_with_what_training_added_to_it():
+    layer = adapted(Gated(4, activation="tanh"), ROWS)
+    model = after(layer)
+    layer.enable_lora(2)
+    layer.lora_kernel_b.assign(np.ones((2, 4)))
+    copy = split_activations(model)
+    assert same(outputs(model, ROWS), outputs(copy, ROWS))
+    assert len(copy.trainable_variables) == len(model.trainable_variables)
+
+
+class Scaled:
+    """A function with a setting."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, x):
+        return self.factor * x
+
+
+class Applies(layers.Layer):
+    """Is given such a function later."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.function = Scaled(1.0)
+
+    def call(self, x):
+        return self.function(x)
+
+
+def applies():
+    layer = Applies()
+    layer.function = Scaled(3.0)
+    return layer
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Dense(4, activation=Scaled(3.0)),
+        lambda: layers.Activation(Scaled(3.0)),
+        lambda: layers.Lambda(Scaled(3.0)),
+        applies,
+    ],
+)
+def test_an_object_that_can_be_called_comes_along_as_a_function_does(make):
+    model = after(make())
+    x = batch(model)
+    assert same(outputs(model, x), outputs(split_activations(model), x))
+
+
+@pytest.mark.parametrize("what", ["regularizer", "constraint"])
+def test_what_was_set_on_a_weight_holds_and_not_what_the_layer_was_made_with(what):
+    strong = {"regularizer": keras.regularizers.L2(0.5), "constraint": keras.constraints.MaxNorm(0.5)}[what]
+    weak = {"regularizer": "l2", "constraint": "max_norm"}[what]
+    model = after(layers.Dense(4, name="a", **{f"kernel_{what}": weak}))
+    setattr(model.get_layer("a").kernel, what, strong)
+    for name in ("rewrite", "split"):
+        found = getattr(TRANSFORMS[name](model).get_layer("a").kernel, what)
+        assert found.get_config() == strong.get_config()
+
+
+def attending(change):
+    x = keras.Input((5, 4))
+    attention = layers.MultiHeadAttention(2, 3, name="attention")
+    model = after(lambda t: attention(t, t), x)
+    change(attention)
+    return model
+
+
+def around_dense(change):
+    class Holds(layers.Layer):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.inner = layers.Dense(4)
+
+        def build(self, shape):
+            self.inner.build(shape)
+
+        def call(self, x):
+            return self.inner(x)
+
+    layer = Holds(name="holds")
+    model = after(layer)
+    change(layer)
+    return model
+
+
+def low_rank(layer):
+    for inner in flatten_layers(layer):
+        if hasattr(inner, "enable_lora"):
+            inner.enable_lora(2)
+            inner.lora_kernel_b.assign(np.ones(inner.lora_kernel_b.shape))
+
+
+def int8(layer):
+    for inner in flatten_layers(layer):
+        if isinstance(inner, (layers.Dense, layers.EinsumDense)):
+            inner.quantize("int8")
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("change", [low_rank, int8])
+@pytest.mark.parametrize("make", [attending, around_dense])
+def test_low_rank_and_quantised_kernels_of_layers_inside_come_along(make, change):
+    model = make(change)
+    x = batch(model)
+    for name in ("rewrite", "split"):
+        copy = TRANSFORMS[name](model)
+        assert same(outputs(model, x), outputs(copy, x))
+        assert [v.trainable for v in copy.variables] == [v.trainable for v in model.variables]
+
+
+@pytest.mark.tensorflow
+def test_an_eight_bit_float_layer_is_not_told_to_have_changed_its_shape():
+    model = after(layers.Dense(4, activation="tanh", name="a"))
+    for layer in model.layers[1:]:
+        layer.quantize("float8")
+    new = swap_activation(model, "relu", layers.LeakyReLU(0.0))
+    assert new.sites == ("fc",)
+    assert same(outputs(model, ROWS), outputs(new.model, ROWS))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("setting", ["standardize", "split"])
+def test_a_function_that_prepares_words_comes_along(setting):
+    import tensorflow as tf
+
+    def letters(text):
+        return tf.strings.unicode_split(tf.strings.lower(text), "UTF-8")
+
+    functions = {"standardize": lambda text: tf.strings.regex_replace(text, "b", " "), "split": letters}
+    layer = layers.TextVectorization(output_sequence_length=4, **{setting: functions[setting]})
+    layer.adapt(["aba", "bca"])
+    model = after(lambda words: ops.cast(layer(words), "float32"), keras.Input((), dtype="string"))
+    x = tf.constant(["aba", "cab"])
+    assert same(outputs(model, x), outputs(split_activations(model), x))

@@ -159,3 +159,19 @@ def test_callbacks_that_do_not_fit_the_model():
         trained(soften(net(), "act").model, ActivationAnnealing(schedule={"b": lambda done: 1.0}))
     with pytest.raises(ValueError, match=r"the schedule of 'act' returned nan after 0 steps"):
         trained(soften(net(), "act").model, ActivationAnnealing(schedule=lambda done: float("nan")))
+
+
+def test_a_copy_that_computes_something_else_is_no_soft_or_hard_model():
+    x = keras.Input((4,))
+    layer = layers.Dense(4, activation="relu", name="a")
+    model = keras.Model(x, layer(x))
+    call = layer.call
+    layer.call = lambda z, training=None: 2 * call(z)  # no copy knows of it
+    with pytest.raises(ValueError, match=r"does not compute what the original does: from layer 'a' on"):
+        soften(model, "a")
+    x = keras.Input((4,))
+    act = BlendedActivation("relu", 0.0, name="act")
+    model = keras.Model(x, act(x))
+    act.call = lambda z, training=None: 2 * z
+    with pytest.raises(ValueError, match=r"does not compute what the original does: from layer 'act' on"):
+        harden(model)

@@ -166,3 +166,16 @@ def test_a_name_shows_whose_function_it_is():
 
     assert activation_stats(dense(swish, [[1.0]], [0.0]), np.ones((1, 1)))[0]["activation"] == "swish"
     assert activation_stats(dense("swish", [[1.0]], [0.0]), np.ones((1, 1)))[0]["activation"] == "silu"
+
+
+def test_a_layer_that_is_an_argument_too_has_a_row_for_itself_alone():
+    slopes = layers.PReLU(alpha_initializer="ones", name="slopes")
+    x = keras.Input((2,))
+    y = layers.Dense(2, activation=slopes, kernel_initializer="ones", name="fc")(x)
+    y = slopes(layers.Rescaling(-3.0)(y))
+    model = keras.Model(x, y)
+    data = np.array([[1.0, 2.0]], "float32")
+    model(data)
+    slopes.alpha.assign([0.5, 0.5])
+    rows = {row["site"]: row["mean"] for row in activation_stats(model, data)}
+    assert rows == {"fc": 3.0, "slopes": -4.5}

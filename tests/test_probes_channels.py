@@ -1,5 +1,7 @@
 """Channels are where the layers have them, whatever the global setting, the rank and the nesting."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from probed_nets import Residual
 from transform_nets import batch, outputs, randomised
 
 import zoo
+from zoo.activations import UnseenWarning
 from zoo.probes import activation_stats, signal_propagation
 
 FIRST = "channels_first"
@@ -197,3 +200,25 @@ def test_the_gates_of_a_loop_over_images_have_its_format(setting, both_ways):
     assert {units for _, units in rows[:-1]} == {5}
     # Keras joins both directions on the last axis, whatever the format.
     assert both_ways or rows[-1][1] == 5
+
+
+# What takes axes away or adds some, written for the channels first.
+THROUGH = {
+    "one row": lambda y: y[:, :, 0],
+    "one column": lambda y: y[..., 0],
+    "a new axis": lambda y: y[:, None],
+    "all at once": lambda y: y[:, :, 1:3, None, 2],
+    "take": lambda y: ops.take(y, 0, axis=2),
+    "unstack": lambda y: ops.unstack(y, axis=3)[0],
+    "median": lambda y: ops.median(y, axis=2),
+    "stack before": lambda y: ops.stack([y, y], axis=1),
+    "stack behind": lambda y: ops.stack([y, y], axis=-1),
+}
+
+
+@pytest.mark.parametrize("case", THROUGH)
+def test_through_indices_and_new_axes(setting, case):
+    x, y = unit_of(2, FIRST)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnseenWarning)
+        assert dead(keras.Model(x, ops.relu(THROUGH[case](y)))) == [(2, 5)]

@@ -249,3 +249,11 @@ def test_a_loss_that_cannot_be_computed_is_named_with_the_shapes():
     ):
         with pytest.raises(ValueError, match=text):
             gradient_stats(model, x, y, loss)
+
+
+def test_a_fixed_number_of_samples_is_asked_for():
+    x = keras.Input((4,), batch_size=3)
+    model = keras.Model(x, layers.Dense(2, activation="relu", name="fc")(keras.ops.reshape(x, (3, 4))))
+    assert len(gradient_stats(model, np.ones((3, 4)), np.ones((3, 2)), "mse")) == 3
+    with pytest.raises(ValueError, match="takes batches of 3 samples; received 6"):
+        gradient_stats(model, np.ones((6, 4)), np.ones((6, 2)), "mse")

@@ -486,3 +486,29 @@ def test_a_function_that_an_operation_calls_is_read(operation, named):
     x = keras.Input(batch_shape=(3, 4))
     found = unseen(keras.Model(x, layers.ReLU()(operation(x))))
     assert any("Python code and uses" in reason for reason in found.values()) == named
+
+
+OF_SEVERAL = {
+    "fmax": lambda x: ops.fmax(x, 0.0),
+    "fmin": lambda x: ops.fmin(x, 0.0),
+    "select": lambda x: ops.select([ops.ones_like(x) == 1], [x], 0.0),
+    "segment_max": lambda x: ops.segment_max(x, np.array([0, 0]), 1),
+    "saturate_cast": lambda x: ops.cast(ops.saturate_cast(x, "int8"), "float32"),
+    "dot_product_attention": lambda x: ops.squeeze(
+        ops.dot_product_attention(*[ops.reshape(x, (-1, 2, 1, 2))] * 3), 2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_SEVERAL)
+def test_operations_of_several_tensors_that_bend_a_value_are_named(name):
+    x = keras.Input((4,))
+    assert unseen(keras.Model(x, OF_SEVERAL[name](x)))[name] == f"keras.ops.{name} is not linear"
+
+
+def test_a_cap_on_the_scores_of_a_reversed_embedding_is_named():
+    for cap, count in ((None, 0), (2.0, 1)):
+        x = keras.Input((4,), dtype="int32")
+        table = layers.ReversibleEmbedding(5, 3, logit_soft_cap=cap, name="table")
+        found = unseen(keras.Model(x, table(table(x), reverse=True)))
+        assert list(found) == ["table"][:count]

@@ -238,3 +238,30 @@ def test_a_kernel_that_its_class_computes_is_left_alone(parts):
     assert dropped[site].startswith("layer")
     maps = {name: least_squares(pairs) for name, pairs in replaced(model, x, None).items()}
     assert error(replaced(model, x, maps), outputs(plain, x)) < 1e-5
+
+
+def test_what_is_computed_again_in_training_is_measured_as_any_layer():
+    with keras.RematScope(mode="full"):
+        parts = [layers.Dense(3, activation="tanh", name=name) for name in "ab"]
+        model = randomised(keras.Sequential([keras.Input((4,)), *parts]))
+    plain = keras.models.clone_model(model)
+    plain.set_weights(model.get_weights())
+    x, y = batch(model, 6), np.ones((6, 3), "float32")
+    rows, expected = (
+        activation_importance(net, x, y, metric="mse", loss="mse", progress=False) for net in (model, plain)
+    )
+    assert [row["loss"] for row in rows] == [row["loss"] for row in expected]
+    first, second = (drop_activations(net, ["a"], fit=x) for net in (model, plain))
+    assert first.dropped == second.dropped
+    assert same(outputs(first.model, x), outputs(second.model, x))
+    assert first.model.get_layer("b")._remat_mode.mode == "full"
+
+
+def test_a_dropped_layer_is_compared_with_its_activation_put_back():
+    x = keras.Input((4,))
+    layer = layers.Dense(3, activation="relu", name="a")
+    model = keras.Model(x, layer(x))
+    call = layer.call
+    layer.call = lambda z, training=None: 2 * call(z)  # no copy knows of it
+    with pytest.raises(ValueError, match=r"the copy of layer 'a' \(Dense\) does not compute"):
+        drop_activations(model, "a")

@@ -94,3 +94,9 @@ def test_a_cut_in_half_precision():
     y = layers.Dense(4, dtype="mixed_float16", name="half")(x)
     model = keras.Model(x, layers.Dense(2, dtype="float32", name="end")(y))
     assert cut(model, inputs="half").model.input.dtype == "float16"
+
+
+@pytest.mark.parametrize("empty", [[], {}])
+def test_no_outputs_are_refused(empty):
+    with pytest.raises(ValueError, match="outputs is empty"):
+        cut(chain(), outputs=empty)

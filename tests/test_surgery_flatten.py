@@ -131,3 +131,14 @@ def test_a_call_of_its_own_is_refused():
     y = keras.Input((4,))
     with pytest.raises(TypeError, match="__call__"):
         flatten(keras.Model(y, inner(y)))
+
+
+def test_what_leads_to_an_output_that_nothing_reads_is_said_to_be_gone():
+    i = keras.Input((4,))
+    read, unread = layers.Dense(3, name="read")(i), layers.Dense(2, name="unread")(i)
+    inner = keras.Model(i, [read, unread], name="inner")
+    x = keras.Input((4,))
+    flat, report = flatten(keras.Model(x, layers.Dense(2, name="top")(inner(x)[0])))
+    assert [layer.name for layer in flat.layers[1:]] == ["read", "top"]
+    assert report.removed == ("inner", "inner/unread")
+    assert report.moved == {"inner/read": "read"}

@@ -154,3 +154,8 @@ def test_a_class_of_its_own_keeps_what_was_set_on_it(built):
     new = insert_after(model, "first", middle).model
     assert isinstance(new, Net)
     np.testing.assert_array_equal(array(new(np.ones((1, 4)))), np.full((1, 4), 30.0))
+
+
+def test_a_function_of_tensors_is_no_function_of_layers():
+    with pytest.raises(TypeError, match=r"called with the layer 'a', fails: .*keras\.layers\.Activation"):
+        insert_after(chain(), "a", keras.ops.relu)

@@ -206,3 +206,44 @@ def test_what_is_no_model_is_named(model):
 def test_a_model_without_a_graph_says_so():
     with pytest.raises(ValueError, match="has no graph yet"):
         affine_map(keras.Sequential([layers.Dense(2)]))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_fixed_batch_size_is_kept_to(size):
+    x = keras.Input((4, 4, 1), batch_size=size)
+    y = keras.ops.reshape(layers.Conv2D(2, 3)(x), (size, 8))
+    model = randomised(keras.Model(x, layers.Dense(3)(y)))
+    matrix, offset = affine_map(model)
+    data = batch(model, size)
+    expected = outputs(model, data)[0]
+    assert np.abs(data.reshape(size, -1) @ matrix.T + offset - expected).max() < 1e-5
+
+
+MIXING = {
+    "centred by the batch": lambda x: x - keras.ops.mean(x, axis=0),
+    "another order of samples": lambda x: keras.ops.flip(x, axis=0),
+    "one number for all": lambda x: keras.ops.sum(x),
+    "more samples": lambda x: keras.ops.reshape(x, (-1, 2)),
+}
+
+
+@pytest.mark.parametrize("case", MIXING)
+def test_a_model_that_mixes_samples_has_no_matrix(case):
+    x = keras.Input((4,))
+    model = keras.Model(x, MIXING[case](layers.Dense(4)(x)))
+    with pytest.raises(ValueError, match="mixes the samples of a batch"):
+        affine_map(model)
+
+
+@pytest.mark.tensorflow
+def test_inputs_that_are_no_numbers_or_indices_are_refused_with_the_reason():
+    x = keras.Input((1,), dtype="string")
+    words = layers.StringLookup(vocabulary=["a", "b"], output_mode="multi_hot")
+    with pytest.raises(ValueError, match=r"needs numbers.*are strings"):
+        affine_map(keras.Model(x, layers.Dense(2)(words(x))))
+    x = keras.Input((3,), dtype="int32")
+    model = keras.Model(x, layers.CategoryEncoding(num_tokens=5, output_mode="count", name="counts")(x))
+    with pytest.raises(
+        NotAffineError, match=r"counts: CategoryEncoding is not affine\. It does not take the numbers"
+    ):
+        affine_map(model)

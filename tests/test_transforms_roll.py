@@ -444,3 +444,33 @@ def test_units_that_are_computed_again_stay_so_and_are_no_others():
     assert pairs.remat and len(pairs.units) == 2
     (none,) = rolled_layers(roll(scoped(every=5)))  # all but the first
     assert not none.remat and len(none.units) == 3
+
+
+def alike(change=None, unit=lambda y, k: y):
+    x = y = keras.Input((4,))
+    for k in range(3):
+        y = layers.Add(name=f"u{k}_add")([y, unit(layers.Dense(4, activation="tanh", name=f"u{k}_fc")(y), k)])
+    model = keras.Model(x, y)
+    if change is not None:
+        change(model.get_layer("u1_fc").kernel)
+    return model
+
+
+@pytest.mark.parametrize("what", ["regularizer", "constraint"])
+def test_a_weight_that_was_given_something_of_its_own_is_not_alike(what):
+    value = {"regularizer": keras.regularizers.L2(0.5), "constraint": keras.constraints.NonNeg()}[what]
+    assert len(rolled_layers(roll(alike()))) == 1
+    with pytest.raises(ValueError, match="no two identical units"):
+        roll(alike(lambda kernel: setattr(kernel, what, value)))
+
+
+def test_a_unit_that_reads_a_variable_of_no_layer_is_not_rolled():
+    variable = keras.Variable(2.0, name="gain")
+
+    def scaled(t):
+        return t * variable
+
+    units = [lambda y, _: y * variable, lambda y, k: layers.Lambda(scaled, name=f"u{k}_by")(y)]
+    for unit in units:
+        with pytest.raises(ValueError, match="reads the variable 'gain', which belongs to no layer"):
+            roll(alike(unit=unit))

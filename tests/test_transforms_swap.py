@@ -339,3 +339,13 @@ def test_values_that_are_computed_of_those_of_an_activation_are_no_probabilities
     y = layers.Conv2D(2, 1, activation="sigmoid", name="last")(x)
     model = keras.Model(x, layers.UpSampling2D(2, interpolation="bilinear")(y))
     assert swap_activation(model, "sigmoid", "tanh").sites == ("last",)
+
+
+@pytest.mark.parametrize("new", ["relu", layers.ReLU, lambda z: keras.ops.relu(z)])
+def test_what_an_activation_layer_adds_to_the_loss_stays(new):
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.ReLU(activity_regularizer="l2", name="act")(x))
+    swapped = swap_activation(model, "relu", new).model
+    data = np.ones((3, 4), "float32")
+    model(data), swapped(data)
+    assert [float(loss) for loss in swapped.losses] == [float(loss) for loss in model.losses] != []

@@ -96,7 +96,7 @@ def read_batches(
         ValueError: what is there does not fit `model`, is less than `batches`, or may never end.
     """
     _check_number("batch_size", batch_size)
-    fixed = next((t.shape[0] for t in keras.tree.flatten(model.inputs) if t.shape[0] is not None), None)
+    fixed = fixed_size(model)
     if is_stream(x):
         if batch_size is not None:
             raise ValueError(
@@ -122,6 +122,11 @@ def read_batches(
         starts = starts[:batches]
     for start in starts:
         yield [array[start : start + size] for array in arrays], None
+
+
+def fixed_size(model: keras.Model) -> int | None:
+    """The number of samples that `model` takes at a time, or None where any number will do."""
+    return next((t.shape[0] for t in keras.tree.flatten(model.inputs) if t.shape[0] is not None), None)
 
 
 def read_labelled(

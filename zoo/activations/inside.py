@@ -47,7 +47,8 @@ _NONLINEAR = frozenset(
     "Maximum Minimum Max Min Clip Where Exp Expm1 Exp2 Log Log1p Log2 Log10 Logaddexp Logaddexp2 Logsumexp Absolute Abs "
     "Square Power Reciprocal Cbrt Hypot Sign Signbit Heaviside Floor Ceil Round Trunc FloorDivide Mod Fmod Sin Cos Tan "
     "Arcsin Arccos Arctan Arctan2 Sinh Cosh Arcsinh Arccosh Arctanh Sinc Erf Erfc Erfinv I0 NanToNum Sort TopK Median Quantile "
-    "Prod Cumprod Greater GreaterEqual Less LessEqual".split()
+    "Prod Cumprod Greater GreaterEqual Less LessEqual Fmax Fmin Fabs Select Ptp Percentile SaturateCast Nanmax Nanmin "
+    "Nanmedian Nanquantile Nanpercentile Nanprod Nancumprod SegmentMax SegmentMin SegmentProd DotProductAttention".split()
 )
 # The same as layers; and whole models of other frameworks, of which nothing can be seen.
 _NONLINEAR_LAYERS = {layers.Maximum: "maximum", layers.Minimum: "minimum"}
@@ -299,6 +300,10 @@ class _Look:
                 self.inside.hides[path] = f"{type(layer).__name__} takes the {function}, which is not linear"
         if isinstance(layer, _OPAQUE):
             self.inside.hides[path] = f"{type(layer).__name__} holds a function of another framework"
+        if getattr(layer, "logit_soft_cap", None) is not None:
+            self.inside.hides[path] = (
+                f"{type(layer).__name__} applies tanh where it reverses, by its logit_soft_cap"
+            )
         if isinstance(layer, _SOFTMAX_IN_CODE):
             self.inside.hides[path] = f"{type(layer).__name__} applies softmax"
         if keras.saving.get_registered_name(type(layer)) == "zoo>RolledUnits":

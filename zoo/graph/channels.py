@@ -58,7 +58,7 @@ class ChannelAxes:
                     continue
                 axis = None if isinstance(operation, _PADS) else own_axis(operation, len(tensor.shape))
                 if axis is None:
-                    axis = self._carried(operation, node.input_tensors, tensor)
+                    axis = self._carried(node, tensor)
                 if axis is None:
                     axis = own_axis(operation, len(tensor.shape))
                 if axis is not None:
@@ -90,11 +90,13 @@ class ChannelAxes:
         if id(source) in self._axes and len(source.shape) == len(target.shape):
             self._axes.setdefault(id(target), self._axes[id(source)])
 
-    def _carried(self, operation: Any, inputs: list[Any], output: Any) -> int | None:
+    def _carried(self, node: Any, output: Any) -> int | None:
+        operation, inputs = node.operation, node.input_tensors
         rank = len(output.shape)
-        if len(inputs) == 1 and id(inputs[0]) in self._axes and len(inputs[0].shape) > 2:
-            (tensor,) = inputs
-            place = _moved(operation, self._axes[id(tensor)] % len(tensor.shape), tensor, output)
+        joins = len(inputs) == 1 or type(operation).__name__ == "Stack"
+        if joins and id(inputs[0]) in self._axes and len(inputs[0].shape) > 2:
+            tensor = inputs[0]
+            place = _moved(node, self._axes[id(tensor)] % len(tensor.shape), tensor, output)
             if place is not None:
                 return place
         known = [
@@ -151,8 +153,9 @@ def _keeps_places(operation: Any) -> bool:
     )
 
 
-def _moved(operation: Any, axis: int, tensor: Any, output: Any) -> int | None:
+def _moved(node: Any, axis: int, tensor: Any, output: Any) -> int | None:
     """Where the channels on `axis` of `tensor` are in `output`, of what adds, removes or joins other axes."""
+    operation = node.operation
     name, old, new = type(operation).__name__, tuple(tensor.shape), tuple(output.shape)
     if name in ("Moveaxis", "Swapaxes"):
         order = list(range(len(old)))
@@ -175,17 +178,40 @@ def _moved(operation: Any, axis: int, tensor: Any, output: Any) -> int | None:
         if axis == len(old) - 1 and new[-1] == old[-1]:
             return len(new) - 1
         return None
-    if name in ("Sum", "Mean", "Max", "Min", "Squeeze", "Std", "Var") and len(new) < len(old):
+    if name == "GetItem":
+        return _indexed(axis, len(old), node.arguments.args[1])
+    if hasattr(operation, "axis") and len(new) < len(
+        old
+    ):  # a sum, a maximum, what squeezes, takes or unstacks
         gone = operation.axis
         gone = [a for a, n in enumerate(old) if n == 1] if gone is None else gone
         gone = {a % len(old) for a in (gone if isinstance(gone, (list, tuple)) else [gone])}
-        return None if axis in gone else axis - sum(a < axis for a in gone)
-    if name == "ExpandDims":
+        return (
+            None if axis in gone or len(old) - len(gone) != len(new) else axis - sum(a < axis for a in gone)
+        )
+    if name in ("ExpandDims", "Stack"):
         added = operation.axis if isinstance(operation.axis, (list, tuple)) else [operation.axis]
         place = axis
         for a in sorted(a % len(new) for a in added):
             place += a <= place
         return place
+    return None
+
+
+def _indexed(axis: int, rank: int, key: Any) -> int | None:
+    """Where the axis `axis` of a tensor of that rank is after `tensor[key]`; None if it is gone, or not told."""
+    keys = list(key) if isinstance(key, tuple) else [key]
+    if not all(k is None or k is Ellipsis or isinstance(k, (int, slice)) for k in keys):
+        return None
+    rest = [slice(None)] * (rank - sum(k is not None and k is not Ellipsis for k in keys))
+    place = next((n for n, k in enumerate(keys) if k is Ellipsis), len(keys))
+    keys[place : place + 1] = rest
+    read = made = 0
+    for k in keys:
+        if k is not None and read == axis:
+            return None if isinstance(k, int) else made
+        read += k is not None
+        made += not isinstance(k, int)
     return None
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from zoo.graph.calling import Stretch, accepted, call_operation, in_inference, name_of, nodes_of, outputs_of
-from zoo.graph.internals import carry_mask, flatten_layers, mask_of, standardised
+from zoo.graph.internals import carry_mask, flatten_layers, mask_of, masks_kept, standardised
 from zoo.graph.reading import Graph, input_structure, piece, read
 from zoo.graph.samples import is_numeric, sample
 from zoo.graph.wiring import Mark, Wiring
@@ -155,8 +155,9 @@ class Comparison:
             self._nested(step, found, name)
             return
         old = {key: pair.old for key, pair in found.items()}
-        for node in nodes_of(step):
-            old.update(self._original(node, old, path))
+        with masks_kept([side for id_ in map(id, reads) for side in (found[id_].old, found[id_].new)]):
+            for node in nodes_of(step):
+                old.update(self._original(node, old, path))
         values = [old[id(tensor)] for tensor in outputs_of(step)]
         waiting = any(_is_waiting(node.operation) for node in nodes_of(step))
         if waiting:

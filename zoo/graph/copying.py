@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dis
 import enum
 import functools
 import inspect
@@ -82,8 +83,10 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
             if old is not layer and copied.name != old.name:  # nobody named it, so Keras counted
                 copied.name = old.name
     if not is_stock(layer):
-        # A table inside a layer of one's own cannot be called empty, not even on symbols.
+        # Neither a table inside a layer of one's own nor statistics that it was adapted to may be missing at a call, not
+        # even on symbols.
         _take_tables(layer, new)
+        _take_settings(layer, new)
     return new
 
 
@@ -118,6 +121,16 @@ class _Set:
         return self.values.get(name)
 
 
+def _adapt_kernel(old: Any, new: Any) -> None:
+    """Give a layer inside another the low-rank or quantised kernel that its original got after it was made."""
+    if type(old) is not type(new):
+        return
+    if (mode := getattr(old, "quantization_mode", None)) and getattr(new, "quantization_mode", mode) is None:
+        new.quantize(mode, config=getattr(old, "quantization_config", None))
+    if getattr(old, "lora_enabled", False) and not new.lora_enabled:
+        new.enable_lora(old.lora_rank, lora_alpha=old.lora_alpha)
+
+
 @dataclass(frozen=True, eq=False)
 class _Take:
     source: keras.layers.Layer
@@ -135,6 +148,7 @@ class _Take:
             # Keras builds an activation layer passed as an argument at the first call on data.
             if old.built and not new.built:
                 new.build_from_config(old.get_build_config() or {})
+            _adapt_kernel(old, new)
         if matches := self._variables_match(layer):
             begun = _begun_with(layer)
             for new, old in self.pairs(layer):
@@ -144,7 +158,7 @@ class _Take:
                     new.trainable = old.trainable
                 # A variable has those of the day it was made, whatever was set on the layer since.
                 for what in ("regularizer", "constraint"):
-                    if (getattr(new, what) is None) != (getattr(old, what) is None):
+                    if not _is_alike(getattr(new, what), getattr(old, what)):
                         setattr(new, what, getattr(old, what))
         elif not self._quantised():
             old, new = source.variables[: len(source.variables) - self.drop], layer.variables
@@ -172,6 +186,16 @@ class _Take:
 
     def _quantised(self) -> bool:
         return bool(getattr(self.source, "quantization_mode", None)) and not self.drop
+
+
+def _is_alike(first: Any, second: Any) -> bool:
+    """Whether two regularizers or constraints are of one class, with one configuration."""
+    if first is second or type(first) is not type(second):
+        return first is second
+    try:
+        return _equal(first.get_config(), second.get_config())
+    except Exception:  # one of somebody's own may be a function, or say nothing of itself
+        return False
 
 
 class _Start(keras.initializers.Initializer):
@@ -316,6 +340,52 @@ def take_attributes(old: Any, new: Any) -> None:
                 _take_parts(a, b, name, value)
 
 
+def _take_settings(old: Any, new: Any) -> None:
+    """Carry over, before the copy is built, what neither its constructor nor its build nor its call sets."""
+    if is_stock(old):
+        return
+    held, others = attributes(old), attributes(new)
+    kind: Any = type(old)
+    for name in held.keys() - plain_attributes() - _made_in_use(kind):
+        value, other = held[name], others.get(name)
+        if is_bookkeeping(name) or value is other:
+            continue
+        if _can_be_carried(value, other, old) and not _equal(value, other):
+            setattr(new, name, keras.tree.map_structure(_duplicate, value))
+    inner = children(old), children(new)
+    if list(map(type, inner[0])) == list(map(type, inner[1])):
+        for a, b in zip(*inner, strict=True):
+            _take_settings(a, b)
+
+
+@functools.cache
+def _made_in_use(kind: Any) -> frozenset[str]:
+    """The attributes that a layer gets when it is built or called, or that code of Keras sets."""
+    found: set[str] = set()
+    methods: dict[str, list[Any]] = {}
+    for cls in kind.__mro__:
+        for name, function in vars(cls).items():
+            function = getattr(function, "__wrapped__", function)
+            if not inspect.isfunction(function):
+                continue
+            if _is_of_keras(cls):
+                found |= _stored(function)
+            else:
+                methods.setdefault(name, []).append(function)
+    names, seen = ["build", "call", "__call__"], set[str]()
+    while names:
+        if (name := names.pop()) not in seen:
+            seen.add(name)
+            for function in methods.get(name, ()):
+                found |= _stored(function)
+                names += function.__code__.co_names  # methods that it calls, among others
+    return frozenset(found)
+
+
+def _stored(function: Any) -> set[str]:
+    return {i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR"}
+
+
 def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> None:
     """Give `new` its own layers in the place of those of `old` that have a name there; refuse what it cannot have."""
     parts = [p for p in keras.tree.flatten(value) if isinstance(p, (keras.layers.Layer, keras.Metric))]
@@ -358,7 +428,11 @@ def _take_constants(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
 
 def is_stock(layer: Any) -> bool:
     """Whether the class of `layer` is one of Keras or of this library, whose constructors say all."""
-    return type(layer).__module__.split(".")[0] in ("keras", "zoo")
+    return _is_of_keras(type(layer))
+
+
+def _is_of_keras(cls: type) -> bool:
+    return cls.__module__.split(".")[0] in ("keras", "zoo")
 
 
 def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.layers.Layer:
@@ -369,7 +443,7 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
             config = stand_in.get_config()
             # Wrappers write down and read again what they are given, so the tokens are in use until the end.
             with keras.saving.CustomObjectScope(tokens.by_name | _classes_inside(layer)):
-                new = type(layer).from_config(config | overrides)
+                new = _made(type(layer), config | overrides)
             tokens.remove(new)
             return new
         except (
@@ -378,6 +452,20 @@ def _from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.
             pass
     with keras.saving.CustomObjectScope(_classes_inside(layer)):
         return type(layer).from_config(layer.get_config() | overrides)
+
+
+def _made(kind: Any, config: dict[str, Any]) -> Any:
+    """A layer of the class `kind`, which may want functions in `config` as Keras writes them, or as they are."""
+    written = {
+        key: keras.saving.serialize_keras_object(value) if inspect.isfunction(value) else value
+        for key, value in config.items()
+    }
+    try:
+        return kind.from_config(config)
+    except Exception:
+        if written == config:
+            raise
+        return kind.from_config(written)
 
 
 def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
@@ -477,7 +565,15 @@ def is_function(value: Any, layer: Any) -> bool:
         return False
     if inspect.ismethod(value) and value.__self__ is layer:
         return False
-    return inspect.isroutine(value) or isinstance(value, functools.partial)
+    return inspect.isroutine(value) or isinstance(value, functools.partial) or _is_callable_object(value)
+
+
+def _is_callable_object(value: Any) -> bool:
+    """Whether `value` is an object of somebody's own that can be called, and holds nothing that trains."""
+    kind = type(value)
+    if not callable(value) or not hasattr(value, "__dict__") or kind.__module__.split(".")[0] in _FRAMEWORKS:
+        return False
+    return all(isinstance(leaf, _PLAIN) or _is_array(leaf) for leaf in keras.tree.flatten(dict(vars(value))))
 
 
 def _own_values(variable: Any) -> Any:

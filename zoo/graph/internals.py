@@ -6,7 +6,8 @@ checked by reading this file and running its tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -173,6 +174,16 @@ def _unconverted(tensor: Any) -> Any:
 def mask_of(value: Any) -> Any:
     """The mask that Keras carries along with a tensor, or None."""
     return getattr(value, "_keras_mask", None)
+
+
+@contextlib.contextmanager
+def masks_kept(values: Iterable[Any]) -> Iterator[None]:
+    """Give `values` their masks back in the end: MultiHeadAttention takes them from the tensors that it reads."""
+    masks = [(value, mask_of(value)) for value in values]
+    yield
+    for value, mask in masks:
+        if mask is not mask_of(value):
+            value._keras_mask = mask
 
 
 def carry_mask(source: Any, value: Any) -> Any:

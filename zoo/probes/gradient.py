@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from zoo.batches import input_arrays, read_labelled, refuse_targets
+from zoo.batches import fixed_size, input_arrays, read_labelled, refuse_targets
 from zoo.graph import seeds_untouched
 from zoo.graph.copying import reason
 from zoo.graph.internals import mask_of
@@ -267,7 +267,7 @@ def _pairs(model: keras.Model, x: Any, y: Any, batches: int | None) -> Iterator[
     if y is None:
         yield from read_labelled(model, x, batches=batches)
     else:
-        yield input_arrays(model, x, None), y
+        yield input_arrays(model, x, fixed_size(model)), y
 
 
 def _gradients(

@@ -100,6 +100,7 @@ class Watched:
         inner = insides(model)
         axes = ChannelAxes(model)
         self.calls: dict[int, int] = {}
+        self.applied: list[int] = []
         nodes: dict[int, list[Any]] = {}
         for graph in graphs(model):
             for node in graph.nodes:
@@ -148,16 +149,27 @@ class Watched:
         """A layer of the graph is about to be called."""
         self.calls[id(operation)] = self.calls.get(id(operation), 0) + 1
 
+    @contextlib.contextmanager
+    def _applying(self, function: Any) -> Iterator[None]:
+        self.applied.append(id(function))
+        try:
+            yield
+        finally:
+            self.applied.pop()
+
     def _looking_on(self, place: Place, visit: Visit) -> Callable[..., Any]:
         apply = place.apply
 
         def look_on(*args: Any, **kwargs: Any) -> Any:
+            if id(place.owner) in self.applied:  # as what another layer was given, which is that one's site
+                return apply(*args, **kwargs)
             before = args[0] if args else next(iter(kwargs.values()))
-            after = apply(*args, **kwargs)
-            site = place.names[place.calls % len(place.names)]
-            place.calls += 1
-            number = place.calls if place.container is None else self.calls.get(place.container, 1)
-            instead = visit(place, Call(site, number), before, after)
+            with self._applying(place.function):
+                after = apply(*args, **kwargs)
+                site = place.names[place.calls % len(place.names)]
+                place.calls += 1
+                number = place.calls if place.container is None else self.calls.get(place.container, 1)
+                instead = visit(place, Call(site, number), before, after)
             return after if instead is None else instead
 
         return look_on

@@ -6,6 +6,7 @@ net cannot differ from the ordinary one in its graph, whatever the ordering, blo
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -64,6 +65,7 @@ class UnitGraph:
             raise ValueError(f"{_the(model)} has no trainable weights: there is nothing to stack.")
         for layer in model.layers:
             _check_stackable(layer, model)
+        _check_closed(model)
 
     def steps(self, units: int = 1) -> tuple[list[Step], dict[int, str], int]:
         """The calls of `units` units, each reading what the one before it made.
@@ -190,6 +192,23 @@ def _check_repeats(model) -> None:
             f"{_the(model)} turns {x.dtype}{x.shape} into {y.dtype}{y.shape}; it can follow itself only if "
             "shape and dtype stay. Leave units that change them out of the run."
         )
+
+
+def _check_closed(model) -> None:
+    """Refuse a unit that reads a variable of no layer in it: the gradient of a loop does not reach that one."""
+    own = {id(variable) for variable in model.variables}
+    for operation in model.operations:
+        calls = [node.arguments for node in inbound_nodes(operation)]
+        held: list[Any] = [[call.args, call.kwargs] for call in calls]
+        function = getattr(operation, "function", None)
+        if inspect.isfunction(function):
+            held += inspect.getclosurevars(function)[:2]
+        for value in keras.tree.flatten(held):
+            if isinstance(value, keras.Variable) and id(value) not in own:
+                raise ValueError(
+                    f"{operation.name!r} reads the variable {value.path!r}, which belongs to no layer of {_the(model)}: "
+                    f"in a loop it would get no gradient. Make it a weight of a layer."
+                )
 
 
 def _check_stackable(layer, model) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import keras
 
 from zoo.activations import Site, sites
-from zoo.graph import ChannelAxes, Graph, Part, graphs, input_structure, read, rewrite
-from zoo.graph.internals import as_taken, mask_of, standardised, takes_training
+from zoo.graph import ChannelAxes, Graph, Part, flatten_layers, graphs, input_structure, read, rewrite
+from zoo.graph.internals import as_taken, keep_remat, mask_of, standardised, takes_training
 from zoo.slimming.linear_fit import AffineMap, Moments, batch_moments
 
 Values = dict[int, Any]
@@ -77,6 +77,8 @@ class Execution:
         chosen = {id(site.operation): site for site in sites(copy) if site.name in set(names)}
         self._copy = copy
         _refuse_masks(model, found)
+        for layer in flatten_layers(copy):
+            keep_remat(None, layer)  # nothing goes backward here, and TensorFlow takes no `training` with it
         for site in chosen.values():
             if site.built_in:
                 site.operation.activation = keras.activations.linear

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from zoo.graph import Part, copy_layer, copy_variables, names, rewrite
-from zoo.graph.copying import take_attributes
+from zoo.graph.copying import reason, take_attributes
 from zoo.surgery.places import Place
 
 
@@ -42,7 +42,14 @@ class Clones:
         """The copy for one place."""
         source = self.layer
         if not isinstance(source, keras.layers.Layer):
-            source = self.layer(place.operation)
+            try:
+                source = self.layer(place.operation)
+            except Exception as error:
+                raise TypeError(
+                    f"layer, called with the layer {place.name!r}, fails: {reason(error)} It has to be a layer, or a "
+                    f"function from the old layer to the new one; keras.layers.Activation makes a layer of a function of "
+                    f"tensors."
+                ) from error
             if not isinstance(source, keras.layers.Layer):
                 raise TypeError(
                     f"layer, called with {place.name!r}, has to return a layer; it returned {source!r}."

@@ -87,11 +87,11 @@ def cut(model: keras.Model, inputs: Any = None, outputs: Any = None, *, probe: A
 
 
 def _tensors(model: keras.Model, found: list[Graph], places: Any, argument: str) -> Any:
+    if isinstance(places, (list, tuple, dict)) and not places:
+        raise ValueError(f"{argument} is empty: name at least one layer.")
     if isinstance(places, dict) and argument == "outputs":
         return {key: _tensors(model, found, place, argument) for key, place in places.items()}
     if isinstance(places, (list, tuple)):
-        if not places:
-            raise ValueError(f"{argument} is empty: name at least one layer.")
         return [_tensors(model, found, place, argument) for place in places]
     if isinstance(places, keras.KerasTensor):
         known = {id(t) for g in found for t in g.starts} | {

@@ -31,9 +31,10 @@ def flatten(model: keras.Model, *, probe: Any = None) -> Operated:
             original; None draws a small batch, False compares nothing.
 
     Returns:
-        The new model, not compiled, and what changed; `report.moved` says where each nested layer went. A layer
-        keeps its own name where no other has it: `"base/conv1"` becomes `"conv1"`, else `"base_conv1"`. A
-        Sequential model with nested ones becomes a Functional one.
+        The new model, not compiled, and what changed; `report.moved` says where each nested layer went, `removed`
+        which leads to an output of a nested model that nothing reads, and is gone. A layer keeps its own name where
+        no other has it: `"base/conv1"` becomes `"conv1"`, else `"base_conv1"`. A Sequential model with nested ones
+        becomes a Functional one.
 
     Raises:
         TypeError: `model`, or a nested one, is subclassed, so its computation is not a graph.
@@ -54,9 +55,12 @@ def flatten(model: keras.Model, *, probe: Any = None) -> Operated:
     """
     found = graphs(model)
     result, moved = opened(model, found[1:], probe=probe)
-    return Operated(
-        result.model, Report(removed=tuple(g.path[:-1] for g in found[1:]), moved=moved, kept=_kept(found))
-    )
+    present = names(graphs(result.model))
+    # An output of a nested model that nobody reads has no place any more.
+    lost = [old for old, new in moved.items() if new not in present]
+    moved = {old: new for old, new in moved.items() if new in present}
+    removed = (*(g.path[:-1] for g in found[1:]), *lost)
+    return Operated(result.model, Report(removed=removed, moved=moved, kept=_kept(found)))
 
 
 def opened(model: keras.Model, nested: list[Graph], *, probe: Any = None) -> tuple[Rewritten, dict[str, str]]:

@@ -12,6 +12,7 @@ from keras import layers
 
 from zoo.activations import is_linear, takes_activation
 from zoo.graph import graphs, in_inference, input_structure, rewrite, seeds_untouched
+from zoo.graph.copying import reason
 from zoo.transforms.batchnorm import called_in_training, is_batchnorm
 
 AFFINE_LAYERS = (
@@ -111,7 +112,7 @@ def affine_map(
         NotAffineError: a `ValueError`; it names the layer and shows a pair of inputs $u, v$ with
             $f(u + v) + f(0) \ne f(u) + f(v)$, also in its attributes `u`, `v` and `gap`. Of a net with more
             than 16,384 inputs it names the layer only, at once.
-        ValueError: an input size is not known, or a copy computes something else.
+        ValueError: an input is no number, or of unknown size; samples of a batch are mixed; or a copy computes something else.
 
     Example:
         >>> import keras, numpy as np
@@ -130,10 +131,17 @@ def affine_map(
         raise ValueError(
             f"affine_map needs fixed sizes; the inputs of {model.name!r} have the shapes {shapes}."
         )
+    words = [t.name for t in keras.tree.flatten(model.inputs) if t.dtype == "string"]
+    if words:
+        raise ValueError(
+            f"affine_map needs numbers; the inputs {words} of {model.name!r} are strings. Take the part "
+            f"behind them: zoo.surgery.cut(model, inputs=...)."
+        )
     if suspects:
         _refuse(_Flat(model, shapes, "float32"), model, suspects)
     dtype = "float64" if _has_float64() else "float32"
     function = _Flat(rewrite(model, settings={"dtype": dtype}, probe=probe), shapes, dtype)
+    function.check_samples()
     _refuse_non_additive(function, model, [])
     zero = function(np.zeros((1, function.inputs)))
     columns = []
@@ -153,13 +161,47 @@ class _Flat:
         self.model = model
         self.shapes = shapes
         self.inputs = sum(math.prod(shape) for shape in shapes)
+        batch_sizes = {tensor.shape[0] for tensor in keras.tree.flatten(model.inputs)} - {None}
+        self.batch_size = min(batch_sizes, default=None)
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
+        if self.batch_size is None:
+            return self._of_batch(rows)
+        results = []
+        for start in range(0, len(rows), self.batch_size):
+            some = rows[start : start + self.batch_size]
+            padded = np.pad(some, ((0, self.batch_size - len(some)), (0, 0)))
+            results.append(self._of_batch(padded)[: len(some)])
+        return np.concatenate(results)
+
+    def _of_batch(self, rows: np.ndarray) -> np.ndarray:
         result = in_inference(
             lambda: keras.tree.flatten(self.model(self.packed(rows), training=False)),
         )
         arrays = [np.asarray(keras.ops.convert_to_numpy(t), "float64") for t in result]
+        if any(array.shape[:1] != (len(rows),) for array in arrays):
+            self._refuse_mixing(f"of {len(rows)} samples it makes shapes {[array.shape for array in arrays]}")
         return np.concatenate([array.reshape(len(rows), -1) for array in arrays], axis=1)
+
+    def check_samples(self) -> None:
+        """Refuse a model that computes something else for a sample where others stand beside it."""
+        count = max(2, self.batch_size or 2)
+        rows = np.random.default_rng(1).normal(size=(count, self.inputs))
+        together = self(rows)
+        for place in (0, count - 1):
+            beside = np.zeros_like(rows)
+            beside[place] = rows[place]
+            alone = self(rows[place : place + 1])[0] if self.batch_size is None else self(beside)[place]
+            largest = max(np.abs(alone).max(initial=0), np.abs(together).max(initial=0)) or 1.0
+            # Kernels for batches of another size round otherwise; also true for nan, which is told elsewhere.
+            if np.abs(together[place] - alone).max(initial=0) > 1e-4 * largest:
+                self._refuse_mixing("a sample comes out otherwise where another one stands beside it")
+
+    def _refuse_mixing(self, how: str) -> None:
+        raise ValueError(
+            f"{self.model.name!r} mixes the samples of a batch: {how}. So it is no function of one input, which a matrix "
+            f"would be. Let no operation work along the first axis."
+        )
 
     def packed(self, rows: np.ndarray) -> Any:
         """Rows in the structure of the model's inputs."""
@@ -185,11 +227,17 @@ def _has_float64() -> bool:
 def _refuse(function: _Flat, model: keras.Model, suspects: list[str]) -> None:
     """Say what is not affine, with a pair of inputs that shows it where that is cheap."""
     if function.inputs <= LARGEST_SEARCH:
-        _refuse_non_additive(function, model, suspects)
         u = function.packed(np.zeros((1, function.inputs)))
         searched = (
             f"No pair of inputs that violates additivity was found at scales {SCALES}, which proves nothing."
         )
+        try:
+            _refuse_non_additive(function, model, suspects)
+        except NotAffineError:
+            raise
+        except Exception as error:  # an index, say, is no such number
+            u = None
+            searched = f"It does not take the numbers that a pair was looked for with: {reason(error)}"
     else:
         u = None
         searched = f"It takes {function.inputs} numbers, so no pair of inputs was looked for that shows it."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -130,7 +131,8 @@ def drop_activations(
     for site, found in zip(chosen, maps, strict=True):
         dropping.drop(site, found)
     keep_one(dropping.found, dropping.replace)
-    return DroppedModel(rewrite(model, dropping.replace), dropping.dropped)
+    new = rewrite(model, dropping.replace, undone=dropping.undone)
+    return DroppedModel(new, dropping.dropped)
 
 
 class _Dropping:
@@ -143,6 +145,7 @@ class _Dropping:
         self.in_training = called_in_training(self.found)
         self.taken = names(self.found)
         self.replace: dict[Any, list[Part]] = {}
+        self.undone: dict[Any, Callable[..., Any]] = {}
         self.kernels: dict[int, Kernel] = {}
         self.gone: set[int] = set()
         self.dropped: dict[str, str] = {}
@@ -201,9 +204,9 @@ class _Dropping:
             self._put(layer, self._kernel(layer, drop_activation=True))
             return "identity"
         if found is None:
-            self.replace[layer] = [
-                Part(copy_layer(layer, activation=None), copy_variables(layer, drop=len(own)))
-            ]
+            part = Part(copy_layer(layer, activation=None), copy_variables(layer, drop=len(own)))
+            self.replace[layer] = [part]
+            self.undone[layer] = lambda *args, **kwargs: layer.activation(part.layer(*args, **kwargs))
             return "identity"
         name = activation_of(layer.name)
         if name in self.taken:
@@ -230,6 +233,7 @@ class _Dropping:
 
     def _put(self, layer: Any, kernel: Kernel) -> None:
         self.kernels[id(layer)] = kernel
+        self.undone.pop(layer, None)  # another kernel now
         self.replace[layer] = [kernel.part()]
 
     def _layer(self, site: Site, found: AffineMap, name: str) -> Part:

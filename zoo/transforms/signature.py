@@ -47,7 +47,9 @@ def signature(node: Any) -> tuple[Any, ...]:
     if is_stock(operation):
         dropped += [key for key in config if key.endswith("_initializer")]
     kept = {key: value for key, value in config.items() if key not in dropped}
-    trains = operation.trainable, tuple(variable.trainable for variable in operation.variables)
+    # A variable may have been given others than its layer was made with.
+    training = tuple((v.trainable, _value(v.regularizer), _value(v.constraint)) for v in operation.variables)
+    trains = operation.trainable, training
     return type(operation), _value(kept), _hidden(operation), trains, _remat(operation), rest, shapes
 
 

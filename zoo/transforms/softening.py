@@ -130,7 +130,7 @@ def soften(
         fill = _carry(source) if isinstance(source, layers.Layer) and source.variables else None
         replace[operation] = [*before, Part(blended, fill)]
         softened[site.name] = site.name.removesuffix(operation.name) + name
-    return SoftenedModel(rewrite(model, replace), softened)
+    return SoftenedModel(rewrite(model, replace, exact=amount == 0.0), softened)
 
 
 @seeds_untouched()
@@ -200,7 +200,7 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
                 back = Part(layers.Activation(inner, name=layer.name, dtype=layer.dtype_policy))
             replace[layer] = [back]
     keep_one(graphs(model), replace)
-    return HardenedModel(rewrite(model, replace), tuple(dropped), tuple(restored))
+    return HardenedModel(rewrite(model, replace, exact=threshold is None), tuple(dropped), tuple(restored))
 
 
 def _function_of(operation: Any, site: str) -> Any:

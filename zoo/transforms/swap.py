@@ -217,6 +217,8 @@ class _LayerMaker:
     def __call__(self, beside: Any, **overrides: Any) -> layers.Layer:
         new = copy_layer(self.template, **overrides)
         keep_remat(beside, new)
+        if new.activity_regularizer is None:
+            new.activity_regularizer = getattr(beside, "activity_regularizer", None)
         return new
 
 
@@ -231,8 +233,9 @@ def _replacement(
             "dtype": full_precision(operation.dtype_policy) if is_layer else sited[0][1].outputs[0].dtype,
             "trainable": operation.trainable if is_layer else True,
         }
+        regularizer = getattr(operation, "activity_regularizer", None)
         if not isinstance(make, _LayerMaker):
-            new = layers.Activation(make, name=operation.name, **options)
+            new = layers.Activation(make, name=operation.name, activity_regularizer=regularizer, **options)
             keep_remat(operation, new)
             return {operation: [Part(new)]}
         for _, node in sited:
