@@ -202,6 +202,12 @@ def diagrams() -> dict[str, tuple]:
         )
     for family, (name, options, unit) in _UNITS.items():
         made[f"family-{family}"] = (name, options, stage(unit), f"Unit of {family.replace('-', ', ').replace('_', ' ')}")
+    made["mixed"] = (
+        "plain8",
+        {"activation": ("tanh", "relu", "relu"), "ordering": "conv_norm_act"},
+        stage("stage1_conv2", "stage2_conv1"),
+        "The end of a stage with tanh and the beginning of one with ReLU",
+    )
     for normalization in (n for n in NORMALIZATIONS if n not in ("batch", None)):
         made[f"normalization-{normalization}"] = (
             "resnet14v2" if normalization == "nf_resnet" else "resnet14",
