@@ -202,6 +202,12 @@ def diagrams() -> dict[str, tuple]:
         )
     for family, (name, options, unit) in _UNITS.items():
         made[f"family-{family}"] = (name, options, stage(unit), f"Unit of {family.replace('-', ', ').replace('_', ' ')}")
+    made["normalization-skipinit-pre_activation"] = (
+        "resnet14v2",
+        {"normalization": "skipinit"},
+        stage("stage1_unit2_"),
+        "Residual unit, pre-activation, normalization skipinit",
+    )
     made["mixed"] = (
         "plain8",
         {"activation": ("tanh", "relu", "relu"), "ordering": "conv_norm_act"},
