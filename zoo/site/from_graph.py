@@ -201,7 +201,12 @@ def diagrams() -> dict[str, tuple]:
             f"The unit that halves the resolution, layout {layout}",
         )
     for family, (name, options, unit) in _UNITS.items():
-        made[f"family-{family}"] = (name, options, stage(unit), f"Unit of {family.replace('-', ', ').replace('_', ' ')}")
+        made[f"family-{family}"] = (
+            name,
+            options,
+            stage(unit),
+            f"Unit of {family.replace('-', ', ').replace('_', ' ')}",
+        )
     made["normalization-skipinit-pre_activation"] = (
         "resnet14v2",
         {"normalization": "skipinit"},
