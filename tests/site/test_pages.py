@@ -11,6 +11,7 @@ PARTS = 8
 KINDS = (
     "index",
     "questions/ordering",
+    "questions/narrow",
     "learn/the-algebra",
     "try/train",
     "models/plain",
@@ -25,6 +26,9 @@ RULES = {
     "dark": "['color-contrast']",
 }
 WIDER_THAN_THE_SCREEN = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CUT_FORMULAS = (
+    "[...document.querySelectorAll('.zoo-math')].filter(box => box.scrollHeight > box.clientHeight).length"
+)
 
 
 def findings(page, scheme):
@@ -66,6 +70,8 @@ def test_pages_are_accessible_and_fit_a_narrow_screen(site, visit, address, part
             found += [f"{scheme}: {finding}" for finding in findings(page, scheme)]
             if (wide := page.evaluate(WIDER_THAN_THE_SCREEN)) > 0:
                 found.append(f"{scheme}: scrolls sideways by {wide} pixels")
+            if cut := page.evaluate(CUT_FORMULAS):
+                found.append(f"{scheme}: {cut} formulas are higher than their boxes")
         if found:
             wrong[name] = found
     assert wrong == {}

@@ -39,7 +39,8 @@ Diagrams (`scripts/make_docs.py` draws them as `docs/diagrams/NAME.svg`):
 - `layout-LAYOUT` for stem and first unit of a pre-activation net, `stride-LAYOUT` for its unit that halves
   the resolution; marked where they differ from `he2016`;
 - `family-FAMILY` for a unit of each family beyond plain and residual nets, and some variants of them;
-  `normalization-NORMALIZATION` for what takes the place of batch normalisation.
+  `normalization-NORMALIZATION` for what takes the place of batch normalisation, and
+  `normalization-skipinit-pre_activation`; `mixed` for a net with a function a stage.
 
 Pictures (`scripts/make_pictures.py` draws them from tensors, `zoo.site.shapes` has the pieces): `functions`,
 `convolution`, `convolution-stride`, `convolution-padding`, `convolution-channels`, `maps`; and by `scripts/make_try.py`

@@ -201,7 +201,24 @@ def diagrams() -> dict[str, tuple]:
             f"The unit that halves the resolution, layout {layout}",
         )
     for family, (name, options, unit) in _UNITS.items():
-        made[f"family-{family}"] = (name, options, stage(unit), f"Unit of {family.replace('-', ', ')}")
+        made[f"family-{family}"] = (
+            name,
+            options,
+            stage(unit),
+            f"Unit of {family.replace('-', ', ').replace('_', ' ')}",
+        )
+    made["normalization-skipinit-pre_activation"] = (
+        "resnet14v2",
+        {"normalization": "skipinit"},
+        stage("stage1_unit2_"),
+        "Residual unit, pre-activation, normalization skipinit",
+    )
+    made["mixed"] = (
+        "plain8",
+        {"activation": ("tanh", "relu", "relu"), "ordering": "conv_norm_act"},
+        stage("stage1_conv2", "stage2_conv1"),
+        "The end of a stage with tanh and the beginning of one with ReLU",
+    )
     for normalization in (n for n in NORMALIZATIONS if n not in ("batch", None)):
         made[f"normalization-{normalization}"] = (
             "resnet14v2" if normalization == "nf_resnet" else "resnet14",
@@ -215,11 +232,18 @@ def diagrams() -> dict[str, tuple]:
 # Family -> a small member of it, its options, and how the layers of one of its units begin.
 _UNITS = {
     "mobilenetv2": ("mobilenetv2", {}, "stage3_unit2_"),
+    "mobilenetv2-narrow_activation": ("mobilenetv2", {"narrow_activation": "relu6"}, "stage3_unit2_"),
     "xception": ("xception", {"width": 4}, "block6_"),
     "xception-between": ("xception", {"width": 4, "between_activation": "relu"}, "block6_"),
     "densenet": ("densenet40", {}, "stage1_unit2_"),
+    "densenet-conv_norm_act": ("densenet40", {"ordering": "conv_norm_act"}, "stage1_unit2_"),
     "densenet-bottleneck": ("densenet22", {"block": "bottleneck"}, "stage1_unit2_"),
     "convnext": ("convnexttiny", {"layout": "cifar", "width": 8}, "stage1_unit2_"),
+    "convnext-three_of_each": (
+        "convnexttiny",
+        {"layout": "cifar", "width": 8, "activations_per_block": 3, "norms_per_block": 3},
+        "stage1_unit2_",
+    ),
     "wrn": ("wrn16_4", {"dropout_rate": 0.3}, "stage1_unit2_"),
     "repvgg": ("repvgg", {"width": 12}, "stage1_unit2_"),
     "repvgg-merged": ("repvgg", {"width": 12, "merged": True}, "stage1_unit2_"),

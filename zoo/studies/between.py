@@ -75,7 +75,6 @@ EXPERIMENT = photographed(
 STUDY = Study(
     name="between",
     experiments=(EXPERIMENT,),
-    page="use/families",
     claims=tuple(
         Claim(
             sentence=f"No activation belongs between depthwise and pointwise convolution ({middle} modules).",

@@ -68,7 +68,6 @@ EXPERIMENT = photographed(
 STUDY = Study(
     name="concatenation",
     experiments=(EXPERIMENT,),
-    page="use/families",
     claims=tuple(
         Claim(
             sentence=f"Under concatenation, normalisation and activation belong before the convolution ({depth} layers).",

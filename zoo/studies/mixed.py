@@ -54,7 +54,6 @@ EXPERIMENT = photographed(
 STUDY = Study(
     name="mixed",
     experiments=(EXPERIMENT,),
-    page="use/families",
     claims=(
         Claim(
             sentence="Layers may use different functions: within a point of one function for all.",

@@ -80,7 +80,6 @@ EXPERIMENT = photographed(
 STUDY = Study(
     name="narrow",
     experiments=(EXPERIMENT,),
-    page="use/families",
     claims=tuple(
         Claim(
             sentence=f"The narrow layer of an inverted residual should be linear (expansion {expansion}).",

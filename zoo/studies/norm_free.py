@@ -94,7 +94,6 @@ def _rule(depth: int, name: str, sign: str) -> dict[str, Pairs]:
 STUDY = Study(
     name="norm_free",
     experiments=tuple(EXPERIMENTS.values()),
-    page="use/families",
     claims=(
         *(
             Claim(

@@ -83,7 +83,6 @@ EXPERIMENT = photographed(
 STUDY = Study(
     name="per_block",
     experiments=(EXPERIMENT,),
-    page="use/families",
     reported=(
         Reported(
             caption="ImageNet top-1 accuracy in % of a ResNet-50 made a ConvNeXt step by step (figure 2)",
