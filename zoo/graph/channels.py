@@ -180,15 +180,13 @@ def _moved(node: Any, axis: int, tensor: Any, output: Any) -> int | None:
         return None
     if name == "GetItem":
         return _indexed(axis, len(old), node.arguments.args[1])
-    if hasattr(operation, "axis") and len(new) < len(
-        old
-    ):  # a sum, a maximum, what squeezes, takes or unstacks
+    # A sum, a maximum, what squeezes, takes or unstacks.
+    if hasattr(operation, "axis") and len(new) < len(old):
         gone = operation.axis
         gone = [a for a, n in enumerate(old) if n == 1] if gone is None else gone
         gone = {a % len(old) for a in (gone if isinstance(gone, (list, tuple)) else [gone])}
-        return (
-            None if axis in gone or len(old) - len(gone) != len(new) else axis - sum(a < axis for a in gone)
-        )
+        told = axis not in gone and len(old) - len(gone) == len(new)
+        return axis - sum(a < axis for a in gone) if told else None
     if name in ("ExpandDims", "Stack"):
         added = operation.axis if isinstance(operation.axis, (list, tuple)) else [operation.axis]
         place = axis
