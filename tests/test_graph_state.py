@@ -729,7 +729,7 @@ class Gated(layers.Dense):
         self.gate = data[0]
 
     def call(self, x):
-        return super().call(x) * self.gate
+        return ops.multiply(super().call(x), self.gate)
 
 
 class BuildsOnce(layers.Layer):
