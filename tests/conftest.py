@@ -123,6 +123,17 @@ def shapes_alone():
     keras.backend.clear_session(free_memory=False)  # or the values were drawn by the next scope that ends
 
 
+@pytest.fixture
+def channels_first():
+    """Tensors have their channels before their places while the test runs."""
+    import keras
+
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format(before)
+
+
 @pytest.fixture(autouse=True)
 def registered_names():
     """What a test or an example registers is gone after it."""

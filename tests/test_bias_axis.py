@@ -1,20 +1,11 @@
 """A convolution whose bias Keras would add along the width is refused; what is built adds it to the channels."""
 
-import keras
 import numpy as np
 import pytest
 from keras import layers
 from unit_nets import array, net, refusal
 
 import zoo
-
-
-@pytest.fixture
-def channels_first():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_first")
-    yield
-    keras.config.set_image_data_format(before)
 
 
 def with_bias(size, **options):
@@ -32,6 +23,29 @@ def test_a_map_as_wide_as_it_has_channels_is_refused(channels_first, conv):
     assert "keras.config.set_image_data_format('channels_last')" in said
     for size, options in ((5, {}), (4, {"use_bias": False})):
         assert with_bias(size, conv=conv, **options).output_shape == (None, 4, size, size)
+
+
+class Within(layers.Wrapper):
+    """Computes what the layer in it does."""
+
+    def call(self, x):
+        return self.layer(x)
+
+    def compute_output_shape(self, shape):
+        return self.layer.compute_output_shape(shape)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_convolution_in_wrappers_is_refused_too(channels_first, depth):
+    def conv(*args, name, **settings):
+        layer = layers.Conv2D(*args, **settings)
+        for _ in range(depth - 1):
+            layer = Within(layer)
+        return Within(layer, name=name)
+
+    assert "'unit' puts out (None, 4, 4, 4)" in refusal(ValueError, lambda: with_bias(4, conv=conv))
+    assert with_bias(5, conv=conv).output_shape == (None, 4, 5, 5)
 
 
 @pytest.mark.tensorflow

@@ -21,7 +21,7 @@ FLOORS = {
     "normalizer_free": 0,
     "pretrained": 0,
     "graph": 0,
-    "bias_axis": 0,
+    "bias_axis": 1,
     "factories": 1,
     "layers": 0,
     "activations": 1,

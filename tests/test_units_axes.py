@@ -45,14 +45,6 @@ def test_zeros_are_padded_to_the_channels_and_nowhere_else(axes, strides):
     np.testing.assert_array_equal(array(net(unit, shape=shape)(x)), expected)
 
 
-@pytest.fixture
-def channels_first():
-    before = keras.config.image_data_format()
-    keras.config.set_image_data_format("channels_first")
-    yield
-    keras.config.set_image_data_format(before)
-
-
 @pytest.mark.parametrize("axes", SHAPES)
 def test_channels_first(channels_first, axes):
     *spatial, channels = SHAPES[axes]

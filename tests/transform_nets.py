@@ -93,6 +93,13 @@ def gradients(model, x):
     ]
 
 
+def doubled(layer):
+    """The layer, which from now on gives twice what it gave: of that no copy knows."""
+    call = layer.call
+    layer.call = lambda z, training=None: 2 * call(z)
+    return layer
+
+
 def same(a, b):
     """Whether two lists of arrays are equal to the bit."""
     return len(a) == len(b) and all(np.array_equal(p, q) for p, q in zip(a, b, strict=True))

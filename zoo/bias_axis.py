@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from zoo.graph.calling import wrapped
+
 
 def with_bias_on_channels(layer: layers.Layer, y: keras.KerasTensor) -> keras.KerasTensor:
     """The output of a convolution, if Keras adds its bias to the channels.
@@ -27,7 +29,7 @@ def with_bias_on_channels(layer: layers.Layer, y: keras.KerasTensor) -> keras.Ke
     Raises:
         ValueError: If the channels come first, are as many as the map is wide, and Keras then mistakes the one for the other.
     """
-    inner: Any = layer.layer if isinstance(layer, layers.Wrapper) else layer
+    inner = wrapped(layer)
     if getattr(inner, "bias", None) is not None and takes_width_for_channels(inner, y):
         raise ValueError(
             f"image_data_format 'channels_first': {layer.name!r} puts out {tuple(y.shape)}, as many channels as it is wide, "

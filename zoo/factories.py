@@ -10,6 +10,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from zoo.graph.calling import wrapped
 from zoo.graph.internals import computed, inbound_nodes
 
 # Whose `axis` is that of the channels, and whose axes are those that they take the mean over.
@@ -55,9 +56,8 @@ def _check_axis(factory: Callable, layer: Any, rank: int, channel_axis: int) -> 
         return  # somebody's own layer may mean anything by its axis
     axes = {axis % rank for axis in (layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis])}
     channels = channel_axis % rank
-    forgotten = (
-        axes == {rank - 1} and channels != rank - 1
-    )  # the default, which is for channels that come last
+    # The default, which is for channels that come last.
+    forgotten = axes == {rank - 1} and channels != rank - 1
     if forgotten or (isinstance(layer, _BY_CHANNEL) and axes != {channels}):
         raise ValueError(
             f"norm={factory!r} made a {type(layer).__name__} with axis={layer.axis!r}, and the channels are on axis "
@@ -93,11 +93,6 @@ def convolution(
     return layer, apply
 
 
-def wrapped(layer: Any) -> Any:
-    """The layer that computes: of a wrapper, such as `SpectralNormalization`, the one inside."""
-    return wrapped(layer.layer) if isinstance(layer, layers.Wrapper) else layer
-
-
 def _check_own_words(factory: Callable, layer: layers.Layer, settings: dict[str, Any]) -> None:
     """What a stock layer says of its bias and its activation has to be what the row asks for."""
     inner = wrapped(layer)
@@ -120,11 +115,11 @@ def _check_size(factory, layer, x, y, channel_axis, filters, kernel, settings) -
     """An output has the channels that were asked for, and each side divided by its stride; or multiplied, if transposed."""
     axes = [axis for axis in range(1, len(x.shape)) if axis != channel_axis % len(x.shape)]
     strides, padding = settings["strides"], settings["padding"]
-    dilation = _each(getattr(wrapped(layer), "dilation_rate", 1), len(axes))
+    dilation = each_axis(getattr(wrapped(layer), "dilation_rate", 1), len(axes))
     if len(dilation) != len(axes):  # a layer for each frame has fewer axes
         dilation = (1,) * len(axes)
-    spans = [(k - 1) * d + 1 for k, d in zip(_each(kernel, len(axes)), dilation, strict=True)]
-    steps = _each(strides, len(axes))
+    spans = [(k - 1) * d + 1 for k, d in zip(each_axis(kernel, len(axes)), dilation, strict=True)]
+    steps = each_axis(strides, len(axes))
     # An open side has no size to compare, so the layer is tried on a map of some size.
     closed = list(x.shape)
     for axis, span, step in zip(axes, spans, steps, strict=True):
@@ -151,7 +146,8 @@ def _check_size(factory, layer, x, y, channel_axis, filters, kernel, settings) -
     )
 
 
-def _each(value: Any, axes: int) -> tuple[int, ...]:
+def each_axis(value: Any, axes: int) -> tuple[int, ...]:
+    """A size for each axis, of one number for all or of one for each."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
 
 

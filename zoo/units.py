@@ -19,6 +19,7 @@ from zoo.blocks import (
     residual,
     spatial_axes,
 )
+from zoo.factories import each_axis
 from zoo.naming import ZooNames
 from zoo.options import (
     Block,
@@ -347,7 +348,7 @@ def _check_axes(x: Any, parts: Parts, kernel_size: Any, strides: Any, padding: s
     spatial = [
         side for axis, side in enumerate(x.shape) if axis not in (0, parts.channel_axis % len(x.shape))
     ]
-    kernel = kernel_size if isinstance(kernel_size, (tuple, list)) else (kernel_size,) * axes
+    kernel = each_axis(kernel_size, axes)
     if padding == "valid" and any(
         side is not None and side < k for side, k in zip(spatial, kernel, strict=True)
     ):

@@ -38,6 +38,11 @@ def nodes_of(step: Any) -> tuple[Any, ...]:
     return step.nodes if isinstance(step, Stretch) else (step,)
 
 
+def wrapped(layer: Any) -> Any:
+    """The layer that computes: of a wrapper, such as `SpectralNormalization`, the one inside."""
+    return wrapped(layer.layer) if isinstance(layer, keras.layers.Wrapper) else layer
+
+
 def name_of(step: Any) -> str:
     """The layer that a node calls, or whose output a `Stretch` replaces."""
     return (producer(step.exit) if isinstance(step, Stretch) else step).operation.name

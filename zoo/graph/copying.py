@@ -334,10 +334,15 @@ def take_attributes(old: Any, new: Any) -> None:
             if is_bookkeeping(name):
                 continue
             value, other = held[name], others.get(name)
-            if value is not other and _can_be_carried(value, other, a) and not _equal(value, other):
+            if _is_missing(value, other, a):
                 setattr(b, name, keras.tree.map_structure(_duplicate, value))
             elif isinstance(a, keras.Model) and type(value) is not type(other):
                 _take_parts(a, b, name, value)
+
+
+def _is_missing(value: Any, other: Any, old: Any) -> bool:
+    """Whether an attribute of `old` is another one in the copy, and can be given to it."""
+    return value is not other and _can_be_carried(value, other, old) and not _equal(value, other)
 
 
 def _take_settings(old: Any, new: Any) -> None:
@@ -347,11 +352,8 @@ def _take_settings(old: Any, new: Any) -> None:
     held, others = attributes(old), attributes(new)
     kind: Any = type(old)
     for name in held.keys() - plain_attributes() - _made_in_use(kind):
-        value, other = held[name], others.get(name)
-        if is_bookkeeping(name) or value is other:
-            continue
-        if _can_be_carried(value, other, old) and not _equal(value, other):
-            setattr(new, name, keras.tree.map_structure(_duplicate, value))
+        if not is_bookkeeping(name) and _is_missing(held[name], others.get(name), old):
+            setattr(new, name, keras.tree.map_structure(_duplicate, held[name]))
     inner = children(old), children(new)
     if list(map(type, inner[0])) == list(map(type, inner[1])):
         for a, b in zip(*inner, strict=True):
