@@ -62,9 +62,9 @@ TABLE: dict[str, dict[str, Ink]] = {
     },
     "function": {
         "relu": Ink(BLUE, SOLID),
-        "relu6": Ink(ROSE, LONG_DOT),
+        "relu6": Ink(STEEL, LONG_DOT),
         "leaky_relu": Ink(MAUVE, LONGER),
-        "prelu": Ink(STEEL, GAPPED),
+        "prelu": Ink(ROSE, GAPPED),
         "elu": Ink(GREEN, DASH_DOT),
         "selu": Ink(OLIVE, PAIRS),
         "gelu": Ink(PURPLE, SHORT),
@@ -103,7 +103,7 @@ TABLE: dict[str, dict[str, Ink]] = {
         "exclusive gate, bias -6": Ink(MAUVE, LONG),
         "shortcut-only gate, bias 0": Ink(PURPLE, PAIRS),
         "shortcut-only gate, bias -6": Ink(INDIGO, DASH_DOT_DOT),
-        "1x1 convolution": Ink(GREEN, LONG_SHORT),
+        "1x1 convolution": Ink(OLIVE, LONG_SHORT),
         "dropout 0.5": Ink(SAGE, SPARSE),
     },
     "layout": {
