@@ -113,7 +113,7 @@ def _check_own_words(factory: Callable, layer: layers.Layer, settings: dict[str,
 
 def _check_size(factory, layer, x, y, channel_axis, filters, kernel, settings) -> None:
     """An output has the channels that were asked for, and each side divided by its stride; or multiplied, if transposed."""
-    axes = [axis for axis in range(1, len(x.shape)) if axis != channel_axis % len(x.shape)]
+    axes = spatial_places(x, channel_axis)
     strides, padding = settings["strides"], settings["padding"]
     dilation = each_axis(getattr(wrapped(layer), "dilation_rate", 1), len(axes))
     if len(dilation) != len(axes):  # a layer for each frame has fewer axes
@@ -144,6 +144,11 @@ def _check_size(factory, layer, x, y, channel_axis, filters, kernel, settings) -
         f"filters={filters}, strides={strides!r} and padding={padding!r} ask for {tuple(divided)}{transposed}. It must make a "
         "convolution of the filters, strides and padding that it is called with."
     )
+
+
+def spatial_places(x: Any, channel_axis: int) -> list[int]:
+    """Which axes of a feature map are neither its batch nor its channels."""
+    return [axis for axis in range(1, len(x.shape)) if axis != channel_axis % len(x.shape)]
 
 
 def each_axis(value: Any, axes: int) -> tuple[int, ...]:

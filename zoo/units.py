@@ -19,7 +19,7 @@ from zoo.blocks import (
     residual,
     spatial_axes,
 )
-from zoo.factories import each_axis
+from zoo.factories import each_axis, spatial_places
 from zoo.naming import ZooNames
 from zoo.options import (
     Block,
@@ -345,9 +345,7 @@ def _check_axes(x: Any, parts: Parts, kernel_size: Any, strides: Any, padding: s
         raise ValueError(
             f"padding='causal' is for one spatial axis, and x has {axes}, its shape is {tuple(x.shape)}; use 'same' or 'valid'."
         )
-    spatial = [
-        side for axis, side in enumerate(x.shape) if axis not in (0, parts.channel_axis % len(x.shape))
-    ]
+    spatial = [x.shape[axis] for axis in spatial_places(x, parts.channel_axis)]
     kernel = each_axis(kernel_size, axes)
     if padding == "valid" and any(
         side is not None and side < k for side, k in zip(spatial, kernel, strict=True)

@@ -180,10 +180,12 @@ def mask_of(value: Any) -> Any:
 def masks_kept(values: Iterable[Any]) -> Iterator[None]:
     """Give `values` their masks back in the end: MultiHeadAttention takes them from the tensors that it reads."""
     masks = [(value, mask_of(value)) for value in values]
-    yield
-    for value, mask in masks:
-        if mask is not mask_of(value):
-            value._keras_mask = mask
+    try:
+        yield
+    finally:
+        for value, mask in masks:
+            if mask is not mask_of(value):
+                value._keras_mask = mask
 
 
 def carry_mask(source: Any, value: Any) -> Any:
