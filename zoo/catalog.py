@@ -525,7 +525,8 @@ def register(
     Args:
         name: A name that is free. `plain`, `resnet`, `convnet`, `mlp`, `densenet`, `wrn` and
             `mobilenetv2_` followed by a number are not: they name depths, widths and factors.
-        spec: What the name stands for, from `zoo.specify` or made by hand.
+        spec: What the name stands for, from `zoo.specify`; `dataclasses.replace(spec, name="mine", stages=(1, 5, 1))`
+            changes what is no option of it.
         reference: Where the net is described; None takes over that of the net the spec was made from.
         preprocessing: The input range of `zoo.preprocess_input`: `"unit"` (0..1), `"tf"` (-1..1), `"caffe"` or `"torch"`; None takes
             over that of the net the spec was made from, and `"unit"` where the catalog does not know that.
