@@ -9,7 +9,8 @@ import pytest
 from keras import layers
 
 import zoo
-from zoo.probes import activation_stats
+from zoo.latency import measured_latency
+from zoo.probes import activation_stats, gradient_stats
 from zoo.surgery import remove
 from zoo.transforms import collapse_linear, drop_activations, fold_batchnorm, soften, swap_activation
 
@@ -32,7 +33,7 @@ RESULTS = {
 @pytest.mark.parametrize("kind", RESULTS)
 def test_what_only_the_model_has(kind):
     result = RESULTS[kind](small())
-    for name in ("save", "predict", "summary", "layers"):
+    for name in ("save", "predict", "summary", "layers", "inputs", "output"):
         with pytest.raises(AttributeError) as error:
             getattr(result, name)
         assert str(error.value) == f"{kind!r} object has no attribute {name!r}; its model has: .model.{name}"
@@ -51,13 +52,23 @@ def test_what_only_the_model_has(kind):
         lambda model: activation_stats(model, [[1.0] * 4]),
         lambda model: zoo.trace_once(model, [1]),
         lambda model: remove(model, "top"),
+        lambda model: gradient_stats(model, [[1.0] * 4], [[0.0] * 2], "mse"),
+        lambda model: measured_latency(model, 1),
     ],
-    ids=["transform", "settings", "probe", "tracing", "surgery"],
+    ids=["transform", "settings", "probe", "tracing", "surgery", "gradient", "latency"],
 )
 def test_a_result_in_the_place_of_a_model(kind, ask):
     with pytest.raises(TypeError) as error:
         ask(RESULTS[kind](small()))
     assert str(error.value) == f"expected a keras.Model, received a {kind}: pass its model, result.model."
+
+
+def test_a_result_in_the_place_of_a_model_or_its_name():
+    with pytest.raises(TypeError) as error:
+        zoo.features(fold_batchnorm(small()))
+    assert str(error.value) == (
+        "name_or_model must be the name of a net or a keras.Model, received a FoldedModel: pass its model, result.model."
+    )
 
 
 @pytest.mark.parametrize("path", ["net.keras", Path("net.keras"), "resnet20"])

@@ -15,7 +15,8 @@ def leads_to_its_model(result: type[_Result]) -> type[_Result]:
 
     def missing(self: _Result, name: str) -> NoReturn:
         kind = type(self).__name__
-        instead = f"; its model has: .model.{name}" if hasattr(keras.Model, name) else ""
+        has_it = hasattr(self[0], name)
+        instead = f"; its model has: .model.{name}" if has_it else ""
         raise AttributeError(f"{kind!r} object has no attribute {name!r}{instead}", name=name, obj=self)
 
     # Set, not written in the class: to a type checker a class with this method has every attribute.
@@ -23,14 +24,14 @@ def leads_to_its_model(result: type[_Result]) -> type[_Result]:
     return result
 
 
-def not_a_model(received: Any) -> str:
+def not_a_model(received: Any, expected: str = "expected a keras.Model") -> str:
     """What stands where a Keras model is expected, and how to come by the model; for messages."""
     kind = type(received).__name__
     if isinstance(getattr(received, "model", None), keras.Model):
-        return f"expected a keras.Model, received a {kind}: pass its model, result.model."
+        return f"{expected}, received a {kind}: pass its model, result.model."
     if isinstance(received, (str, os.PathLike)):
         return (
-            f"expected a keras.Model, received {os.fspath(received)!r}: keras.models.load_model loads a file, "
+            f"{expected}, received {os.fspath(received)!r}: keras.models.load_model loads a file, "
             "zoo.build builds a net by its name."
         )
-    return f"expected a keras.Model, received {received!r} of type {kind}."
+    return f"{expected}, received {received!r} of type {kind}."
