@@ -9,6 +9,7 @@ from keras import layers, ops
 from probed_nets import Residual, residual
 
 from zoo.activations import UnseenWarning, families, is_linear, label, passes_values, sites, unseen
+from zoo.probes import activation_stats
 from zoo.transforms import fold_batchnorm, fuse_activations, split_activations, swap_activation
 
 shapes_alone = pytest.mark.usefixtures("shapes_alone")
@@ -184,3 +185,81 @@ def test_a_residual_block_in_a_dict_or_list_of_layers():
         "stage/b/norm",
     ]
     assert np.shape(model(np.zeros((1, 6, 6, 4)))) == (1, 6, 6, 4)
+
+
+class Learned(layers.Activation):
+    """x + sin(a x)^2 / a, with an a for each channel."""
+
+    def __init__(self, a=1.0, **options):
+        super().__init__("linear", **options)
+        self.start = a
+
+    def build(self, shape):
+        self.a = self.add_weight(shape=shape[-1:], initializer=keras.initializers.Constant(self.start))
+
+    def call(self, x):
+        return x + ops.square(ops.sin(self.a * x)) / self.a
+
+    def get_config(self):
+        config = super().get_config()
+        del config["activation"]
+        return config | {"a": self.start}
+
+
+class Outside(layers.Layer):
+    def call(self, x):
+        return ops.sin(x)
+
+
+def test_a_subclass_of_an_activation_layer_is_a_site_whose_code_hides_nothing():
+    for own in (Learned, Square, Half):
+        x = keras.Input((4,))
+        layer = own("tanh", name="own") if own is Square else own(name="own")
+        model = keras.Model(x, layers.Dense(2, activation="relu", name="top")(layer(x)))
+        assert unseen(model) == {}, own
+        assert [site.name for site in sites(model)] == ["own", "top"], own
+        assert [row["activation"] for row in activation_stats(model, np.ones((3, 4)))] == [
+            own.__name__,
+            "relu",
+        ]
+
+
+def test_another_layer_with_code_is_unseen_and_the_warning_says_what_is_seen():
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Dense(2, activation="relu", name="top")(Outside(name="own")(x)))
+    assert list(unseen(model)) == ["own"]
+    with pytest.warns(UnseenWarning, match=r"inherits from keras\.layers\.Activation\.$"):
+        activation_stats(model, np.ones((3, 4)))
+    recurrent = keras.Sequential([keras.Input((5, 3)), layers.SimpleRNN(4), layers.ReLU()])
+    with pytest.warns(UnseenWarning) as told:
+        swap_activation(recurrent, "relu", "gelu")
+    assert "inherits" not in str(told[0].message)
+
+
+def test_an_activation_layer_that_holds_others_is_looked_into():
+    class Normed(layers.Activation):
+        def __init__(self, **options):
+            super().__init__("relu", **options)
+            self.norm = layers.BatchNormalization(name="norm")
+
+        def build(self, shape):
+            self.norm.build(shape)
+
+        def call(self, x):
+            return ops.sin(super().call(self.norm(x)))
+
+    x = keras.Input((4,))
+    model = keras.Model(x, Normed(name="own")(x))
+    assert list(unseen(model, norms=True)) == ["own/norm"]
+
+
+def test_a_site_is_shown_in_one_line():
+    x = keras.Input((4,))
+    y = layers.Dense(4, activation="relu", name="fc")(x)
+    inner = keras.Model(x, Half(name="half")(y), name="inner")
+    model = keras.Model(x, layers.ReLU(6, name="six")(inner(x)))
+    assert [repr(site) for site in sites(model)] == [
+        "<Site 'six': relu6, layer>",
+        "<Site 'inner/fc': relu, argument>",
+        "<Site 'inner/half': Half, layer>",
+    ]

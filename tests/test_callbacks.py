@@ -82,8 +82,6 @@ def test_every_and_append(tmp_path):
 
 
 def test_wrong_arguments(monkeypatch, tmp_path):
-    with pytest.raises(ValueError, match=r"csv_path=, log_dir= or both"):
-        ActivationMonitor(X)
     for every in (0, 1.5, True):
         with pytest.raises(ValueError, match="every must be"):
             ActivationMonitor(X, "a.csv", every=every)
@@ -276,3 +274,14 @@ def test_what_is_not_finite_is_in_no_bucket():
     fields = histogram.fields()
     assert histogram.not_finite == 3 and fields["num"] == 3 == sum(fields["bucket"])
     assert Histogram().fields()["num"] == 0
+
+
+def test_without_a_file_the_rows_are_kept_and_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monitor = ActivationMonitor(X, every=2)
+    fitted(monitor, epochs=4)
+    assert [(row["epoch"], row["site"]) for row in monitor.rows] == [
+        (epoch, site) for epoch in (1, 3) for site in ("act", "top")
+    ]
+    assert {row["epoch"] for row in monitor.updates} == {1, 3}
+    assert list(tmp_path.iterdir()) == []

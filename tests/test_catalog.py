@@ -212,9 +212,8 @@ def test_what_keras_sets_is_no_option(option, setting):
     ("option", "hint"),
     [
         ("activaton", "did you mean activation"),
-        ("nonsense", ""),
+        ("nonsense", "the options are "),
         ("orderings", "did you mean ordering"),
-        ("stages", ""),
     ],
 )
 @pytest.mark.parametrize("through", [specify, zoo.build, zoo.describe])
@@ -223,7 +222,38 @@ def test_unknown_option(option, hint, through):
         through("resnet20", **{option: 3})
     text = str(error.value)
     assert text.startswith(f"{option!r} is not an option of zoo.build; {hint}")
-    assert text.endswith(f"The options are {', '.join(OPTIONS)}.")
+    assert text.endswith(f"he options are {', '.join(OPTIONS)}.")
+
+
+@pytest.mark.parametrize(
+    ("option", "instead"),
+    [
+        ("depth", "the name of the net says it, such as 'resnet44'"),
+        ("stages", "dataclasses.replace"),
+        ("stem", "dataclasses.replace"),
+        ("pretrained", "weights= takes"),
+    ],
+)
+def test_what_is_said_otherwise_is_no_option(option, instead):
+    with pytest.raises(TypeError) as error:
+        zoo.build("resnet20", **{option: 3})
+    text = str(error.value)
+    assert text.startswith(f"{option!r} is not an option of zoo.build; ") and instead in text
+    assert "did you mean" not in text
+
+
+@pytest.mark.usefixtures("shapes_alone")
+def test_stages_of_ones_own():
+    spec = dataclasses.replace(specify("resnet20"), name="mine", stages=(1, 2, 1))
+    assert spec.depth == 2 * (1 + 2 + 1) + 2
+    adds = [layer.name for layer in zoo.assemble(spec).layers if layer.name.endswith("_add")]
+    assert adds == ["stage1_unit1_add", "stage2_unit1_add", "stage2_unit2_add", "stage3_unit1_add"]
+
+
+@pytest.mark.parametrize("ask", [zoo.build, specify, zoo.describe])
+def test_a_spec_in_the_place_of_a_name_is_led_to_assemble(ask):
+    with pytest.raises(TypeError, match=r"received the ModelSpec of 'resnet20'; zoo\.assemble builds a spec"):
+        ask(specify("resnet20"))
 
 
 def test_a_name_is_registered_once():

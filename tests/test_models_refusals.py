@@ -36,6 +36,23 @@ from zoo.models import smallest_input
             ValueError,
             "activation='rleu' is not what keras.activations.get takes: ",
         ),
+        ("resnet20", {"activation": "rleu"}, ValueError, r": rleu\. Did you mean 'relu'.*\?$"),
+        ("resnet20", {"activation": "ReLU"}, ValueError, r"\. Did you mean 'relu'.*\?$"),
+        ("resnet20", {"activation": "leakyrelu"}, ValueError, r"\. Did you mean 'leaky_relu'.*\?$"),
+        (
+            "convnet",
+            {"input_shape": (3, 64, 64)},
+            ValueError,
+            r"at least 4\. Channels come last here; keras.config.set_image_data_format\('channels_first'\) puts them first\.$",
+        ),
+        ("resnet50", {"input_shape": (1, 224, 224)}, ValueError, r"at least 32\. Channels come last here"),
+        ("resnet20", {"input_shape": (2, 64, 64)}, ValueError, r"at least 4\.$"),
+        (
+            "resnet20",
+            {"input_tensor": keras.ops.zeros((1, 32, 32, 3))},
+            TypeError,
+            r"received one with values, of shape \(1, 32, 32, 3\), of type \w+\.$",
+        ),
         ("resnet20", {"activation": 3}, ValueError, "activation=3 is not what keras.activations.get takes"),
         (
             "resnet20",

@@ -132,6 +132,21 @@ def test_wrong_arguments_are_named(message):
         activation_importance(net(), given.pop("x"), given.pop("y"), **given)
 
 
+@pytest.mark.parametrize(
+    ("sites", "message"),
+    [
+        ([{"site": "stem", "loss": 1.0}], r"hold names of .* Pass its name, row\['site'\]: 'stem'\.$"),
+        ({"site": "stem"}, r"be a name or .* Pass its name, row\['site'\]: 'stem'\.$"),
+        (layers.ReLU(name="act"), r"be a name or .* Pass its name, 'act'\.$"),
+        ([3], r"hold names of activation sites, received 3 of type int\.$"),
+        ({"other": 1}, r"be a name or several names of activation sites, received \{'other': 1\}\.$"),
+    ],
+)
+def test_what_has_a_name_and_is_none(sites, message):
+    with pytest.raises(TypeError, match=f"^sites must {message}"):
+        activation_importance(net(), X, Y, sites=sites)
+
+
 def test_what_is_not_seen_is_named():
     parts = [layers.Dense(4, activation="relu", name="fc"), layers.Reshape((2, 2)), layers.GRU(3, name="gru")]
     model = randomised(keras.Sequential([keras.Input((3,)), *parts, layers.Dense(2, name="top")]))

@@ -1,13 +1,15 @@
 """A spec as data: frozen, every field documented, depth and stride from the fields; and it needs no backend."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
 import pytest
 
+from zoo import units
 from zoo.catalog import specify
-from zoo.spec import OPTIONS, ModelSpec
+from zoo.spec import OPTIONS, ModelSpec, words
 
 
 def test_spec_is_frozen_keyword_only_and_hashable():
@@ -24,6 +26,24 @@ def test_every_field_is_documented_and_an_option_or_part_of_the_name():
     names = [line.split(":")[0].strip() for line in attributes.splitlines() if ": " in line]
     assert names == [field.name for field in dataclasses.fields(ModelSpec)]
     assert set(names) - set(OPTIONS) == {"name", "family", "stem", "stages"}
+
+
+@pytest.mark.parametrize(
+    ("documented", "argument", "words"),
+    [
+        (ModelSpec, "layout", words.LAYOUTS),
+        (ModelSpec, "shortcut", words.SHORTCUTS),
+        (ModelSpec, "downsampling", words.WAYS_DOWN),
+        (ModelSpec, "block", words.BLOCKS),
+        (units.residual_unit, "layout", words.LAYOUTS),
+        (units.residual_unit, "shortcut", words.SHORTCUTS),
+        (units.residual_unit, "block", words.BLOCKS),
+    ],
+)
+def test_help_has_every_word_that_an_option_may_be(documented, argument, words):
+    text = re.split(rf"\n +{argument}: ", documented.__doc__)[1]
+    text = re.split(r"\n +\w+: |\n\n", text)[0]
+    assert set(words) <= set(re.findall(r'`"(\w+)"`', text))
 
 
 @pytest.mark.parametrize(

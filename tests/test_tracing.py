@@ -152,7 +152,12 @@ def compiled():
 @pytest.mark.parametrize(
     "make, y, error, words",
     [
-        (lambda: "resnet20", [0], TypeError, r"expected a keras\.Model, received str"),
+        (
+            lambda: "resnet20",
+            [0],
+            TypeError,
+            r"expected a keras\.Model, received .resnet20.: .*zoo\.build builds",
+        ),
         (uncompiled, [0], ValueError, r"no optimiser and no metrics yet: call model\.compile"),
         (subclassed, [0], TypeError, "is subclassed, so the shape of its output is not known"),
         (

@@ -349,3 +349,83 @@ def test_what_an_activation_layer_adds_to_the_loss_stays(new):
     data = np.ones((3, 4), "float32")
     model(data), swapped(data)
     assert [float(loss) for loss in swapped.losses] == [float(loss) for loss in model.losses] != []
+
+
+def three():
+    x = keras.Input((4,))
+    y = layers.Dense(4, activation="relu", name="first")(x)
+    y = layers.ReLU(name="second")(y)
+    y = layers.Dense(4, activation="tanh", name="other")(y)
+    y = layers.Dense(4, activation="relu", name="third")(y)
+    return randomised(keras.Model(x, layers.Dense(3, activation="softmax", name="top")(y), name="three"))
+
+
+@pytest.mark.parametrize(
+    "names", ["second", ["first", "third"], ("third", "first"), ["first", "second", "third"]]
+)
+def test_only_the_sites_that_are_named_change(names):
+    result = swap_activation(three(), "relu", "gelu", sites=names)
+    wanted = [name for name in ("first", "second", "third") if name == names or name in list(names)]
+    assert list(result.sites) == wanted
+    assert [site.name for site in sites(result.model) if site.function is keras.activations.gelu] == wanted
+    x = batch(three())
+    if len(wanted) == 3:
+        assert same(outputs(swap_activation(three(), "relu", "gelu").model, x), outputs(result.model, x))
+
+
+def test_a_stem_stays_and_each_other_site_gets_its_own_copy():
+    model = three()
+    rest = swap_activation(model, "relu", "gelu").sites[1:]
+    result = swap_activation(model, "relu", layers.PReLU(), sites=rest)
+    assert result.model.get_layer("first").activation is keras.activations.relu
+    assert [layer.name for layer in result.model.layers if isinstance(layer, layers.PReLU)] == [
+        "second",
+        "third_act",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "text"),
+    [
+        ("other", ValueError, "sites names 'other', which applies tanh, not 'relu'; leave it out."),
+        ("top", ValueError, "sites names 'top', which applies softmax, not 'relu'; leave it out."),
+        ("frist", ValueError, "no activation site of 'three'; did you mean 'first'?"),
+        ([], ValueError, "sites names no site"),
+        (["first", "first"], ValueError, "sites names 'first' more than once"),
+        (3, TypeError, "sites must be a name or several names of activation sites, received 3."),
+    ],
+)
+def test_sites_that_cannot_change_are_refused(names, kind, text):
+    with pytest.raises(kind) as error:
+        swap_activation(three(), "relu", "gelu", sites=names)
+    assert text in str(error.value)
+
+
+def test_the_classifier_among_the_sites_has_to_be_asked_for():
+    x = keras.Input((4,))
+    y = layers.Dense(4, activation="sigmoid", name="hidden")(x)
+    model = keras.Model(x, layers.Dense(1, activation="sigmoid", name="top")(y))
+    with pytest.raises(ValueError, match=r"sites names 'top', the classifier; .*include_classifier=True"):
+        swap_activation(model, "sigmoid", "tanh", sites="top")
+    result = swap_activation(model, "sigmoid", "tanh", sites="top", include_classifier=True)
+    assert result.sites == ("top",)
+
+
+class Own(layers.Layer):
+    def call(self, x):
+        return keras.ops.sin(x)
+
+
+@pytest.mark.filterwarnings("ignore:swap_activation does not see")
+def test_a_layer_class_that_is_no_activation_is_led_to_surgery():
+    x = keras.Input((4,))
+    model = keras.Model(x, Own(name="own")(layers.Dense(4, activation="relu")(x)))
+    with pytest.raises(
+        ValueError, match=r"zoo.surgery.replace\(model, old, new\) replaces the layers of any class"
+    ):
+        swap_activation(model, Own, "relu")
+    new, _ = zoo.surgery.replace(model, Own, layers.ReLU())
+    assert isinstance(new.layers[-1], layers.ReLU)
+    with pytest.raises(ValueError, match=r"relu \(1\)\.$"):
+        with pytest.warns():
+            swap_activation(model, layers.ELU, "relu")

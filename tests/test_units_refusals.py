@@ -175,6 +175,15 @@ def test_factories_that_are_none():
 
 
 RESIDUAL_REFUSALS = [
+    *(
+        (
+            dict(ordering=row),
+            ValueError,
+            f"ordering={row!r} is not one of the residual orderings 'original', 'bn_after_addition', 'relu_before_addition', "
+            "'relu_only_pre_activation' and 'full_pre_activation'. A row of your own words is for zoo.conv_unit.",
+        )
+        for row in ("act conv norm", "norm act conv | norm act conv | add", "conv relu")
+    ),
     (
         dict(ordering="conv_act"),
         ValueError,

@@ -333,3 +333,31 @@ def test_manifest_of_the_package_is_readable_and_its_files_are_there():
         assert entry.model and entry.weights in pretrained.names(entry.model)
         assert entry.checked_path().endswith(entry.file)
         zoo.build(entry.model, weights=entry.weights, **entry.options)
+
+
+@pytest.mark.parametrize("rolled", [False, True])
+def test_a_file_of_a_rolled_net_says_what_to_do(rolled, tmp_path):
+    model, path = saved(tmp_path, "resnet20", rolled=True)
+    text = refusal("resnet20", path, rolled=rolled)
+    assert "the first layer that disagrees is 'stage1_unit1_conv1', which it lacks" in text
+    assert "It holds 'stage1_unit1_to_3'" in text and "load_weights(path)" in text
+    # What it says to do.
+    again = zoo.build("resnet20", rolled=True, **SMALL)
+    again.load_weights(path)
+    assert_same_weights(again, model)
+    separate = zoo.transforms.unroll(again)
+    assert separate.get_layer("stage1_unit1_conv1").weights
+
+
+def test_a_whole_model_in_the_place_of_its_weights(tmp_path):
+    model = zoo.build("convnet2", **SMALL)
+    with pytest.raises(TypeError, match=r"received the model 'convnet2'; save them with model.save_weights"):
+        zoo.build("convnet2", weights=model, **SMALL)
+    model.save(tmp_path / "net.keras")
+    text = refusal("convnet2", tmp_path / "net.keras")
+    assert text.endswith(
+        "A .keras file is a whole model: keras.models.load_model(path).save_weights('NAME.weights.h5') makes a file of its "
+        "weights."
+    )
+    (tmp_path / "net.npz").write_bytes(b"")
+    assert "whole model" not in refusal("convnet2", tmp_path / "net.npz")

@@ -7,6 +7,7 @@ everything else here calls it. Nets and the units for nets of one's own are buil
 from __future__ import annotations
 
 import copy
+import difflib
 import functools
 from collections import Counter
 from collections.abc import Callable
@@ -572,6 +573,15 @@ def _gain(activation: Callable | layers.Layer) -> float:
     return round(activation_gain(activation), 6)
 
 
+def _near(given: Any) -> str:
+    """The activations of Keras with a name like this one."""
+    if not isinstance(given, str):
+        return ""
+    known = [name for name, value in vars(keras.activations).items() if callable(value)]
+    near = difflib.get_close_matches(given.lower(), known, n=2)
+    return f". Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
 def activation_function(argument: str, given: Any) -> Callable:
     """The function that `keras.activations.get` makes of an argument.
 
@@ -587,7 +597,9 @@ def activation_function(argument: str, given: Any) -> Callable:
     try:
         function = keras.activations.get(given)
     except Exception as error:  # of an odd object Keras says all kinds of things
-        raise ValueError(f"{argument}={given!r} is not what keras.activations.get takes: {error}") from error
+        raise ValueError(
+            f"{argument}={given!r} is not what keras.activations.get takes: {error}{_near(given)}"
+        ) from error
     if isinstance(function, type):
         raise ValueError(
             f"{argument}={given!r} is a layer with weights or options, not a function; pass it as a layer, "

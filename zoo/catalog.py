@@ -363,6 +363,10 @@ def lookup(name: str, block: str | None = None, convolutions: int | None = None)
         TypeError: If `name` is not a string.
         ValueError: If no net has this name or depth; the nearest are listed.
     """
+    if isinstance(name, ModelSpec):
+        raise TypeError(
+            f"name must be a string such as 'resnet20v2', received the ModelSpec of {name.name!r}; zoo.assemble builds a spec."
+        )
     if not isinstance(name, str):
         raise TypeError(f"name must be a string such as 'resnet20v2', received {name!r}.")
     if block is not None:
@@ -424,6 +428,15 @@ _SETTINGS_OF_KERAS = {
     "dtype": "keras.config.set_dtype_policy('mixed_bfloat16')",
     "data_format": "keras.config.set_image_data_format('channels_first')",
 }
+_SAID_OTHERWISE = {
+    "depth": "the name of the net says it, such as 'resnet44'; zoo.list_models() lists them all.",
+    **dict.fromkeys(
+        ("family", "stages", "stem"),
+        "the name of the net says it; dataclasses.replace(zoo.specify(...), name='mine', stages=(2, 3, 2)) is a spec "
+        "that says something else, for zoo.assemble or zoo.register.",
+    ),
+    "pretrained": "weights= takes the name of weights, such as 'imagenet', or the path of a file.",
+}
 
 # Options in which None is a value of its own, and does not ask for the default of the net.
 OWN_NONE = (
@@ -483,9 +496,11 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
 def _instead_of(option: str) -> str:
     if option in _SETTINGS_OF_KERAS:
         return f"it is a setting of Keras for all that is built after it: {_SETTINGS_OF_KERAS[option]}."
+    if option in _SAID_OTHERWISE:
+        return _SAID_OTHERWISE[option]
     near = difflib.get_close_matches(option, OPTIONS, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{hint}The options are {', '.join(OPTIONS)}."
+    hint = f"did you mean {' or '.join(near)}? The" if near else "the"
+    return f"{hint} options are {', '.join(OPTIONS)}."
 
 
 def _from_channels_last(shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -510,7 +525,8 @@ def register(
     Args:
         name: A name that is free. `plain`, `resnet`, `convnet`, `mlp`, `densenet`, `wrn` and
             `mobilenetv2_` followed by a number are not: they name depths, widths and factors.
-        spec: What the name stands for, from `zoo.specify` or made by hand.
+        spec: What the name stands for, from `zoo.specify`; `dataclasses.replace(spec, name="mine", stages=(1, 5, 1))`
+            changes what is no option of it.
         reference: Where the net is described; None takes over that of the net the spec was made from.
         preprocessing: The input range of `zoo.preprocess_input`: `"unit"` (0..1), `"tf"` (-1..1), `"caffe"` or `"torch"`; None takes
             over that of the net the spec was made from, and `"unit"` where the catalog does not know that.

@@ -14,7 +14,7 @@ from keras import layers
 from zoo.activations import is_linear, separate_function, takes_activation
 from zoo.catalog import specify
 from zoo.families import convnext, skeleton
-from zoo.graph import Graph, input_structure, read, room_for
+from zoo.graph import Graph, input_structure, not_a_model, read, room_for
 from zoo.models import build
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
 from zoo.options import Options
@@ -111,8 +111,7 @@ def features(
         model = build(name_or_model, **options)
     elif not isinstance(name_or_model, keras.Model):
         raise TypeError(
-            f"name_or_model must be the name of a net or a keras.Model, received {name_or_model!r} of type "
-            f"{type(name_or_model).__name__}."
+            not_a_model(name_or_model, "name_or_model must be the name of a net or a keras.Model")
         )
     elif options:
         raise TypeError(

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.graph import not_a_model
 from zoo.slimming.execution import without_gradients
 
 WARM_UP = 2
@@ -27,6 +28,7 @@ def measured_latency(model: keras.Model, batch_size: int = 32) -> float:
         batch_size: Samples in the batch.
 
     Raises:
+        TypeError: `model` is no Keras model.
         ValueError: a size of an input is not known.
     """
     return Stopwatch(batch_size)(model)
@@ -59,6 +61,7 @@ class Stopwatch:
             Milliseconds of each.
 
         Raises:
+            TypeError: one of them is no Keras model.
             ValueError: a size of an input is not known.
         """
         runs = []
@@ -82,6 +85,8 @@ class Stopwatch:
                 return [1000.0 * times[0] for times in fastest]
 
     def _inputs(self, model: keras.Model) -> list[Any]:
+        if not isinstance(model, keras.Model):
+            raise TypeError(not_a_model(model))
         rng, inputs = np.random.default_rng(0), []
         for tensor in keras.tree.flatten(model.inputs):
             if None in tensor.shape[1:]:

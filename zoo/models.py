@@ -231,8 +231,10 @@ def _load_weights(net: keras.Model, spec: ModelSpec, below: dict[str, Any]) -> N
 
 def _check_input_tensor(given: object, spec: ModelSpec | None = None) -> None:
     if not isinstance(given, keras.KerasTensor):
+        shape = getattr(given, "shape", None)
+        received = repr(given) if shape is None else f"one with values, of shape {tuple(shape)},"
         raise TypeError(
-            f"input_tensor must be a symbolic tensor such as keras.Input((32, 32, 3)), received {given!r} of type "
+            f"input_tensor must be a symbolic tensor such as keras.Input((32, 32, 3)), received {received} of type "
             f"{type(given).__name__}."
         )
     if spec is not None and tuple(given.shape[1:]) != spec.input_shape:
@@ -553,6 +555,15 @@ def smallest_input(spec: ModelSpec) -> int:
     return spec.total_stride
 
 
+def _turned(shape: tuple[int | None, ...], channels_first: bool) -> str:
+    """A hint where the channels seem to stand where they do not belong."""
+    inner, outer = (shape[-1], shape[0]) if channels_first else (shape[0], shape[-1])
+    if inner not in (1, 3) or outer in (1, 3):
+        return ""
+    now, other = ("first", "last") if channels_first else ("last", "first")
+    return f" Channels come {now} here; keras.config.set_image_data_format('channels_{other}') puts them {other}."
+
+
 def _check_input_shape(spec: ModelSpec) -> None:
     if spec.family == "mlp":
         return
@@ -573,5 +584,5 @@ def _check_input_shape(spec: ModelSpec) -> None:
     if any(size is not None and size < least for size in spatial):
         raise ValueError(
             f"input_shape={spec.input_shape!r} is too small for the strides of {spec.name}: height and width must be "
-            f"at least {least}."
+            f"at least {least}.{_turned(spec.input_shape, channels_first)}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from zoo.graph import flatten_layers
+from zoo.graph import flatten_layers, not_a_model
 from zoo.precision import POLICY, Gain, bfloat16_gain
 
 NOT_ASKED = Gain(None, "not measured: measure=False")
@@ -79,7 +79,7 @@ def fit_settings(model: keras.Model, *, measure: bool = True, batch_size: int = 
         True
     """
     if not isinstance(model, keras.Model):
-        raise TypeError(f"expected a keras.Model, received {type(model).__name__}.")
+        raise TypeError(not_a_model(model))
     if not isinstance(measure, bool):
         raise TypeError(f"measure must be True or False, received {measure!r}.")
     gain = bfloat16_gain(model, batch_size) if measure else NOT_ASKED

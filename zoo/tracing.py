@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.graph import not_a_model
+
 
 def trace_once(model: keras.Model, y: Any) -> None:
     """Make the variables of the optimiser and of the metrics of a compiled model, so that its first step is traced once.
@@ -39,7 +41,7 @@ def trace_once(model: keras.Model, y: Any) -> None:
         True
     """
     if not isinstance(model, keras.Model):
-        raise TypeError(f"expected a keras.Model, received {type(model).__name__}.")
+        raise TypeError(not_a_model(model))
     if not model.compiled:
         raise ValueError(
             f"{model.name!r} has no optimiser and no metrics yet: call model.compile(...) first."

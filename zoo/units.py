@@ -57,8 +57,9 @@ def conv_unit(
 ) -> Unit:
     """A convolution with its normalisation and its activation, in the order that you say.
 
-    A unit is a function of a tensor and no layer: it lays stock layers into your graph, so that a saved file loads
-    without zoo and every transform and probe sees each site. Each call makes new layers.
+    A unit is a function of a tensor and no layer, so a `keras.Sequential` does not take it: it lays stock layers into
+    your graph, so that a saved file loads without zoo and every transform and probe sees each site. Each call makes new
+    layers.
 
     Formula, for `ordering="conv_norm_act"`: `y = act(norm(conv(x)))`; a row is read in the order of execution.
 
@@ -163,7 +164,8 @@ def residual_unit(
             no activation.
         norm: Makes a normalisation, called with `name=`; None: batch normalisation.
         conv: Makes the convolutions of the branch, see `zoo.conv_unit`; None: those that fit the input.
-        layout: Whose unit it is where code bases differ: biases, stride, padding, moving statistics.
+        layout: Whose unit it is where code bases differ in biases, stride, padding and moving statistics: `"he2016"`,
+            `"keras"`, `"kerashub"`, `"timm"`, `"torchvision"`, `"keras_resnet"` or `"keras_cifar10"`.
         opens: Whether a pre-activation unit does its first normalisation and activation; False where the stem has done
             them already. Units that do not begin with an activation have nothing to leave out.
         shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`, 0.5 if not given.

@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import h5py
@@ -47,6 +47,12 @@ _ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 _SIZES = (96, 128, 160, 192, 224)
 
 
+_WHOLE = (
+    " A .keras file is a whole model: keras.models.load_model(path).save_weights('NAME.weights.h5') makes a file of "
+    "its weights."
+)
+
+
 class LeftOutWarning(UserWarning):
     """Weights hold a classifier that the net, by its options, does not have: the rest is loaded."""
 
@@ -62,6 +68,11 @@ def check(spec: ModelSpec) -> None:
         ValueError: If it is no file and no name, or `"imagenet"` where `keras.applications` has no such net.
     """
     weights = spec.weights
+    if isinstance(weights, keras.Model):
+        raise TypeError(
+            f"weights must be None, a name or a path, received the model {weights.name!r}; save them with "
+            "model.save_weights('NAME.weights.h5') and pass that path."
+        )
     if not isinstance(weights, (str, os.PathLike)):
         raise TypeError(
             f"weights must be None, a name or a path, received {weights!r} of type {type(weights).__name__}."
@@ -144,7 +155,7 @@ def _from_file(path: str, net: keras.Model, spec: ModelSpec) -> Groups:
     if ending not in (".h5", ".hdf5") and not h5py.is_hdf5(path):
         raise ValueError(
             f"weights file {path!r} has the extension {ending!r}; expected .weights.h5 or .h5, as Keras saves, or "
-            f"{' or '.join(conversion.SUFFIXES)}, as PyTorch's libraries do."
+            f"{' or '.join(conversion.SUFFIXES)}, as PyTorch's libraries do.{_WHOLE if ending == '.keras' else ''}"
         )
     return conversion.under_our_names(path, list(_read(path, net)), net, spec)
 
@@ -283,6 +294,7 @@ def _assign(net: keras.Model, groups: Groups, source: str, left_out: list[str]) 
             raise ValueError(
                 f"{source} does not fit {net.name}: the first layer that disagrees is {layer.name!r}, which it lacks "
                 f"(expected weights of shapes {expected}). It holds {len(groups)} layers, {net.name} has {len(layers)}."
+                f"{_rolled(by_name)}"
             )
         received = [a.shape for a in arrays]
         if received != expected:
@@ -297,6 +309,17 @@ def _assign(net: keras.Model, groups: Groups, source: str, left_out: list[str]) 
     arrays_of = dict(groups)
     for layer in layers:
         layer.set_weights(arrays_of[layer.name])
+
+
+def _rolled(names: Iterable[str]) -> str:
+    """What to do with a file that a rolled net has saved: it holds runs of units, and no layers of them."""
+    runs = [name for name in names if re.fullmatch(r"\w+_to_\d+", name)]
+    if not runs:
+        return ""
+    return (
+        f" It holds {runs[0]!r}, a run of units as one layer: it was saved from a net with rolled=True. Build that net without "
+        "weights and call its load_weights(path); zoo.transforms.unroll makes separate layers of the runs."
+    )
 
 
 def _with_our_names(groups: Groups, layers: list) -> Groups:

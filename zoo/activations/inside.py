@@ -160,7 +160,7 @@ def warn_unseen(what: str, model: keras.Model, found: dict[str, str]) -> None:
     """Warn that `what` (the name of a public function) has nothing to say of what is `found`, if anything."""
     if found:
         warnings.warn(
-            f"{what} does not see all of {model.name!r}. Not seen: {listed(found)}.",
+            f"{what} does not see all of {model.name!r}. Not seen: {listed(found)}.{_how_to_show(found)}",
             UnseenWarning,
             stacklevel=_outside(),
         )
@@ -176,10 +176,17 @@ def tell_unseen(what: str, model: keras.Model) -> dict[str, str]:
     if found and not sites(model):
         raise ValueError(
             f"{what} sees no activation in {model.name!r}. Not seen: {listed(found)}. Rebuild these with layers in "
-            f"the graph."
+            f"the graph.{_how_to_show(found)}"
         )
     warn_unseen(what, model, found)
     return found
+
+
+def _how_to_show(found: dict[str, str]) -> str:
+    """What makes an activation of somebody's own visible, where that may help."""
+    if not any(".call is Python code" in reason for reason in found.values()):
+        return ""
+    return " A layer that is an activation and nothing else is seen if its class inherits from keras.layers.Activation."
 
 
 def _outside() -> int:
@@ -295,6 +302,8 @@ class _Look:
         return True
 
     def code(self, layer: Any, path: str, pooled: bool) -> None:
+        if layer is self.inside.operation and separate_function(layer) is not None:
+            return  # its code is the function that the site applies
         for kind, function in _NONLINEAR_LAYERS.items():
             if isinstance(layer, kind):
                 self.inside.hides[path] = f"{type(layer).__name__} takes the {function}, which is not linear"

@@ -100,6 +100,11 @@ class Site:
         """Name of the layer, behind those of the models it is nested in: `"conv1"`, `"backbone/conv1"`."""
         return self.graph.path + self.operation.name
 
+    def __repr__(self) -> str:
+        """Its name and its function: the graph would fill pages."""
+        place = "argument" if self.built_in else "layer"
+        return f"<Site {self.name!r}: {label(self.function)}, {place}>"
+
 
 def sites(model: keras.Model) -> list[Site]:
     """All activation sites of `model` in the order of the computation, those of nested models included.

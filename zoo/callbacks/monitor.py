@@ -22,7 +22,7 @@ LABELS = ("site", "activation", "built_in")
 
 
 class ActivationMonitor(keras.callbacks.Callback):
-    r"""Write the rows of `zoo.probes.activation_stats` during `fit`, to CSV, TensorBoard or both.
+    r"""The rows of `zoo.probes.activation_stats` during `fit`: in `rows`, and in CSV, TensorBoard or both if you say where.
 
     After every `every`-th epoch the statistics of each activation site are measured on `x`, in inference: no
     random number is drawn, no statistic moved, so training is bit-identical with and without it. Of the first
@@ -55,8 +55,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         unseen: Name of each place that cannot be seen -> the reason, as in `activation_stats`.
 
     Raises:
-        ValueError: neither `csv_path` nor `log_dir` is given, or `every` is not a positive integer; when
-            training starts: `x` does not fit the model, or no activation of it can be seen.
+        ValueError: `every` is not a positive integer; or, when training starts: `x` does not fit the model, or no
+            activation of it can be seen.
         TypeError: when training starts: the model is subclassed.
         ImportError: `log_dir` is given and `tensorboard` is not installed.
 
@@ -70,7 +70,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         >>> model = keras.Sequential([keras.Input((3,)), fc])
         >>> model.compile("sgd", "mse")
         >>> x, y = np.ones((4, 3)), np.ones((4, 2))
-        >>> monitor = ActivationMonitor(x, csv_path="activations.csv")
+        >>> monitor = ActivationMonitor(x)  # csv_path="stats.csv" also writes
         >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[monitor])
         >>> [(row["epoch"], row["site"]) for row in monitor.rows]
         [(0, 'fc'), (1, 'fc')]
@@ -92,8 +92,6 @@ class ActivationMonitor(keras.callbacks.Callback):
         histograms: bool = True,
     ):
         super().__init__()
-        if csv_path is None and log_dir is None:
-            raise ValueError("ActivationMonitor needs somewhere to write: csv_path=, log_dir= or both.")
         if isinstance(every, bool) or not isinstance(every, int) or every < 1:
             raise ValueError(f"every must be a positive number of epochs, received {every!r}.")
         if log_dir is not None:

@@ -25,6 +25,7 @@ from zoo.graph.copying import (
 from zoo.graph.internals import attributes, flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
+from zoo.graph.results import leads_to_its_model, not_a_model
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
 
@@ -50,7 +51,9 @@ __all__ = [
     "input_structure",
     "is_function",
     "is_stock",
+    "leads_to_its_model",
     "names",
+    "not_a_model",
     "own_axis",
     "piece",
     "plain_attributes",

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from zoo.graph.internals import producer
+from zoo.graph.results import not_a_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +147,7 @@ def names(found: list[Graph]) -> set[str]:
 
 def _refuse_unreadable(model: Any) -> None:
     if not isinstance(model, keras.Model):
-        raise TypeError(f"expected a keras.Model, received {model!r} of type {type(model).__name__}.")
+        raise TypeError(not_a_model(model))
     if isinstance(model, keras.Sequential):
         stock = keras.Sequential
         try:

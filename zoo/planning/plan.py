@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from zoo.graph import rewrite
+from zoo.graph import leads_to_its_model, rewrite
 from zoo.planning.stretches import computing_layers
 from zoo.slimming.neighbours import chains
 from zoo.transforms.collapse import collapse_linear
@@ -16,6 +16,7 @@ from zoo.transforms.drop import drop_activations
 from zoo.transforms.pad import pad_once
 
 
+@leads_to_its_model
 class CarriedOut(NamedTuple):
     """What `DepthPlan.apply` and `DepthPlan.merge` return; it unpacks, the model first.
 

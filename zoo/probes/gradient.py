@@ -67,8 +67,8 @@ def gradient_stats(
         >>> [(row["kind"], row["norm"]) for row in rows]
         [('weight', 4.0), ('weight', 4.0), ('site', 4.0)]
     """
-    objective = _Objective(model, loss)
     watched = Watched(model)
+    objective = _Objective(model, loss)
     parts: dict[Any, _Part] = {}
     called: set[str] = set()
     unseen = dict(watched.unseen)

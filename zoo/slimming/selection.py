@@ -37,17 +37,13 @@ def choose(model: keras.Model, names: Any, *, include_classifier: bool, argument
     if names is None:
         chosen = [s for s in present if include_classifier or s.name not in classifiers]
     else:
-        wanted = _as_names(names, argument)
-        known = {site.name: site for site in present}
-        for name in wanted:
-            if name not in known:
-                raise ValueError(_unknown(model, name, list(known), argument))
-            if name in classifiers and not include_classifier:
+        chosen = named(model, present, names, argument)
+        for site in chosen:
+            if site.name in classifiers and not include_classifier:
                 raise ValueError(
-                    f"{argument} names {name!r}, the classifier of {model.name!r}: without it the outputs are no "
+                    f"{argument} names {site.name!r}, the classifier of {model.name!r}: without it the outputs are no "
                     f"probabilities. Leave it out, or pass include_classifier=True."
                 )
-        chosen = [site for site in present if site.name in set(wanted)]
     for site in chosen:
         if families(site.function) & RESHAPING:
             if names is not None:
@@ -56,6 +52,21 @@ def choose(model: keras.Model, names: Any, *, include_classifier: bool, argument
                     f"has another shape than its input, so that no linear map channel by channel takes its place."
                 )
     return [site for site in chosen if not families(site.function) & RESHAPING]
+
+
+def named(model: keras.Model, present: list[Site], names: Any, argument: str) -> list[Site]:
+    """Those of the sites of `model` that have these names, in the order of the computation.
+
+    Raises:
+        TypeError: `names` are no names.
+        ValueError: a name that is no site, or occurs twice; or no name at all.
+    """
+    wanted = _as_names(names, argument)
+    known = [site.name for site in present]
+    for name in wanted:
+        if name not in known:
+            raise ValueError(_unknown(model, name, known, argument))
+    return [site for site in present if site.name in set(wanted)]
 
 
 def refuse_blended(model: keras.Model) -> None:
@@ -85,13 +96,14 @@ def _as_names(names: Any, argument: str) -> list[str]:
     listed = [names] if isinstance(names, str) else names
     if not isinstance(listed, Iterable) or isinstance(listed, (bytes, dict)):
         raise TypeError(
-            f"{argument} must be a name or several names of activation sites, received {names!r}."
+            f"{argument} must be a name or several names of activation sites, received {names!r}.{_name_of(names)}"
         )
     listed = list(listed)
     for name in listed:
         if not isinstance(name, str):
             raise TypeError(
                 f"{argument} must hold names of activation sites, received {name!r} of type {type(name).__name__}."
+                f"{_name_of(name)}"
             )
     twice = sorted({name for name in listed if listed.count(name) > 1})
     if twice:
@@ -99,6 +111,14 @@ def _as_names(names: Any, argument: str) -> list[str]:
     if not listed:
         raise ValueError(f"{argument} names no site: there is nothing to do.")
     return listed
+
+
+def _name_of(received: Any) -> str:
+    """The name in what has one: a row of `zoo.probes`, a layer, a site."""
+    if isinstance(received, dict):
+        return f" Pass its name, row['site']: {received['site']!r}." if "site" in received else ""
+    name = getattr(received, "name", None)
+    return f" Pass its name, {name!r}." if isinstance(name, str) else ""
 
 
 def _unknown(model: keras.Model, name: str, known: list[str], argument: str) -> str:

@@ -71,14 +71,17 @@ class ModelSpec:
             `"stage1"` and so on, `"head"`, and `"rest"` for the places it leaves out.
         activated: `"all"` sites carry the activation, or only the `"last"` one (plain families).
         form: `"separate"` activation layers or the `"builtin"` argument.
-        ordering: One of `RESIDUAL_ORDERINGS`, such as `"original"`, or `PLAIN_ORDERINGS`; the page All models lists them.
-        shortcut: What sits on the shortcut of a residual unit, one of `SHORTCUTS`.
+        ordering: A name of `zoo.orderings("residual")`, such as `"original"`, or of `zoo.orderings("plain")`, such as
+            `"conv_norm_act"`.
+        shortcut: What sits on the shortcut of a residual unit, `"identity_pad"`, `"projection"`, `"constant_scaling"`,
+            `"exclusive_gating"`, `"shortcut_only_gating"`, `"conv1x1"` or `"dropout"`.
         shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`.
         branch_scale: Factor on the residual branch under `shortcut="constant_scaling"`.
         gate_bias: Initial bias of the gate under the two gating shortcuts.
         dropout_rate: Rate under `shortcut="dropout"`; in a wrn, of the dropout between its convolutions.
-        layout: Whose graph it is where "ResNet" is ambiguous, one of `LAYOUTS`; other families have `"cifar"`, as in
-            their papers at 32 x 32, and `"keras"` or `"imagenet"`.
+        layout: Whose graph it is where "ResNet" is ambiguous, `"he2016"`, `"keras"`, `"kerashub"`, `"timm"`,
+            `"torchvision"`, `"keras_resnet"` or `"keras_cifar10"`; other families have `"cifar"`, as in their papers at
+            32 x 32, and `"keras"` or `"imagenet"`.
         block: `"basic"` (two 3x3) or `"bottleneck"` (1x1, 3x3, 1x1) residual units.
         padding: Padding of a convnet's convolutions, `"same"` or `"valid"`.
         downsampling: `"max_pool"`, `"average_pool"`, `"stride"` or `"none"` (convnet; vgg has the first two).

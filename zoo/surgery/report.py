@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from zoo.graph import graphs
+from zoo.graph import graphs, leads_to_its_model
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Report:
         return "\n".join(lines) or "nothing changed"
 
 
+@leads_to_its_model
 class Operated(NamedTuple):
     """What a function of `zoo.surgery` returns; it unpacks: `model, report = remove(...)`.
 

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 
 import keras
 
-from zoo.graph import Part, graphs, rewrite, seeds_untouched
+from zoo.graph import Part, graphs, leads_to_its_model, rewrite, seeds_untouched
 from zoo.slimming.selection import refuse_blended
 from zoo.transforms.linear_runs import Run, RunFinder
 from zoo.transforms.one_layer import NotOneLayer, one_layer
 
 
+@leads_to_its_model
 class CollapsedModel(NamedTuple):
     """What `collapse_linear` returns; it unpacks: `model, collapsed, kept = collapse_linear(...)`.
 

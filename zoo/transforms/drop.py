@@ -20,6 +20,7 @@ from zoo.graph import (
     copy_variables,
     full_precision,
     graphs,
+    leads_to_its_model,
     names,
     producer,
     rewrite,
@@ -34,6 +35,7 @@ from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, is_computed, 
 from zoo.transforms.kernels import channel_axis as kernel_axis
 
 
+@leads_to_its_model
 class DroppedModel(NamedTuple):
     """What `drop_activations` returns; it unpacks, the model first.
 

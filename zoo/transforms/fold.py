@@ -17,6 +17,7 @@ from zoo.graph import (
     difference,
     graphs,
     in_inference,
+    leads_to_its_model,
     producer,
     rewritten,
     seeds_untouched,
@@ -25,6 +26,7 @@ from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batch
 from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, is_computed, obstacle
 
 
+@leads_to_its_model
 class FoldedModel(NamedTuple):
     """What `fold_batchnorm` returns; it unpacks: `model, folded, kept, max_error = fold_batchnorm(...)`.
 

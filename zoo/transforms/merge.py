@@ -10,7 +10,18 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import is_linear
-from zoo.graph import Graph, Part, calls, copy_layer, graphs, producer, rewritten, seeds_untouched, set_values
+from zoo.graph import (
+    Graph,
+    Part,
+    calls,
+    copy_layer,
+    graphs,
+    leads_to_its_model,
+    producer,
+    rewritten,
+    seeds_untouched,
+    set_values,
+)
 from zoo.graph.internals import is_bare_addition
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.fold import measured_error
@@ -28,6 +39,7 @@ from zoo.transforms.kernels import (
 _PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
 
+@leads_to_its_model
 class MergedModel(NamedTuple):
     """What `merge_branches` returns; it unpacks: `model, merged, kept, max_error = merge_branches(...)`.
 

@@ -8,13 +8,24 @@ from typing import Any, NamedTuple
 
 import keras
 
-from zoo.graph import Graph, Part, copy_layer, copy_variables, graphs, names, rewrite, seeds_untouched
+from zoo.graph import (
+    Graph,
+    Part,
+    copy_layer,
+    copy_variables,
+    graphs,
+    leads_to_its_model,
+    names,
+    rewrite,
+    seeds_untouched,
+)
 from zoo.slimming.neighbours import PADDING, POOLING, chains, passes
 from zoo.slimming.selection import refuse_blended
 from zoo.transforms.kernels import channel_axis
 from zoo.transforms.spatial import stencil
 
 
+@leads_to_its_model
 class PaddedModel(NamedTuple):
     """What `pad_once` returns; it unpacks, the model first.
 

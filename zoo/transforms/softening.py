@@ -16,6 +16,7 @@ from zoo.graph import (
     full_precision,
     graphs,
     inbound_nodes,
+    leads_to_its_model,
     names,
     rewrite,
     seeds_untouched,
@@ -25,6 +26,7 @@ from zoo.naming import activation_of
 from zoo.slimming.selection import choose, keep_one
 
 
+@leads_to_its_model
 class SoftenedModel(NamedTuple):
     """What `soften` returns; it unpacks, the model first.
 
@@ -37,6 +39,7 @@ class SoftenedModel(NamedTuple):
     softened: dict[str, str]
 
 
+@leads_to_its_model
 class HardenedModel(NamedTuple):
     """What `harden` returns; it unpacks, the model first.
 

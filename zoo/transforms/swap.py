@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
-from zoo.activations import Site, classifier_names, families, label, sites, split_parts, tell_unseen
+from zoo.activations import SEPARATE, Site, classifier_names, families, label, split_parts, tell_unseen
+from zoo.activations import sites as sites_of
 from zoo.graph import (
     Graph,
     Part,
@@ -20,6 +21,7 @@ from zoo.graph import (
     copy_variables,
     full_precision,
     graphs,
+    leads_to_its_model,
     names,
     rewrite,
     seeds_untouched,
@@ -27,6 +29,7 @@ from zoo.graph import (
 )
 from zoo.graph.internals import keep_remat
 from zoo.naming import activation_of
+from zoo.slimming.selection import named
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 NOT_ACTIVATIONS = {"get", "serialize", "deserialize"}
@@ -40,6 +43,7 @@ class _Swapped(NamedTuple):
     sites: tuple[str, ...]
 
 
+@leads_to_its_model
 class SwappedModel(_Swapped):
     """What `swap_activation` returns; it unpacks: `model, sites = swap_activation(...)`.
 
@@ -62,9 +66,15 @@ class SwappedModel(_Swapped):
 
 @seeds_untouched()
 def swap_activation(
-    model: keras.Model, old: Any, new: Any, *, include_classifier: bool = False, probe: Any = None
+    model: keras.Model,
+    old: Any,
+    new: Any,
+    *,
+    sites: Any = None,
+    include_classifier: bool = False,
+    probe: Any = None,
 ) -> SwappedModel:
-    """Replace the activation `old` by `new` at every site: $f(z)$ becomes $g(z)$; all weights stay.
+    """Replace the activation `old` by `new`, at every site or at some: $f(z)$ becomes $g(z)$; all weights stay.
 
     Found are built-in arguments of convolution and dense layers, activation layers, bare operations such as
     `keras.ops.relu` in a graph, and all of these inside nested models. A name covers its layer too: "relu" is
@@ -84,6 +94,8 @@ def swap_activation(
         new: A name, a function, a layer class or a layer. A layer is copied for every site, with weights of
             its own: one PReLU passed in is not shared. It cannot be built in, so at a built-in site of layer
             `X` it becomes a layer `X_act`. "linear" removes the activation.
+        sites: Name or names of the sites to change, as `zoo.probes.activation_stats` lists them; None for all that
+            apply `old`.
         include_classifier: Also change softmax, log_softmax and sigmoid where their values are the output of
             the model. By default the classifier is left alone.
         probe: The batch, as `model` takes it; None draws a small one, False compares nothing.
@@ -94,8 +106,8 @@ def swap_activation(
 
     Raises:
         TypeError: `old` or `new` is no activation, or `model` is subclassed.
-        ValueError: an unknown name; no site has `old`; a name `X_act` is taken; `new` cannot stand at a site; or a
-            copy computes something else.
+        ValueError: an unknown name; no site has `old`; one of `sites` does not have it, or is the classifier; a name
+            `X_act` is taken; `new` cannot stand at a site; or a copy computes something else.
 
     Example:
         >>> import keras
@@ -104,10 +116,14 @@ def swap_activation(
         >>> result = swap_activation(vgg, "relu", "gelu")
         >>> len(result.sites), result.sites[0]
         (15, 'block1_conv1')
+        >>> all_but_the_first = result.sites[1:]
+        >>> result = swap_activation(vgg, "relu", "gelu", sites=all_but_the_first)
+        >>> vgg.layers[1].activation is result.model.layers[1].activation
+        True
     """
     make = _maker(new)
     hidden = tell_unseen("swap_activation", model)
-    all_sites = sites(model)
+    all_sites = sites_of(model)
     matching = _matching(old, all_sites)
     found = graphs(model)
     index = calls(found)
@@ -115,6 +131,8 @@ def swap_activation(
     chosen = [site for site in matching if site.name not in spared]
     if not chosen:
         raise ValueError(_nothing_found(model, old, all_sites, matching))
+    if sites is not None:
+        chosen = _only(named(model, all_sites, sites, "sites"), chosen, old, spared)
     taken = {id(graph): names([graph]) for graph in found}
     replace: dict[Any, list[Part]] = {}
     undone: dict[Any, Callable[..., Any]] = {}
@@ -125,6 +143,21 @@ def swap_activation(
             undone[site.operation] = _with_the_old(site.operation, parts[site.operation])
     new_model = rewrite(model, replace, undone=undone, probe=probe)
     return SwappedModel(new_model, tuple(site.name for site in chosen), hidden)
+
+
+def _only(asked: list[Site], chosen: list[Site], old: Any, spared: set[str]) -> list[Site]:
+    """The sites that were asked for, each of which may change."""
+    for site in asked:
+        if site in chosen:
+            continue
+        if site.name in spared:
+            raise ValueError(
+                f"sites names {site.name!r}, the classifier; leave it out, or pass include_classifier=True."
+            )
+        raise ValueError(
+            f"sites names {site.name!r}, which applies {label(site.function)}, not {old!r}; leave it out."
+        )
+    return asked
 
 
 def _with_the_old(layer: Any, parts: list[Part]) -> Callable[..., Any]:
@@ -312,4 +345,6 @@ def _nothing_found(model: keras.Model, old: Any, all_sites: list[Site], matching
         name = label(site.function)
         present[name] = present.get(name, 0) + 1
     listed = ", ".join(f"{name} ({count})" for name, count in sorted(present.items())) or "none"
-    return f"no site of {model.name!r} applies {old!r}; the activations it has are: {listed}."
+    own = isinstance(old, type) and issubclass(old, layers.Layer) and not issubclass(old, SEPARATE)
+    instead = " zoo.surgery.replace(model, old, new) replaces the layers of any class." if own else ""
+    return f"no site of {model.name!r} applies {old!r}; the activations it has are: {listed}.{instead}"
