@@ -284,3 +284,56 @@ def test_inputs_are_taken_by_the_rule_of_keras():
     assert activation_importance(model, data[:, 0], y) == activation_importance(model, data, y)
     with pytest.raises(ValueError, match="takes batches of 4 samples"):
         activation_importance(model, data[:6], y[:6])
+
+
+class Counting(layers.Layer):
+    """Adds how often it was called."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), trainable=False, initializer="zeros", name="calls")
+
+    def call(self, z):
+        self.calls.assign_add(1.0)
+        return z + self.calls
+
+
+class Sampling(layers.Layer):
+    """Draws random numbers, in inference too."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def call(self, z):
+        return z + keras.random.normal(keras.ops.shape(z), seed=self.seeds)
+
+
+MOVING = {
+    "state of a loop": lambda: layers.GRU(4, stateful=True),
+    "seeds": lambda: Sampling(),
+    "variable of a layer": lambda: Counting(),
+}
+
+
+@pytest.mark.parametrize("case", MOVING)
+def test_what_calls_move_begins_anew_for_every_site(case):
+    x = keras.Input(batch_shape=(2, 3, 4))
+    h = layers.Dense(4, activation="tanh", name="first")(x)
+    h = layers.Reshape((12,))(h) if case != "state of a loop" else h
+    h = layers.Dense(4, activation="relu", name="second")(MOVING[case]()(h))
+    model = keras.Model(x, layers.Dense(1)(h))
+    rng = np.random.default_rng(0)
+    data, y = rng.normal(size=(6, 3, 4)).astype("float32"), rng.normal(size=(6, 1)).astype("float32")
+
+    def loss(net):
+        with keras.StatelessScope():
+            found = [np.asarray(net(data[k : k + 2], training=False)) for k in (0, 2, 4)]
+        return np.mean((np.concatenate(found) - y) ** 2)
+
+    rows = activation_importance(model, data, y, loss="mse", metric="mae", sites=["first", "second"])
+    assert len(rows) == 2
+    for row in rows:
+        assert row["loss"] - row["loss_change"] == pytest.approx(loss(model), rel=1e-4)
+        assert row["loss"] == pytest.approx(
+            loss(drop_activations(model, row["site"], fit=data).model), rel=1e-4
+        )
