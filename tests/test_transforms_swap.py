@@ -248,6 +248,42 @@ def test_slopes_shared_along_an_axis_that_a_site_lacks_are_refused_by_name():
     assert swap_activation(rows, "relu", layers.PReLU(shared_axes=[1])).sites == ("rows",)
 
 
+def called_twice(layer, kinds=(6, 3), channels=(4, 4)):
+    a, b = (keras.Input((size, size, c)) for size, c in zip(kinds, channels, strict=True))
+    return keras.Model([a, b], [layer(a), layer(b)])
+
+
+@pytest.mark.parametrize("probe", [None, False])
+def test_slopes_of_one_layer_at_calls_of_different_shapes_are_refused_by_name(probe):
+    conv = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")
+    model = called_twice(conv)
+    with pytest.raises(
+        ValueError, match=r"'conv'.*\(None, 6, 6, 4\) and on \(None, 3, 3, 4\).*shared_axes=\[1, 2\]"
+    ):
+        swap_activation(model, "relu", layers.PReLU, probe=probe)
+    with pytest.raises(ValueError, match=r"'conv'.*shared_axes=\[1, 2\]"):
+        swap_activation(model, "relu", layers.PReLU(shared_axes=[1]), probe=probe)
+    slopes = called_twice(layers.PReLU(shared_axes=[1, 2], name="slopes"))
+    with pytest.raises(ValueError, match=r"'slopes'.*shared_axes=\[1, 2\]"):
+        swap_activation(slopes, "prelu", layers.PReLU, probe=probe)
+    # As the error says; and a layer without weights becomes one for each place.
+    for case, old in ((model, "relu"), (slopes, "prelu")):
+        assert len(swap_activation(case, old, layers.PReLU(shared_axes=[1, 2]), probe=probe).sites) == 1
+    assert swap_activation(called_twice(layers.ReLU(name="r")), "relu", layers.PReLU).sites == ("r",)
+
+
+@pytest.mark.parametrize("old", ["relu", "tanh", "elu"])
+def test_a_mask_crosses_a_site_that_becomes_a_layer(old):
+    x = keras.Input((5, 3))
+    h = layers.Dense(4, activation=old, name="site")(layers.Masking()(x))
+    model = randomised(keras.Model(x, layers.GlobalAveragePooling1D()(h)))
+    data = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    data[0, 3:], data[1, 1] = 0, 0
+    by_layer = swap_activation(model, old, layers.LeakyReLU(negative_slope=0.5), probe=data).model
+    by_function = swap_activation(model, old, lambda z: keras.ops.leaky_relu(z, 0.5), probe=data).model
+    assert same(outputs(by_layer, data), outputs(by_function, data))
+
+
 def test_slopes_along_sizes_that_are_not_known_are_refused_by_name():
     with pytest.raises(
         ValueError, match=r"at 'conv'.*\(None, None, None, 3\).*along the axes \[1, 2\].*shared_axes=\[1, 2\]"

@@ -129,14 +129,8 @@ def swap_activation(
 
 def _with_the_old(layer: Any, parts: list[Part]) -> Callable[..., Any]:
     """What `layer` computes, by the new layer in its place with the old activation."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        first = parts[0].layer
-        if len(parts) > 1:
-            return layer.activation(first(*args, **kwargs))
-        return shadow(first, {"activation": layer.activation})(*args, **kwargs)
-
-    return call
+    # In a call of the layer, as the original has it: that is where Keras passes a mask on.
+    return lambda *args, **kwargs: shadow(parts[0].layer, {"activation": layer.activation})(*args, **kwargs)
 
 
 def _matching(old: Any, found: list[Site]) -> list[Site]:
@@ -241,6 +235,7 @@ def _replacement(
         for _, node in sited:
             _refuse_unfit(make.template, site.name, node.input_tensors[0].shape)
         if is_layer and operation.variables:
+            _refuse_unlike(make.template, site.name, [node.input_tensors[0].shape for _, node in sited])
             return {operation: [Part(make(beside=operation, name=operation.name, **options))]}
         # Weights belong to a place, not to a function: a layer without any, called at several, becomes
         # several.
@@ -258,6 +253,7 @@ def _replacement(
     sited = index[id(operation)]
     for _, node in sited:
         _refuse_unfit(make.template, site.name, node.outputs[0].shape)
+    _refuse_unlike(make.template, site.name, [node.outputs[0].shape for _, node in sited])
     _take(name, [taken[id(graph)] for graph, _ in sited], operation, new=True)
     linear, _ = split_parts(operation, name)
     if operation.activity_regularizer is not None:
@@ -289,6 +285,24 @@ def _refuse_unfit(template: Any, site: str, shape: tuple[int | None, ...]) -> No
             f"place along the axes {unknown}, and their sizes are not known. Pass keras.layers.PReLU(shared_axes="
             f"{sorted({*shared, *unknown})!r}), or fix the sizes in keras.Input."
         )
+
+
+def _refuse_unlike(template: Any, site: str, shapes: list[tuple[int | None, ...]]) -> None:
+    """Say which calls of one site the slopes of one PReLU do not fit together."""
+    if not isinstance(template, layers.PReLU):
+        return
+    shared = template.shared_axes or []
+    first, *others = shapes
+    other = next((shape for shape in others if len(shape) != len(first)), None)
+    unlike = {i for s in others if other is None for i in range(1, len(s)) if s[i] != first[i]} - {*shared}
+    if other is None and not unlike:
+        return
+    other = other or next(s for s in others if any(s[i] != first[i] for i in unlike))
+    advice = f"Pass keras.layers.PReLU(shared_axes={sorted({*shared, *unlike})!r}), or g" if unlike else "G"
+    raise ValueError(
+        f"cannot put a PReLU at {site!r}, which is called on shape {tuple(first)} and on {tuple(other)}: its slopes do "
+        f"not fit both. {advice}ive each place a layer of its own."
+    )
 
 
 def _take(name: str, taken: list[set[str]], operation: Any, *, new: bool) -> None:
