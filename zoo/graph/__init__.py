@@ -27,6 +27,7 @@ from zoo.graph.policies import full_precision
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
+from zoo.registration import register_with_keras
 
 __all__ = [
     "ChannelAxes",
@@ -65,3 +66,5 @@ __all__ = [
     "shadow",
     "take_attributes",
 ]
+
+register_with_keras()
