@@ -1,5 +1,7 @@
 """Importance against hand-made nets and Keras' own evaluation; labels, sites and models that do not fit."""
 
+import functools
+
 import deep
 import keras
 import numpy as np
@@ -9,7 +11,7 @@ from transform_nets import batch, configuration, randomised, same
 
 import zoo
 from zoo.activations import UnseenWarning
-from zoo.probes import activation_importance
+from zoo.probes import activation_importance, activation_stats
 from zoo.transforms import drop_activations, soften, split_activations
 
 X = np.random.default_rng(0).normal(size=(21, 8, 8, 3)).astype("float32")
@@ -337,3 +339,17 @@ def test_what_calls_move_begins_anew_for_every_site(case):
         assert row["loss"] == pytest.approx(
             loss(drop_activations(model, row["site"], fit=data).model), rel=1e-4
         )
+
+
+def mine(z):
+    return 2 * z
+
+
+@pytest.mark.parametrize("function", [mine, functools.partial(mine), lambda z: 3 * z, "relu"])
+def test_a_function_is_called_what_activation_stats_calls_it(function):
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Dense(2)(layers.Activation(function, name="act")(x)))
+    data = np.ones((3, 4), "float32")
+    (seen,) = activation_stats(model, data)
+    (row,) = activation_importance(model, data, np.ones((3, 2)), loss="mse", metric="mae")
+    assert row["activation"] == seen["activation"]

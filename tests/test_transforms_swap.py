@@ -1,5 +1,7 @@
 """Swapping: every site of the old activation is found, wherever it hides, and nothing else changes."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -221,6 +223,27 @@ def test_a_name_that_nobody_has_is_unknown_and_a_known_one_lists_what_is_there()
         swap_activation(model, "swich", "relu")
     with pytest.raises(ValueError, match=r"no site of .* applies 'swish'; .*: mine \(1\)"):
         swap_activation(model, "swish", "relu")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (lambda z: 2 * z, lambda z: 3 * z, "<lambda>"),
+        *(
+            (functools.partial(f, **{key: 0.1}), functools.partial(f, **{key: 0.2}), f"partial({f.__name__})")
+            for f, key in ((keras.activations.leaky_relu, "negative_slope"), (keras.activations.elu, "alpha"))
+        ),
+    ],
+)
+def test_a_name_of_two_functions_is_refused_and_either_is_swapped_by_itself(first, second, name):
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation=first, name="first")(x)
+    model = keras.Model(x, layers.Dense(3, activation=second, name="second")(y))
+    with pytest.raises(ValueError, match=r"name of 2 different functions, at 'first', 'second'"):
+        swap_activation(model, name, "relu")
+    assert swap_activation(model, second, "relu").sites == ("second",)
+    both = layers.Dense(3, activation=first, name="both")(y)
+    assert swap_activation(keras.Model(x, both), name, "relu").sites == ("first", "both")
 
 
 def image_and_dense(shape=(6, 6, 2)):

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.activations import classifier_names, families, tell_unseen, unseen
+from zoo.activations import classifier_names, families, label, tell_unseen, unseen
 from zoo.batches import input_arrays, read_batches, read_labelled, refuse_targets
 from zoo.graph import graphs, seeds_untouched
 from zoo.probes.rows import Rows
@@ -142,8 +142,7 @@ def activation_importance(
     rows = Rows(unseen=hidden)
     for site, moment, tally in zip(chosen, moments, without, strict=True):
         found = tally.result()
-        name = sorted(families(site.function)) or [type(site.function).__name__]
-        row = {"site": site.name, "activation": name[0], "built_in": site.built_in, **found}
+        row = {"site": site.name, "activation": label(site.function), "built_in": site.built_in, **found}
         row |= {f"{key}_change": value - base[key] for key, value in found.items()}
         rows.append(row | {"unexplained": moment.unexplained(), "merges": merges[site.name]})
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -144,11 +145,27 @@ def _matching(old: Any, found: list[Site]) -> list[Site]:
     for names_of in (lambda site: families(site.function), lambda site: {label(site.function)}):
         matching = [site for site in found if {name, old} & names_of(site)]
         if matching:
+            if not any(families(site.function) for site in matching):
+                _refuse_namesakes(old, matching)
             return matching
     if name not in known:
         near = difflib.get_close_matches(old, sorted(known | set(ALIASES)), n=3) or sorted(known)
         raise ValueError(f"unknown activation old={old!r}; did you mean {', '.join(map(repr, near))}?")
     return []
+
+
+def _refuse_namesakes(old: str, matching: list[Site]) -> None:
+    """Refuse a name that two functions of one's own have, such as two lambdas."""
+    functions: dict[int, str] = {}
+    for site in matching:
+        function = site.function.activation if isinstance(site.function, layers.Activation) else site.function
+        if inspect.isroutine(function) or isinstance(function, functools.partial):
+            functions.setdefault(id(function), site.name)
+    if len(functions) > 1:
+        raise ValueError(
+            f"old={old!r} is the name of {len(functions)} different functions, at {', '.join(map(repr, functions.values()))}: "
+            f"pass the function itself, such as model.get_layer(...).activation."
+        )
 
 
 def _matcher(old: Any) -> Callable[[Site], bool]:
