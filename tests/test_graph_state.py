@@ -819,6 +819,57 @@ def test_an_object_that_can_be_called_comes_along_as_a_function_does(make):
     assert same(outputs(model, x), outputs(split_activations(model), x))
 
 
+class Described(Scaled):
+    """Such a function that says of itself how to make it, and is registered nowhere."""
+
+    def get_config(self):
+        return {"factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class Halved(keras.constraints.Constraint):
+    """A constraint of one's own, and so on."""
+
+    def __call__(self, w):
+        return 0.5 * w
+
+
+class Sum(keras.regularizers.Regularizer):
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, w):
+        return self.factor * keras.ops.sum(w)
+
+    def get_config(self):
+        return {"factor": self.factor}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Activation(Described(3.0)),
+        lambda: layers.Dense(4, kernel_constraint=Halved()),
+        lambda: layers.Dense(4, bias_regularizer=Sum(0.3)),
+        lambda: layers.TimeDistributed(
+            layers.Dense(4, activation=Described(3.0), kernel_regularizer=Sum(0.3))
+        ),
+    ],
+)
+def test_objects_of_classes_that_are_registered_nowhere_come_along(make):
+    x = keras.Input((2, 3))
+    model = keras.Model(x, layers.Dense(2, activation="relu")(make()(x)))
+    data = batch(model)
+    new = split_activations(model)
+    assert same(outputs(model, data), outputs(new, data))
+    assert [float(loss) for loss in new.losses] == [float(loss) for loss in model.losses]
+    kinds = [[type(v.constraint) for v in m.trainable_variables] for m in (model, new)]
+    assert kinds[0] == kinds[1]
+
+
 @pytest.mark.parametrize("what", ["regularizer", "constraint"])
 def test_what_was_set_on_a_weight_holds_and_not_what_the_layer_was_made_with(what):
     strong = {"regularizer": keras.regularizers.L2(0.5), "constraint": keras.constraints.MaxNorm(0.5)}[what]

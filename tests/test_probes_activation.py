@@ -122,6 +122,30 @@ def test_a_stateful_layer_goes_on_from_batch_to_batch_and_keeps_its_state():
     assert all(not np.any(keras.ops.convert_to_numpy(state)) for state in layer.states)
 
 
+LOOPS_BACKWARDS = {
+    "both ways": lambda: layers.Bidirectional(layers.LSTM(3, return_sequences=True)),
+    "both ways, added": lambda: layers.Bidirectional(
+        layers.SimpleRNN(3, return_sequences=True), merge_mode="sum"
+    ),
+    "backwards": lambda: layers.GRU(3, return_sequences=True, go_backwards=True, zero_output_for_mask=True),
+    "unrolled": lambda: layers.Bidirectional(layers.GRU(3, return_sequences=True, unroll=True)),
+}
+
+
+@pytest.mark.parametrize("case", LOOPS_BACKWARDS)
+def test_what_is_masked_goes_through_loops_as_it_does_in_the_model(case):
+    x = keras.Input((6, 2))
+    h = LOOPS_BACKWARDS[case]()(layers.Masking()(x))
+    z = layers.Dense(4, activation="sigmoid", name="fc")(h)
+    model = keras.Model(x, layers.GRU(2)(z))
+    data = np.random.default_rng(0).normal(size=(3, 6, 2)).astype("float32")
+    data[0, 3:], data[1, 0], data[2, 2:5] = 0, 0, 0
+    expected = outputs(keras.Model(x, z), data)[0]
+    row = next(row for row in activation_stats(model, data) if row["site"] == "fc")
+    assert row["mean"] == pytest.approx(expected.mean(), rel=1e-6)
+    assert row["std"] == pytest.approx(expected.std(), rel=1e-6)
+
+
 def normalised(kind):
     data = np.random.default_rng(0).normal(5, 3, (200, 4)).astype("float32")
     layer = layers.Normalization(invert=kind == "inverted")

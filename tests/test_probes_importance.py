@@ -1,5 +1,7 @@
 """Importance against hand-made nets and Keras' own evaluation; labels, sites and models that do not fit."""
 
+import functools
+
 import deep
 import keras
 import numpy as np
@@ -9,7 +11,7 @@ from transform_nets import batch, configuration, randomised, same
 
 import zoo
 from zoo.activations import UnseenWarning
-from zoo.probes import activation_importance
+from zoo.probes import activation_importance, activation_stats
 from zoo.transforms import drop_activations, soften, split_activations
 
 X = np.random.default_rng(0).normal(size=(21, 8, 8, 3)).astype("float32")
@@ -299,3 +301,70 @@ def test_inputs_are_taken_by_the_rule_of_keras():
     assert activation_importance(model, data[:, 0], y) == activation_importance(model, data, y)
     with pytest.raises(ValueError, match="takes batches of 4 samples"):
         activation_importance(model, data[:6], y[:6])
+
+
+class Counting(layers.Layer):
+    """Adds how often it was called."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), trainable=False, initializer="zeros", name="calls")
+
+    def call(self, z):
+        self.calls.assign_add(1.0)
+        return z + self.calls
+
+
+class Sampling(layers.Layer):
+    """Draws random numbers, in inference too."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.seeds = keras.random.SeedGenerator(1)
+
+    def call(self, z):
+        return z + keras.random.normal(keras.ops.shape(z), seed=self.seeds)
+
+
+MOVING = {
+    "state of a loop": lambda: layers.GRU(4, stateful=True),
+    "seeds": lambda: Sampling(),
+    "variable of a layer": lambda: Counting(),
+}
+
+
+@pytest.mark.parametrize("case", MOVING)
+def test_what_calls_move_begins_anew_for_every_site(case):
+    x = keras.Input(batch_shape=(2, 3, 4))
+    h = layers.Dense(4, activation="tanh", name="first")(x)
+    h = layers.Reshape((12,))(h) if case != "state of a loop" else h
+    h = layers.Dense(4, activation="relu", name="second")(MOVING[case]()(h))
+    model = keras.Model(x, layers.Dense(1)(h))
+    rng = np.random.default_rng(0)
+    data, y = rng.normal(size=(6, 3, 4)).astype("float32"), rng.normal(size=(6, 1)).astype("float32")
+
+    def loss(net):
+        with keras.StatelessScope():
+            found = [np.asarray(net(data[k : k + 2], training=False)) for k in (0, 2, 4)]
+        return np.mean((np.concatenate(found) - y) ** 2)
+
+    rows = activation_importance(model, data, y, loss="mse", metric="mae", sites=["first", "second"])
+    assert len(rows) == 2
+    for row in rows:
+        assert row["loss"] - row["loss_change"] == pytest.approx(loss(model), rel=1e-4)
+        assert row["loss"] == pytest.approx(
+            loss(drop_activations(model, row["site"], fit=data).model), rel=1e-4
+        )
+
+
+def mine(z):
+    return 2 * z
+
+
+@pytest.mark.parametrize("function", [mine, functools.partial(mine), lambda z: 3 * z, "relu"])
+def test_a_function_is_called_what_activation_stats_calls_it(function):
+    x = keras.Input((4,))
+    model = keras.Model(x, layers.Dense(2)(layers.Activation(function, name="act")(x)))
+    data = np.ones((3, 4), "float32")
+    (seen,) = activation_stats(model, data)
+    (row,) = activation_importance(model, data, np.ones((3, 2)), loss="mse", metric="mae")
+    assert row["activation"] == seen["activation"]

@@ -268,7 +268,15 @@ def test_code_that_hides_nothing_is_not_named():
 
 def test_operations_that_people_make_activations_of_are_named():
     x = keras.Input((4,))
-    for operation in (lambda z: ops.maximum(z, 0), lambda z: ops.clip(z, 0, 6), ops.exp, ops.abs, ops.square):
+    for operation in (
+        lambda z: ops.maximum(z, 0),
+        ops.amax,
+        ops.amin,
+        lambda z: ops.clip(z, 0, 6),
+        ops.exp,
+        ops.abs,
+        ops.square,
+    ):
         y = layers.ReLU(name="act")(operation(x))
         with pytest.warns(UnseenWarning, match="is not linear"):
             rows = activation_stats(keras.Model(x, y), np.ones((2, 4)))

@@ -34,6 +34,16 @@ def test_import_zoo_is_enough_to_load_a_rolled_file(way, rolled_file):
     assert int(done.stdout.split()[-1]) > 10
 
 
+@pytest.mark.parametrize("first", ["zoo.graph", "zoo.activations", "zoo.activations.inside"])
+def test_a_package_that_is_imported_before_keras_is_whole_and_so_is_the_rest(first, rolled_file):
+    done = run(
+        f"import {first}, keras\nprint(len(keras.models.load_model(sys.argv[1]).layers))\n"
+        "from zoo.activations import sites; from zoo.graph import rewrite",
+        rolled_file,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_without_zoo_it_does_not_load(rolled_file):
     done = run("import keras; keras.models.load_model(sys.argv[1])", rolled_file)
     assert "Could not locate class 'RolledUnits'" in done.stderr

@@ -264,3 +264,22 @@ def test_a_dropped_layer_is_compared_with_its_activation_put_back():
     doubled(layer)
     with pytest.raises(ValueError, match=r"the copy of layer 'a' \(Dense\) does not compute"):
         drop_activations(model, "a")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Dense(4, activation="relu", name="site"),
+        lambda: layers.Dense(4, activation="tanh", use_bias=False, name="site"),
+        lambda: layers.Dense(4, activation=lambda z: keras.ops.maximum(z, 0.3 * z), name="site"),
+    ],
+)
+def test_a_mask_crosses_a_site_that_becomes_the_identity(make):
+    site = make()
+    x = keras.Input((5, 3))
+    model = randomised(keras.Model(x, layers.GlobalAveragePooling1D()(site(layers.Masking()(x)))))
+    data = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    data[0, 3:], data[1, 1] = 0, 0
+    new = drop_activations(model, "site").model
+    site.activation = keras.activations.linear
+    assert error(outputs(model, data), outputs(new, data)) < 1e-6

@@ -248,6 +248,41 @@ def test_two_pairs_in_one_addition_become_two_convolutions():
     assert error(outputs(model, batch(model)), outputs(result.model, batch(model))) < 2e-6
 
 
+ALIKE = {
+    "kinds": (
+        lambda: [
+            *(layers.DepthwiseConv2D(k, padding="same", name=f"d{k}") for k in (3, 5)),
+            *(conv(kernel=k, name=f"c{k}") for k in (1, 3)),
+        ],
+        ["d5", "c3"],
+    ),
+    "dilation": (
+        lambda: [conv(dilation_rate=2, name="a"), conv(dilation_rate=2, name="b"), conv(name="c")],
+        ["a", "c"],
+    ),
+    "groups": (
+        lambda: [conv(groups=2, name="a"), conv(name="b"), conv(groups=2, kernel=1, name="c")],
+        ["a", "b"],
+    ),
+}
+
+
+@pytest.mark.parametrize("shortcut", [False, True])
+@pytest.mark.parametrize("case", ALIKE)
+def test_those_that_are_alike_are_merged_and_the_others_stay(case, shortcut):
+    make, left = ALIKE[case]
+    x = keras.Input((8, 8, 4))
+    summands = [layer(x) for layer in make()]
+    model = randomised(keras.Model(x, layers.Add(name="sum")(summands + [x] * shortcut)))
+    result = merge_branches(model)
+    assert result.merged == ("sum",) and "sum" in result.kept
+    names = [layer.name for layer in result.model.layers if layer.variables]
+    assert sorted(names) == sorted(left)
+    reads = result.model.get_layer("sum").input
+    assert len(reads) == 2  # the shortcut is part of a convolution
+    assert error(outputs(model, batch(model)), outputs(result.model, batch(model))) < 2e-6
+
+
 def test_a_sum_of_sums_and_the_operation_plus():
     x = keras.Input((8, 8, 4))
     y = conv(name="a")(x) + layers.Add(name="inner")([conv(kernel=1)(x), norm()(x)])

@@ -116,3 +116,22 @@ def test_a_second_time_nothing_is_left_to_pad():
 def test_what_leaves_zeros_zero_is_no_layer_that_computes(quiet):
     model = chain(layers.ReLU(), quiet, conv("a"), conv("b", 1))
     assert pad_once(model).padded == {}
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_what_normalises_along_an_axis_that_padding_makes_longer_ends_a_stretch(axis):
+    norm = layers.BatchNormalization(axis=axis, name="norm")
+    model = chain(conv("a"), conv("b"), norm, conv("c"), conv("d"))
+    result = pad_once(model)
+    assert result.padded == {"a_pad": ("a", "b"), "c_pad": ("c", "d")}
+    assert "norm" in result.kept
+    (old,), (new,) = outputs(model, batch(model)), outputs(result.model, batch(model))
+    assert old.shape == new.shape
+
+
+def test_features_are_no_pixels():
+    """BatchNormalization and Dense behind Flatten have no window, and no channels on an axis of their own."""
+    parts = [layers.Flatten(), layers.BatchNormalization(), layers.Dense(2), layers.Dense(2)]
+    model = chain(conv("a"), conv("b"), *parts)
+    result = pad_once(model)
+    assert result.padded == {"a_pad": ("a", "b")} and result.kept == {}

@@ -1,5 +1,7 @@
 """Swapping: every site of the old activation is found, wherever it hides, and nothing else changes."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -223,6 +225,27 @@ def test_a_name_that_nobody_has_is_unknown_and_a_known_one_lists_what_is_there()
         swap_activation(model, "swish", "relu")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        (lambda z: 2 * z, lambda z: 3 * z, "<lambda>"),
+        *(
+            (functools.partial(f, **{key: 0.1}), functools.partial(f, **{key: 0.2}), f"partial({f.__name__})")
+            for f, key in ((keras.activations.leaky_relu, "negative_slope"), (keras.activations.elu, "alpha"))
+        ),
+    ],
+)
+def test_a_name_of_two_functions_is_refused_and_either_is_swapped_by_itself(first, second, name):
+    x = keras.Input((4,))
+    y = layers.Dense(3, activation=first, name="first")(x)
+    model = keras.Model(x, layers.Dense(3, activation=second, name="second")(y))
+    with pytest.raises(ValueError, match=r"name of 2 different functions, at 'first', 'second'"):
+        swap_activation(model, name, "relu")
+    assert swap_activation(model, second, "relu").sites == ("second",)
+    both = layers.Dense(3, activation=first, name="both")(y)
+    assert swap_activation(keras.Model(x, both), name, "relu").sites == ("first", "both")
+
+
 def image_and_dense(shape=(6, 6, 2)):
     x = keras.Input(shape)
     y = layers.Conv2D(3, 3, activation="relu", name="conv")(x)
@@ -246,6 +269,42 @@ def test_slopes_shared_along_an_axis_that_a_site_lacks_are_refused_by_name():
     # As the error says: without shared axes, or where they are.
     assert swap_activation(image_and_dense(), "relu", layers.PReLU).sites == ("conv", "fc")
     assert swap_activation(rows, "relu", layers.PReLU(shared_axes=[1])).sites == ("rows",)
+
+
+def called_twice(layer, kinds=(6, 3), channels=(4, 4)):
+    a, b = (keras.Input((size, size, c)) for size, c in zip(kinds, channels, strict=True))
+    return keras.Model([a, b], [layer(a), layer(b)])
+
+
+@pytest.mark.parametrize("probe", [None, False])
+def test_slopes_of_one_layer_at_calls_of_different_shapes_are_refused_by_name(probe):
+    conv = layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")
+    model = called_twice(conv)
+    with pytest.raises(
+        ValueError, match=r"'conv'.*\(None, 6, 6, 4\) and on \(None, 3, 3, 4\).*shared_axes=\[1, 2\]"
+    ):
+        swap_activation(model, "relu", layers.PReLU, probe=probe)
+    with pytest.raises(ValueError, match=r"'conv'.*shared_axes=\[1, 2\]"):
+        swap_activation(model, "relu", layers.PReLU(shared_axes=[1]), probe=probe)
+    slopes = called_twice(layers.PReLU(shared_axes=[1, 2], name="slopes"))
+    with pytest.raises(ValueError, match=r"'slopes'.*shared_axes=\[1, 2\]"):
+        swap_activation(slopes, "prelu", layers.PReLU, probe=probe)
+    # As the error says; and a layer without weights becomes one for each place.
+    for case, old in ((model, "relu"), (slopes, "prelu")):
+        assert len(swap_activation(case, old, layers.PReLU(shared_axes=[1, 2]), probe=probe).sites) == 1
+    assert swap_activation(called_twice(layers.ReLU(name="r")), "relu", layers.PReLU).sites == ("r",)
+
+
+@pytest.mark.parametrize("old", ["relu", "tanh", "elu"])
+def test_a_mask_crosses_a_site_that_becomes_a_layer(old):
+    x = keras.Input((5, 3))
+    h = layers.Dense(4, activation=old, name="site")(layers.Masking()(x))
+    model = randomised(keras.Model(x, layers.GlobalAveragePooling1D()(h)))
+    data = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    data[0, 3:], data[1, 1] = 0, 0
+    by_layer = swap_activation(model, old, layers.LeakyReLU(negative_slope=0.5), probe=data).model
+    by_function = swap_activation(model, old, lambda z: keras.ops.leaky_relu(z, 0.5), probe=data).model
+    assert same(outputs(by_layer, data), outputs(by_function, data))
 
 
 def test_slopes_along_sizes_that_are_not_known_are_refused_by_name():

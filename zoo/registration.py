@@ -16,6 +16,9 @@ from types import ModuleType
 REGISTERS: tuple[str, ...] = ("zoo.rolled", "zoo.normalizer_free")
 """What registers itself by `keras.saving.register_keras_serializable` when it is imported."""
 
+NEEDED: tuple[str, ...] = ("zoo.graph", "zoo.activations")
+"""What those import. Imported first, it imports Keras while it has no names yet; at its end it asks again."""
+
 
 class AfterKeras:
     """A finder that finds nothing by itself; to the module `keras` it adds the import of what registers layers."""
@@ -49,6 +52,9 @@ class AfterKeras:
 
 
 def _register() -> None:
+    loaded = (sys.modules[name] for name in NEEDED if name in sys.modules)
+    if not all(hasattr(module, "__all__") for module in loaded):
+        return
     for module in REGISTERS:
         importlib.import_module(module)
 

@@ -28,6 +28,7 @@ from zoo.activations.sites import (
     split_parts,
     takes_activation,
 )
+from zoo.registration import register_with_keras
 
 __all__ = [
     "OPERATIONS",
@@ -56,3 +57,5 @@ __all__ = [
     "unseen",
     "warn_unseen",
 ]
+
+register_with_keras()

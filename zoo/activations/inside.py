@@ -44,7 +44,7 @@ _SOFTMAX_IN_CODE = (layers.Attention, layers.AdditiveAttention)
 # Nonlinear operations that people write activations with: maximum(x, 0), clip, where ... Roots are left to those who
 # normalise by them.
 _NONLINEAR = frozenset(
-    "Maximum Minimum Max Min Clip Where Exp Expm1 Exp2 Log Log1p Log2 Log10 Logaddexp Logaddexp2 Logsumexp Absolute Abs "
+    "Maximum Minimum Max Min Amax Amin Clip Where Exp Expm1 Exp2 Log Log1p Log2 Log10 Logaddexp Logaddexp2 Logsumexp Absolute Abs "
     "Square Power Reciprocal Cbrt Hypot Sign Signbit Heaviside Floor Ceil Round Trunc FloorDivide Mod Fmod Sin Cos Tan "
     "Arcsin Arccos Arctan Arctan2 Sinh Cosh Arcsinh Arccosh Arctanh Sinc Erf Erfc Erfinv I0 NanToNum Sort TopK Median Quantile "
     "Prod Cumprod Greater GreaterEqual Less LessEqual Fmax Fmin Fabs Select Ptp Percentile SaturateCast Nanmax Nanmin "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -216,6 +217,8 @@ def label(function: Any) -> str:
         return known[0]
     if isinstance(function, layers.Activation) and type(function) is layers.Activation:
         return label(function.activation)
+    if isinstance(function, functools.partial):
+        return f"partial({label(function.func)})"
     return getattr(function, "__name__", type(function).__name__)
 
 

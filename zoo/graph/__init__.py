@@ -28,6 +28,7 @@ from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piec
 from zoo.graph.results import leads_to_its_model, not_a_model
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
+from zoo.registration import register_with_keras
 
 __all__ = [
     "ChannelAxes",
@@ -68,3 +69,5 @@ __all__ = [
     "shadow",
     "take_attributes",
 ]
+
+register_with_keras()

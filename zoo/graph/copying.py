@@ -471,13 +471,34 @@ def _made(kind: Any, config: dict[str, Any]) -> Any:
 
 
 def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
-    """The classes of somebody's own in `layer`, by the names under which Keras writes them: they are known already."""
-    kinds = {type(inner) for inner in flatten_layers(layer)[1:] if not is_stock(inner)}
+    """The classes of somebody's own in `layer`, by the names under which Keras writes them: they are known already.
+
+    Of layers, and of what they were given: regularizers, constraints, initializers, objects that can be called.
+    """
+    inner = flatten_layers(layer)
+    kinds = {type(value) for value in inner[1:] if not is_stock(value)}
+    for holder in inner:
+        leaves = keras.tree.flatten([attributes(holder)[name] for name in _given(holder)])
+        kinds |= {type(value) for value in leaves if _writes_itself(value)}
     named: dict[str, set[type]] = {}
     for kind in kinds:
         named.setdefault(keras.saving.get_registered_name(kind), set()).add(kind)
     # Two of the same name cannot be told apart in a configuration.
     return {name: kind for name, (kind, *others) in named.items() if not others}
+
+
+def _given(layer: Any) -> set[str]:
+    return {
+        name for name, value in attributes(layer).items() if type(value) not in _SIMPLE
+    } - plain_attributes()
+
+
+def _writes_itself(value: Any) -> bool:
+    """Whether `value` is no layer, and of a class of somebody's own that Keras writes by its `get_config`."""
+    kind = type(value)
+    if isinstance(value, (type, keras.layers.Layer)) or kind.__module__.split(".")[0] in _FRAMEWORKS:
+        return False
+    return hasattr(kind, "get_config")
 
 
 def described(layer: keras.layers.Layer) -> dict[str, Any]:

@@ -95,6 +95,6 @@ def as_array(tensor: Any) -> np.ndarray:
 def by_channel(tensor: Any, axis: int) -> np.ndarray:
     """Values as float64, shape `(samples x pixels, channels)`."""
     array = as_array(tensor)
-    if array.ndim == 1:
-        array = array[:, None]
+    if array.ndim < 2:
+        return array.reshape(-1, 1)
     return np.moveaxis(array, axis, -1).reshape(-1, array.shape[axis])

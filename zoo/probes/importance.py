@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
 from keras import ops
 
-from zoo.activations import classifier_names, families, tell_unseen, unseen
+from zoo.activations import classifier_names, families, label, tell_unseen, unseen
 from zoo.batches import input_arrays, read_batches, read_labelled, refuse_targets
 from zoo.graph import graphs, seeds_untouched
 from zoo.probes.rows import Rows
@@ -134,32 +134,63 @@ def activation_importance(
         moments = execution.measure(data, advance)
         best = [m.best() for m in moments]
         put = best if fit == "affine" else [AffineMap.identity(len(m.scale)) for m in best]
-        start = 0
         whole, without = score.tally(), [score.tally() for _ in chosen]
-        for batch in data:
-            wanted = score.targets[start : start + len(batch[0])]
-            start += len(batch[0])
-            values, seen = execution.start(batch), set()
-            for position, cut in enumerate(execution.cuts):
-                first = cut.site not in seen
-                seen.add(cut.site)
-                values, before = execution.advance(values, position, look=first)
-                if first:
-                    changed = values | {cut.writes: put[cut.site].on(before, cut.axis)}
-                    (output,) = execution.finish(changed, position + 1, cut.site, put[cut.site])
-                    without[cut.site].add(wanted, output)
-            (output,) = execution.finish(values, len(execution.cuts))
-            whole.add(wanted, output)
-            advance()
+        # What one run leaves behind, such as the state of a loop or the next seed, is not for the others.
+        run = _each_from_the_start if execution.rewind() else _from_the_cut_on
+        run(execution, score.pairs(data), put, whole, without, advance)
     base, merges = whole.result(), meeting(model)
     rows = Rows(unseen=hidden)
     for site, moment, tally in zip(chosen, moments, without, strict=True):
         found = tally.result()
-        name = sorted(families(site.function)) or [type(site.function).__name__]
-        row = {"site": site.name, "activation": name[0], "built_in": site.built_in, **found}
+        row = {"site": site.name, "activation": label(site.function), "built_in": site.built_in, **found}
         row |= {f"{key}_change": value - base[key] for key, value in found.items()}
         rows.append(row | {"unexplained": moment.unexplained(), "merges": merges[site.name]})
     return rows
+
+
+def _from_the_cut_on(
+    execution: Execution,
+    pairs: Iterable[tuple[list[Any], np.ndarray]],
+    put: list[AffineMap],
+    whole: _Tally,
+    without: list[_Tally],
+    advance: Callable[[], None],
+) -> None:
+    """What comes before a site is computed once for all sites."""
+    for batch, wanted in pairs:
+        values, seen = execution.start(batch), set()
+        for position, cut in enumerate(execution.cuts):
+            first = cut.site not in seen
+            seen.add(cut.site)
+            values, before = execution.advance(values, position, look=first)
+            if first:
+                changed = values | {cut.writes: put[cut.site].on(before, cut.axis)}
+                (output,) = execution.finish(changed, position + 1, cut.site, put[cut.site])
+                without[cut.site].add(wanted, output)
+        (output,) = execution.finish(values, len(execution.cuts))
+        whole.add(wanted, output)
+        advance()
+
+
+def _each_from_the_start(
+    execution: Execution,
+    pairs: Iterable[tuple[list[Any], np.ndarray]],
+    put: list[AffineMap],
+    whole: _Tally,
+    without: list[_Tally],
+    advance: Callable[[], None],
+) -> None:
+    """The model as it is, and once more for each site, batch after batch from the state that it was given in."""
+    pairs = list(pairs)
+    for batch, wanted in pairs:
+        (output,) = execution.finish(execution.start(batch), 0)
+        whole.add(wanted, output)
+        advance()
+    for site, tally in enumerate(without):
+        execution.rewind()
+        for batch, wanted in pairs:
+            (output,) = execution.finish(execution.start(batch), 0, site, put[site])
+            tally.add(wanted, output)
 
 
 def _read(
@@ -257,6 +288,13 @@ class _Scoring:
             wanted = targets if self.sparse else ops.argmax(targets, axis=-1)
             right = ops.cast(ops.argmax(output, axis=-1), "int32") == ops.cast(wanted, "int32")
         return ops.cast(right, "float32")
+
+    def pairs(self, data: list[list[Any]]) -> Iterator[tuple[list[Any], np.ndarray]]:
+        """The batches of `data` with their targets."""
+        start = 0
+        for batch in data:
+            yield batch, self.targets[start : start + len(batch[0])]
+            start += len(batch[0])
 
     def tally(self) -> _Tally:
         """Sums to be filled batch by batch."""

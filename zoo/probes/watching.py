@@ -132,7 +132,9 @@ class Watched:
         self.begin()
         with contextlib.ExitStack() as stack:
             for layer in flatten_layers(self.model):
-                for attribute, value in _PLAIN_LOOPS.items():
+                if isinstance(layer, layers.RNN):
+                    stack.enter_context(_step_by_step(layer))
+                for attribute, value in _PLAIN.items():
                     if attribute in vars(layer):
                         stack.enter_context(_set(layer, attribute, value))
             for place in self.places:
@@ -175,8 +177,43 @@ class Watched:
         return look_on
 
 
-# Loops that run in Python, step by step; and what is computed once only.
-_PLAIN_LOOPS = {"unroll": True, "use_cudnn": False, REMAT: None}
+# No kernel that does a whole loop at once; and what is computed once only.
+_PLAIN = {"use_cudnn": False, REMAT: None}
+
+
+@contextlib.contextmanager
+def _step_by_step(layer: Any) -> Iterator[None]:
+    """Let a loop over time run in Python, one call of its cell a step."""
+    if layer.unroll:
+        yield
+        return
+    if keras.backend.backend() == "jax":
+        import jax
+
+        with jax.disable_jit():  # its own loop, which is only traced otherwise
+            yield
+        return
+    # Not unrolled, Keras calls the cell once more, to see what it returns. Unrolled, it forgets that a loop that goes
+    # backwards reads its mask backwards too, where it returns zeros for what is masked.
+    loop, zeros, backwards = layer.inner_loop, layer.zero_output_for_mask, layer.go_backwards
+
+    def inner_loop(sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
+        last, outputs, states = loop(sequences, initial_state, mask=mask, training=training)
+        if mask is not None and zeros:
+            (mask, *_) = keras.tree.flatten(mask)
+            mask = ops.flip(mask, axis=1) if backwards else mask
+            mask = mask[:, -outputs.shape[1] :]  # the last step alone, where only that one is returned
+            mask = ops.reshape(mask, (*mask.shape, *(1 for _ in outputs.shape[2:])))
+            outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
+            last = outputs[:, -1]
+        return last, outputs, states
+
+    with (
+        _set(layer, "unroll", True),
+        _set(layer, "zero_output_for_mask", False),
+        _set(layer, "inner_loop", inner_loop),
+    ):
+        yield
 
 
 def _of_site(site: Site, axes: list[int | None]) -> Place:

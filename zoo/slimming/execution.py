@@ -91,6 +91,7 @@ class Execution:
         self.outputs = [slots[id(t)] for t in keras.tree.flatten(copy.outputs)]
         self.cuts = [call for call in self._calls if isinstance(call, Cut)]
         self._segments = self._cut()
+        self._begin = [(v, keras.ops.convert_to_numpy(v).copy()) for v in _movable(copy)]
         self._compiled: dict[tuple[int, bool], Callable[[list[Any]], list[Any]]] = {}
 
     def _number(self) -> int:
@@ -147,6 +148,17 @@ class Execution:
                 needed = (needed - set(call.writes)) | set(call.reads)
             segments.append((piece, cut, sorted(needed), leave))
         return segments[::-1]
+
+    def rewind(self) -> bool:
+        """Put back what the runs so far have moved, such as states of loops and seeds; whether anything had."""
+        moved = [
+            (variable, begin)
+            for variable, begin in self._begin
+            if keras.ops.convert_to_numpy(variable).tobytes() != begin.tobytes()
+        ]
+        for variable, begin in moved:
+            variable.assign(begin)
+        return bool(moved)
 
     def start(self, arrays: list[Any]) -> Values:
         """The values of the inputs of the model."""
@@ -247,6 +259,16 @@ def without_gradients() -> Iterator[None]:
             yield
     else:
         yield
+
+
+def _movable(model: keras.Model) -> list[Any]:
+    """The variables that a call of `model` in inference may assign to."""
+    found = {id(v): v for v in model.variables if not v.trainable}
+    for layer in flatten_layers(model):
+        # The states of a loop over time are variables that Keras does not count.
+        if isinstance(layer, keras.layers.RNN) and layer.stateful:
+            found.update((id(v), v) for v in keras.tree.flatten(layer.states))
+    return list(found.values())
 
 
 def _refuse_masks(model: keras.Model, found: list[Graph]) -> None:

@@ -25,6 +25,7 @@ from zoo.graph import (
     producer,
     rewrite,
     seeds_untouched,
+    shadow,
 )
 from zoo.naming import activation_of
 from zoo.slimming.execution import Execution, without_gradients
@@ -208,7 +209,10 @@ class _Dropping:
         if found is None:
             part = Part(copy_layer(layer, activation=None), copy_variables(layer, drop=len(own)))
             self.replace[layer] = [part]
-            self.undone[layer] = lambda *args, **kwargs: layer.activation(part.layer(*args, **kwargs))
+            # In a call of the layer, as the original has it: that is where Keras passes a mask on.
+            self.undone[layer] = lambda *args, **kwargs: shadow(part.layer, {"activation": layer.activation})(
+                *args, **kwargs
+            )
             return "identity"
         name = activation_of(layer.name)
         if name in self.taken:

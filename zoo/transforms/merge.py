@@ -230,8 +230,12 @@ class Merging:
             if reason is None:
                 done |= set(group)
                 groups.append(group)
-            else:
-                reasons.append(reason)
+                continue
+            reasons.append(reason)
+            for part in _alike(group):
+                if not done & set(part) and (self._unlike(node, part) or self._join(part)) is None:
+                    done |= set(part)
+                    groups.append(part)
         name = graph.path + node.operation.name
         if groups:
             self.merged.append(name)
@@ -427,6 +431,26 @@ class Merging:
                 return branch, {"kernel_size": size, "dilation_rate": dilation}
         named = ", ".join(repr(branch.conv.name) for branch in convs)
         return f"none of {named} reads as far as all together do, and their padding is not one that a larger one has"
+
+
+def _alike(group: dict[int, _Branch]) -> list[dict[int, _Branch]]:
+    """Parts of a group to try where the group is no one convolution, larger ones first: of one kind, of one dilation."""
+    plain = {index: branch for index, branch in group.items() if branch.conv is None}
+    kinds: dict[Any, dict[int, Any]] = {}
+    for index, branch in group.items():
+        if (conv := branch.conv) is not None:
+            kinds.setdefault((_kind(conv), conv.strides, getattr(conv, "groups", 1)), {})[index] = branch
+    parts = []
+    for kind in kinds.values():
+        rates = {b.conv.dilation_rate for b in kind.values() if max(b.conv.kernel_size) > 1}
+        for part in (kind, *(_of_rate(kind, rate) for rate in sorted(rates))):
+            parts += [plain | part, part]
+    return sorted((part for part in parts if 1 < len(part) < len(group)), key=len, reverse=True)
+
+
+def _of_rate(branches: dict[int, Any], rate: Any) -> dict[int, Any]:
+    """Those of one dilation, and those of size 1, which have any."""
+    return {i: b for i, b in branches.items() if b.conv.dilation_rate == rate or max(b.conv.kernel_size) == 1}
 
 
 def _is_addition(operation: Any) -> bool:

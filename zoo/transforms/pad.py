@@ -21,7 +21,7 @@ from zoo.graph import (
 )
 from zoo.slimming.neighbours import PADDING, POOLING, chains, passes
 from zoo.slimming.selection import refuse_blended
-from zoo.transforms.kernels import channel_axis
+from zoo.transforms.kernels import channel_axis, has_kernel
 from zoo.transforms.spatial import stencil
 
 
@@ -196,6 +196,21 @@ def _padding_of(node: Any) -> str | None:
     return getattr(operation, "padding", None)
 
 
+def _format_of(operation: Any, rank: int) -> str | None:
+    """Of a layer without a window, where its channels are: along any other axis it would see the zeros."""
+    if rank == 2:
+        return None
+    if isinstance(operation, keras.layers.BatchNormalization):
+        axis = operation.axis % rank
+    elif has_kernel(operation):
+        axis = channel_axis(operation, rank)
+    else:
+        return None
+    if axis not in (1, rank - 1):
+        raise ValueError(f"it computes along axis {axis}, which padding makes longer.")
+    return "channels_first" if axis == 1 else "channels_last"
+
+
 def _runs(graph: Graph, nodes: Any, wanted: list[set[str]] | None, kept: dict[str, str]) -> list[_PadRun]:
     runs = [_PadRun()]
     group: Any = None
@@ -229,9 +244,9 @@ def _read(node: Any) -> tuple[tuple[tuple[int, int], ...] | None, tuple[int, ...
     """Padding in numbers, strides and data format of one call; None for what has no window."""
     operation = node.operation
     mode = _padding_of(node)
-    if mode is None:
-        return None, (), None
     rank = len(node.input_tensors[0].shape)
+    if mode is None:
+        return None, (), _format_of(operation, rank)
     data_format = getattr(operation, "data_format", None) or "channels_last"
     if data_format == "channels_first" and rank == 3:
         raise ValueError("ZeroPadding1D pads sequences with their channels last only.")

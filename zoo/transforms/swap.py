@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -162,14 +163,8 @@ def _only(asked: list[Site], chosen: list[Site], old: Any, spared: set[str]) -> 
 
 def _with_the_old(layer: Any, parts: list[Part]) -> Callable[..., Any]:
     """What `layer` computes, by the new layer in its place with the old activation."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        first = parts[0].layer
-        if len(parts) > 1:
-            return layer.activation(first(*args, **kwargs))
-        return shadow(first, {"activation": layer.activation})(*args, **kwargs)
-
-    return call
+    # In a call of the layer, as the original has it: that is where Keras passes a mask on.
+    return lambda *args, **kwargs: shadow(parts[0].layer, {"activation": layer.activation})(*args, **kwargs)
 
 
 def _matching(old: Any, found: list[Site]) -> list[Site]:
@@ -183,11 +178,27 @@ def _matching(old: Any, found: list[Site]) -> list[Site]:
     for names_of in (lambda site: families(site.function), lambda site: {label(site.function)}):
         matching = [site for site in found if {name, old} & names_of(site)]
         if matching:
+            if not any(families(site.function) for site in matching):
+                _refuse_namesakes(old, matching)
             return matching
     if name not in known:
         near = difflib.get_close_matches(old, sorted(known | set(ALIASES)), n=3) or sorted(known)
         raise ValueError(f"unknown activation old={old!r}; did you mean {', '.join(map(repr, near))}?")
     return []
+
+
+def _refuse_namesakes(old: str, matching: list[Site]) -> None:
+    """Refuse a name that two functions of one's own have, such as two lambdas."""
+    functions: dict[int, str] = {}
+    for site in matching:
+        function = site.function.activation if isinstance(site.function, layers.Activation) else site.function
+        if inspect.isroutine(function) or isinstance(function, functools.partial):
+            functions.setdefault(id(function), site.name)
+    if len(functions) > 1:
+        raise ValueError(
+            f"old={old!r} is the name of {len(functions)} different functions, at {', '.join(map(repr, functions.values()))}: "
+            f"pass the function itself, such as model.get_layer(...).activation."
+        )
 
 
 def _matcher(old: Any) -> Callable[[Site], bool]:
@@ -274,6 +285,7 @@ def _replacement(
         for _, node in sited:
             _refuse_unfit(make.template, site.name, node.input_tensors[0].shape)
         if is_layer and operation.variables:
+            _refuse_unlike(make.template, site.name, [node.input_tensors[0].shape for _, node in sited])
             return {operation: [Part(make(beside=operation, name=operation.name, **options))]}
         # Weights belong to a place, not to a function: a layer without any, called at several, becomes
         # several.
@@ -291,6 +303,7 @@ def _replacement(
     sited = index[id(operation)]
     for _, node in sited:
         _refuse_unfit(make.template, site.name, node.outputs[0].shape)
+    _refuse_unlike(make.template, site.name, [node.outputs[0].shape for _, node in sited])
     _take(name, [taken[id(graph)] for graph, _ in sited], operation, new=True)
     linear, _ = split_parts(operation, name)
     if operation.activity_regularizer is not None:
@@ -322,6 +335,24 @@ def _refuse_unfit(template: Any, site: str, shape: tuple[int | None, ...]) -> No
             f"place along the axes {unknown}, and their sizes are not known. Pass keras.layers.PReLU(shared_axes="
             f"{sorted({*shared, *unknown})!r}), or fix the sizes in keras.Input."
         )
+
+
+def _refuse_unlike(template: Any, site: str, shapes: list[tuple[int | None, ...]]) -> None:
+    """Say which calls of one site the slopes of one PReLU do not fit together."""
+    if not isinstance(template, layers.PReLU):
+        return
+    shared = template.shared_axes or []
+    first, *others = shapes
+    other = next((shape for shape in others if len(shape) != len(first)), None)
+    unlike = {i for s in others if other is None for i in range(1, len(s)) if s[i] != first[i]} - {*shared}
+    if other is None and not unlike:
+        return
+    other = other or next(s for s in others if any(s[i] != first[i] for i in unlike))
+    advice = f"Pass keras.layers.PReLU(shared_axes={sorted({*shared, *unlike})!r}), or g" if unlike else "G"
+    raise ValueError(
+        f"cannot put a PReLU at {site!r}, which is called on shape {tuple(first)} and on {tuple(other)}: its slopes do "
+        f"not fit both. {advice}ive each place a layer of its own."
+    )
 
 
 def _take(name: str, taken: list[set[str]], operation: Any, *, new: bool) -> None:
