@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {
     "placement": 0,
     "options": 0,
-    "registration": 0,
+    "registration": -1,  # imports nothing of the zoo when it is imported itself
     "spec": 1,
     "naming": 0,
     "normalization": 0,

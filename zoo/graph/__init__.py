@@ -10,24 +10,17 @@ is a choice of what stands in the place of what.
 from zoo.graph.calling import Stretch, in_inference
 from zoo.graph.channels import ChannelAxes, default_axis, own_axis
 from zoo.graph.comparing import difference
-from zoo.graph.copying import (
-    Part,
-    contents,
-    copy_layer,
-    copy_variables,
-    described,
-    draw_nothing,
-    is_function,
-    is_stock,
-    set_values,
-    take_attributes,
-)
+from zoo.graph.configuration import described, is_stock
+from zoo.graph.copying import Part, copy_layer
+from zoo.graph.forgotten import take_attributes
+from zoo.graph.held import contents, is_function
 from zoo.graph.internals import attributes, flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
 from zoo.graph.results import leads_to_its_model, not_a_model
 from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
 from zoo.graph.samples import sample
+from zoo.graph.variables import copy_variables, draw_nothing, set_values
 from zoo.registration import register_with_keras
 
 __all__ = [

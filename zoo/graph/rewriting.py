@@ -15,18 +15,14 @@ import keras
 
 from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of, record_call
 from zoo.graph.comparing import Comparison
-from zoo.graph.copying import (
-    Part,
-    copy_layer,
-    copy_variables,
-    draw_nothing,
-    is_stock,
-    reason,
-    take_attributes,
-)
+from zoo.graph.configuration import is_stock
+from zoo.graph.copying import Part, copy_layer
+from zoo.graph.forgotten import take_attributes
 from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
 from zoo.graph.reading import Graph, graphs, input_structure, read
+from zoo.graph.reasons import reason
 from zoo.graph.samples import is_numeric
+from zoo.graph.variables import copy_variables, draw_nothing
 
 # What a user of a model calls besides the model itself. A class that has its own keeps it, or is refused.
 STEPS = (

@@ -13,8 +13,8 @@ from keras import layers, ops
 
 from zoo.batches import fixed_size, input_arrays, read_labelled, refuse_targets
 from zoo.graph import seeds_untouched
-from zoo.graph.copying import reason
 from zoo.graph.internals import mask_of
+from zoo.graph.reasons import reason
 from zoo.probes.computation import compute
 from zoo.probes.rows import Rows, complete
 from zoo.probes.watching import Call, Place, Watched, is_value

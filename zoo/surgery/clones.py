@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from zoo.graph import Part, copy_layer, copy_variables, names, rewrite
-from zoo.graph.copying import reason, take_attributes
+from zoo.graph.forgotten import take_attributes
+from zoo.graph.reasons import reason
 from zoo.surgery.places import Place
 
 

@@ -12,7 +12,7 @@ from keras import layers
 
 from zoo.activations import is_linear, takes_activation
 from zoo.graph import graphs, in_inference, input_structure, rewrite, seeds_untouched
-from zoo.graph.copying import reason
+from zoo.graph.reasons import reason
 from zoo.transforms.batchnorm import called_in_training, is_batchnorm
 
 AFFINE_LAYERS = (
