@@ -398,6 +398,7 @@ NOT_OPERATIONS = {
     "maxout": lambda x: layers.Maximum(name="own")([layers.Dense(3)(x), layers.Dense(3)(x)]),
     "minimum": lambda x: layers.Minimum(name="own")([x, layers.Dense(4)(x)]),
     "square": lambda x: layers.Multiply(name="own")([x, x]),
+    "length": lambda x: layers.Dot(-1, name="own")([x, x]),
 }
 
 
@@ -413,6 +414,30 @@ def test_layers_that_people_make_activations_of_are_named(case, nested):
         assert [name.endswith("inner/own") for name in unseen(model)] == [True]
     else:
         assert list(unseen(keras.Model(z, layers.ReLU()(inner(z))))) == ["inner/own"]
+
+
+SQUARES = {
+    "multiply": lambda x: x * x,
+    "einsum": lambda x: ops.einsum("bi,bi->bi", x, x),
+    "matmul": lambda x: ops.matmul(ops.expand_dims(x, 1), ops.expand_dims(x, 2)),
+    "same matmul": lambda x: ops.matmul(y := ops.reshape(x, (-1, 2, 2)), y),
+    "tensordot": lambda x: ops.tensordot(x, x, axes=((0, 1), (0, 1))),
+}
+
+
+@pytest.mark.parametrize("case", SQUARES)
+def test_a_product_of_a_tensor_with_itself_is_no_linear_operation(case):
+    x = keras.Input((4,), batch_size=4)
+    found = unseen(keras.Model(x, SQUARES[case](layers.ReLU()(x))))
+    # Two views of a tensor are two tensors.
+    assert list(found.values()) == ([] if case == "matmul" else ["a tensor times itself is not linear"])
+
+
+@pytest.mark.parametrize("operation", ["bi,ij->bj", "bi,bi->bi"])
+def test_a_product_of_two_tensors_gates_one_by_the_other(operation):
+    x = keras.Input((4,), batch_size=4)
+    y = ops.einsum(operation, layers.Dense(4)(x), layers.ReLU()(x))
+    assert unseen(keras.Model(x, y)) == {}
 
 
 @pytest.mark.tensorflow

@@ -50,6 +50,9 @@ _NONLINEAR = frozenset(
     "Prod Cumprod Greater GreaterEqual Less LessEqual Fmax Fmin Fabs Select Ptp Percentile SaturateCast Nanmax Nanmin "
     "Nanmedian Nanquantile Nanpercentile Nanprod Nancumprod SegmentMax SegmentMin SegmentProd DotProductAttention".split()
 )
+# Linear in each factor, so not where one tensor is two of them. Those of the layers are called as operations are.
+_PRODUCTS = frozenset("Multiply Matmul Dot Einsum Tensordot Vdot Inner Outer Kron Cross".split())
+_PRODUCT_LAYERS = (layers.Multiply, layers.Dot)
 # The same as layers; and whole models of other frameworks, of which nothing can be seen.
 _NONLINEAR_LAYERS = {layers.Maximum: "maximum", layers.Minimum: "minimum"}
 _OPAQUE = (layers.TFSMLayer, layers.JaxLayer, layers.FlaxLayer, layers.TorchModuleWrapper)
@@ -112,7 +115,7 @@ def insides(model: keras.Model) -> list[Inside]:
                     found.append(Inside(graph.path + operation.name, operation, graph, norms=norms))
                 continue
             inside = Inside(graph.path + operation.name, operation, graph)
-            if isinstance(operation, layers.Layer) and not isinstance(operation, layers.Multiply):
+            if isinstance(operation, layers.Layer) and not isinstance(operation, _PRODUCT_LAYERS):
                 _Look(inside).layer(operation, inside.name, pooled=False)
             elif (reason := _hidden_by(node)) is not None:
                 inside.hides[inside.name] = reason
@@ -224,7 +227,7 @@ def _hidden_by(node: Any) -> str | None:
     """Why a bare operation, or a product, as it is called here, may be an activation; None if it is none."""
     operation, kind = node.operation, type(node.operation).__name__
     spelled = f"keras.ops.{re.sub(r'(?<=[a-z])(?=[A-Z])', '_', kind).lower()}"
-    if kind == "Multiply" and len({id(tensor) for tensor in node.input_tensors}) < len(node.input_tensors):
+    if kind in _PRODUCTS and len({id(tensor) for tensor in node.input_tensors}) < len(node.input_tensors):
         return "a tensor times itself is not linear"
     if isinstance(operation, layers.Layer):
         return None
@@ -293,7 +296,7 @@ class _Look:
                 name = f"{path}/{graph.path}{operation.name}"
                 if isinstance(operation, keras.Model):
                     continue
-                if isinstance(operation, layers.Layer) and not isinstance(operation, layers.Multiply):
+                if isinstance(operation, layers.Layer) and not isinstance(operation, _PRODUCT_LAYERS):
                     self.layer(operation, name, pooled=pooled)
                 elif (function := separate_function(operation)) is not None:
                     self.site((name,), operation, "call", function, False, pooled)
