@@ -63,7 +63,7 @@ def _hint(ordering: str) -> str:
     ):
         if ordering in table:
             return f" It is a {kind}."
-    if len(ordering.split()) > 1:
+    if " " in ordering.strip():
         return " A row of your own words is for zoo.conv_unit."
     near = difflib.get_close_matches(ordering, (*PLAIN, *RESIDUAL), n=2)
     return f" Did you mean {listed(near, 'or')}?" if near else ""
