@@ -344,7 +344,7 @@ def test_what_calls_move_begins_anew_for_every_site(case):
 
     def loss(net):
         with keras.StatelessScope():
-            found = [np.asarray(net(data[k : k + 2], training=False)) for k in (0, 2, 4)]
+            found = [keras.ops.convert_to_numpy(net(data[k : k + 2], training=False)) for k in (0, 2, 4)]
         return np.mean((np.concatenate(found) - y) ** 2)
 
     rows = activation_importance(model, data, y, loss="mse", metric="mae", sites=["first", "second"])

@@ -194,14 +194,19 @@ def _step_by_step(layer: Any) -> Iterator[None]:
             yield
         return
     # Not unrolled, Keras calls the cell once more, to see what it returns. Unrolled, it forgets that a loop that goes
-    # backwards reads its mask backwards too, where it returns zeros for what is masked.
-    loop, zeros, backwards = layer.inner_loop, layer.zero_output_for_mask, layer.go_backwards
+    # backwards reads its mask backwards too: where it returns zeros for what is masked, and on Torch it fails at once.
+    loop, zeros = layer.inner_loop, layer.zero_output_for_mask
 
     def inner_loop(sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
-        last, outputs, states = loop(sequences, initial_state, mask=mask, training=training)
+        with contextlib.ExitStack() as turned:
+            if mask is not None:
+                (mask, *_) = keras.tree.flatten(mask)
+                if layer.go_backwards:
+                    mask = ops.flip(mask, axis=1)
+                    sequences = keras.tree.map_structure(lambda s: ops.flip(s, axis=1), sequences)
+                    turned.enter_context(_set(layer, "go_backwards", False))
+            last, outputs, states = loop(sequences, initial_state, mask=mask, training=training)
         if mask is not None and zeros:
-            (mask, *_) = keras.tree.flatten(mask)
-            mask = ops.flip(mask, axis=1) if backwards else mask
             mask = mask[:, -outputs.shape[1] :]  # the last step alone, where only that one is returned
             mask = ops.reshape(mask, (*mask.shape, *(1 for _ in outputs.shape[2:])))
             outputs = ops.where(mask, outputs, ops.zeros_like(outputs))
