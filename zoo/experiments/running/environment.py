@@ -19,6 +19,16 @@ PINS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     # Without these JAX would use a thread a core and take the whole accelerator's memory.
     "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    # An accelerator would round the factors of a product in float32 to eleven bits.
+    "NVIDIA_TF32_OVERRIDE": "0",
+    "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+}
+# One thread, as above; and on an accelerator kernels that sum in one order, chosen by rule: a kernel chosen by timing it is
+# another one in the next process, with other bits.
+XLA_PINS = {
+    "xla_cpu_multi_thread_eigen": "false",
+    "xla_gpu_deterministic_ops": "true",
+    "xla_gpu_autotune_level": "0",
 }
 
 
@@ -27,10 +37,9 @@ def pin_threads() -> None:
     for name, value in PINS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if "xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
-        os.environ["XLA_FLAGS"] = (
-            f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
-        )
+    asked = os.environ.get("XLA_FLAGS", "")
+    flags = [f"--{name}={value}" for name, value in XLA_PINS.items() if name not in asked]
+    os.environ["XLA_FLAGS"] = " ".join([*asked.split(), *flags])
 
 
 # What TensorFlow writes while it is imported, whatever TF_CPP_MIN_LOG_LEVEL says: its log is not set up yet.

@@ -12,7 +12,7 @@ import numpy as np
 
 from zoo.experiments import measurements
 from zoo.experiments.data.sets import Images, load
-from zoo.experiments.design.plan import Run
+from zoo.experiments.design.plan import ContinuedRun, Run
 from zoo.experiments.fingerprint import graph_fingerprint
 from zoo.experiments.measurements import Context, Row
 from zoo.experiments.training.schedule import rate_number
@@ -109,7 +109,9 @@ class Training:
     def steps(self) -> Any:
         """The compiled steps, made when first needed, since an arm that only measures needs none."""
         if self._steps is None:
-            self._steps = make_steps(self.model, self.run.recipe, self.total, eager=self.eager)
+            # A net made of a trained one may hold what its graph's fingerprint, that of the first net, does not tell.
+            graph = None if isinstance(self.run, ContinuedRun) else self.graph
+            self._steps = make_steps(self.model, self.run.recipe, self.total, eager=self.eager, graph=graph)
         return self._steps
 
     def restart(self, state: dict[str, np.ndarray], *, eager: bool) -> None:

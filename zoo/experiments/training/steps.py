@@ -4,6 +4,7 @@ The two classes do the same with the same names. TensorFlow changes variables in
 out, and writes them back into the model when asked to (`settle`).
 """
 
+import collections
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from keras import ops
 
 from zoo.experiments.design.experiment import Recipe
 from zoo.experiments.losses import loss_of
-from zoo.experiments.training.schedule import rate_at
+from zoo.experiments.training.schedule import rate_at, rate_number
 from zoo.settings import fit_settings
 
 
@@ -39,10 +40,25 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
         raise NotImplementedError("a recipe's schedule is stored in the run's spec, not in the optimiser")
 
 
-def make_optimizer(recipe: Recipe, total: int) -> keras.optimizers.Optimizer:
-    """Stochastic gradient descent as the recipe says, with its one learning rate."""
-    (rate,) = recipe.learning_rates
-    return keras.optimizers.SGD(Rate(recipe, rate, total), momentum=recipe.momentum, nesterov=recipe.nesterov)
+class GivenRate(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that comes from outside the graph: a compiled step serves every rate and every length of a run."""
+
+    value: Any = None
+
+    def __call__(self, step: Any) -> Any:
+        """What was given last."""
+        return self.value
+
+    def get_config(self) -> dict:
+        """As of `Rate`: nothing saves this object."""
+        raise NotImplementedError("a recipe's schedule is stored in the run's spec, not in the optimiser")
+
+
+def make_optimizer(
+    recipe: Recipe, schedule: keras.optimizers.schedules.LearningRateSchedule
+) -> keras.optimizers.Optimizer:
+    """Stochastic gradient descent as the recipe says, at the rates of a schedule."""
+    return keras.optimizers.SGD(schedule, momentum=recipe.momentum, nesterov=recipe.nesterov)
 
 
 def with_decay(gradients: list, variables: list, decay: float) -> list:
@@ -65,10 +81,13 @@ def _measure(recipe: Recipe, labels: Any, outputs: Any) -> tuple[Any, Any]:
 class TensorFlowSteps:
     """Steps as one `tf.function` each, compiled with XLA where `zoo.fit_settings` favours it."""
 
-    def __init__(self, model: keras.Model, recipe: Recipe, total: int, *, eager: bool = False):
+    def __init__(
+        self, model: keras.Model, recipe: Recipe, total: int, *, eager: bool = False, graph: str | None = None
+    ):
         import tensorflow as tf
 
-        self.model, self.optimizer = model, make_optimizer(recipe, total)
+        (rate,) = recipe.learning_rates
+        self.model, self.optimizer = model, make_optimizer(recipe, Rate(recipe, rate, total))
         self.optimizer.build(model.trainable_variables)
         # In which precision an arm trains is what its model says: nothing to measure, run by run.
         wrap = (
@@ -99,45 +118,86 @@ class TensorFlowSteps:
         """Variables are always up to date here."""
 
 
-class JaxSteps:
-    """Steps as compiled functions of the state; the old state's memory is given to the new one."""
+class JaxProgram:
+    """A step and an evaluation as functions of the state, compiled for one graph and recipe.
 
-    def __init__(self, model: keras.Model, recipe: Recipe, total: int, *, eager: bool = False):
+    They are given everything that differs between two runs of an arm, the learning rate too. So a process that does several
+    of these runs traces and compiles once.
+    """
+
+    def __init__(self, model: keras.Model, recipe: Recipe, *, eager: bool):
         import jax
 
-        self.model, self.optimizer = model, make_optimizer(recipe, total)
+        given = GivenRate()
+        self.model, self.optimizer = model, make_optimizer(recipe, given)
         self.optimizer.build(model.trainable_variables)
 
         def losses(trainable, other, images, labels):
-            outputs, other = model.stateless_call(trainable, other, images, training=True)
+            outputs, other, extra = model.stateless_call(
+                trainable, other, images, training=True, return_losses=True
+            )
             loss, correct = _measure(recipe, labels, outputs)
-            return loss, (loss, correct, other)
+            return loss + sum(extra), (loss, correct, other)
 
-        def train(state, images, labels):
+        def train(state, images, labels, rate):
+            given.value = rate
             trainable, other, memory = state
             gradients, (loss, correct, other) = jax.grad(losses, has_aux=True)(
                 trainable, other, images, labels
             )
             gradients = with_decay(gradients, trainable, recipe.decay)
             trainable, memory = self.optimizer.stateless_apply(memory, gradients, trainable)
+            given.value = None
             return (trainable, other, memory), loss, correct
 
         def evaluate(state, images, labels):
             outputs, _ = model.stateless_call(state[0], state[1], images, training=False)
             return _measure(recipe, labels, outputs)
 
-        self._train = train if eager else jax.jit(train, donate_argnums=0)
-        self._evaluate = evaluate if eager else jax.jit(evaluate)
+        self.train = train if eager else jax.jit(train, donate_argnums=0)
+        self.evaluate = evaluate if eager else jax.jit(evaluate)
+
+
+# The last programs, by what they were compiled for; a program keeps its model.
+_programs: collections.OrderedDict[Any, JaxProgram] = collections.OrderedDict()
+KEPT = 3
+
+
+def _program(model: keras.Model, recipe: Recipe, graph: str | None) -> JaxProgram:
+    """A compiled program: that of an earlier run of this process where graph and recipe are the same."""
+    if graph is None:
+        return JaxProgram(model, recipe, eager=False)
+    # Of a recipe, what the step itself depends on.
+    key = (graph, recipe.loss, recipe.decay, recipe.momentum, recipe.nesterov)
+    _programs[key] = _programs.pop(key, None) or JaxProgram(model, recipe, eager=False)
+    while len(_programs) > KEPT:
+        _programs.popitem(last=False)
+    return _programs[key]
+
+
+class JaxSteps:
+    """Steps of a program; the old state's memory is given to the new one."""
+
+    def __init__(
+        self, model: keras.Model, recipe: Recipe, total: int, *, eager: bool = False, graph: str | None = None
+    ):
+        self.program = JaxProgram(model, recipe, eager=True) if eager else _program(model, recipe, graph)
+        self.model, self.recipe, self.total = model, recipe, total
+        self.optimizer = make_optimizer(recipe, GivenRate())
+        self.optimizer.build(model.trainable_variables)
         self.unsettle()
 
     def train(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
         """One step; returns loss and number of correct answers, not yet waited for."""
-        self.state, loss, correct = self._train(self.state, images, labels)
+        (peak,) = self.recipe.learning_rates
+        rate = rate_number(self.step, recipe=self.recipe, rate=peak, total=self.total)
+        self.state, loss, correct = self.program.train(self.state, images, labels, np.float32(rate))
+        self.step += 1
         return loss, correct
 
     def evaluate(self, images: np.ndarray, labels: np.ndarray) -> tuple[Any, Any]:
         """Loss and number of correct answers in inference mode."""
-        return self._evaluate(self.state, images, labels)
+        return self.program.evaluate(self.state, images, labels)
 
     def settle(self) -> None:
         """Write the state into the model's and the optimiser's variables."""
@@ -158,10 +218,20 @@ class JaxSteps:
             self.optimizer.variables,
         )
         self.state = tuple([ops.copy(variable.value) for variable in variables] for variables in groups)
+        self.step = int(self.optimizer.iterations)
 
 
-def make_steps(model: keras.Model, recipe: Recipe, total: int, *, eager: bool = False) -> Any:
+def make_steps(
+    model: keras.Model, recipe: Recipe, total: int, *, eager: bool = False, graph: str | None = None
+) -> Any:
     """The steps of the backend in use.
+
+    Args:
+        model: What to train.
+        recipe: How.
+        total: Steps of the run.
+        eager: Whether each operation is computed by itself, nothing compiled.
+        graph: Fingerprint of the model's graph, by which a compiled program is found again; `None` compiles anew.
 
     Raises:
         NotImplementedError: The backend is neither TensorFlow nor JAX.
@@ -172,4 +242,4 @@ def make_steps(model: keras.Model, recipe: Recipe, total: int, *, eager: bool = 
             f"experiments train on tensorflow or jax; the backend is {keras.backend.backend()!r}; set "
             f"KERAS_BACKEND"
         )
-    return backends[keras.backend.backend()](model, recipe, total, eager=eager)
+    return backends[keras.backend.backend()](model, recipe, total, eager=eager, graph=graph)
