@@ -71,6 +71,38 @@ def test_the_page_on_orderings_says_what_its_table_says():
             assert (found.words == NO_DIFFERENCE) is ((ordering, depth) != ("bn_after_addition", 56))
 
 
+def test_at_56_layers_every_run_falls_in_line():
+    """The page on orderings says so: pre-activations above the original with each seed, the other two below it."""
+    data = publication.load("ordering_56", DATA)
+    ends = {
+        arm["label"].split(",")[0]: data.last(arm["label"], "test_accuracy") for arm in data.about["arms"]
+    }
+    original = ends.pop("original")
+    above = ("full_pre_activation", "relu_only_pre_activation")
+    assert len(original) == 3
+    for name, values in ends.items():
+        assert all((values[seed] > original[seed]) is (name in above) for seed in original), name
+    # Six and ten points on average, and no verdict on any single pair.
+    mean = {name: sum(values.values()) / 3 for name, values in (*ends.items(), ("original", original))}
+    behind = [
+        round(100 * (mean["original"] - mean[name])) for name in ("relu_before_addition", "bn_after_addition")
+    ]
+    assert behind == [6, 10]
+    numbers = Numbers(data)
+    assert all(
+        numbers.difference(f"{name}, 56 layers", "original, 56 layers").words == NO_DIFFERENCE
+        for name in ends
+    )
+    curves = {}
+    for row in data.rows:
+        if row.metric == "test_accuracy":
+            curves.setdefault(row.arm.split(",")[0], {}).setdefault(row.x, []).append(row.value)
+    for name in ("relu_before_addition", "bn_after_addition"):
+        for epoch in list(curves[name])[1:]:  # behind the other three from the second epoch on
+            others = [sum(curves[other][epoch]) for other in ("original", *above)]
+            assert sum(curves[name][epoch]) < min(others), (name, epoch)
+
+
 def test_who_leads_half_way_ends_last():
     """The page on orderings says so of 20 layers on photographs; two orderings end below every run of the others."""
     data = publication.load("ordering_20", DATA)

@@ -162,8 +162,9 @@ def test_depth_ordering_and_shortcut_share_their_runs():
     assert len(runs("depth") & runs("ordering")) == 2 * 3 * 5
     assert len(runs("ordering") & runs("shortcut")) == 2 * 5
     # On photographs an arm that stands in several experiments is trained once, too.
-    for depth in (20, 56, 110):
-        assert len(runs("depth_photographs") & runs(f"ordering_{depth}")) == 2 * 3
+    for depth, name in ((20, "depth_photographs"), (56, "depth_photographs"), (110, "depth_110")):
+        assert len(runs(name) & runs(f"ordering_{depth}")) == 2 * 3
+    assert len(runs("depth_photographs") & runs("depth_110")) == 3  # the plain net of 8 layers
     assert len(runs("depth_photographs") & runs("norm_order_photographs")) == 3
     for depth, seeds in ((20, 5), (56, 3)):
         assert len(runs(f"shortcut_{depth}") & runs(f"ordering_{depth}")) == seeds

@@ -46,7 +46,9 @@ def test_what_is_missing_is_listed_in_the_order_in_which_to_run_it(tmp_path, mon
 def test_what_is_published_in_part_says_so_and_what_is_left(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs/data").mkdir(parents=True)
-    (tmp_path / "docs/data/ordering_20.json").write_text('{"spec": {"seeds": [0, 1, 2, 3]}}')
+    (tmp_path / "docs/data/ordering_20.json").write_text(
+        '{"spec": {"seeds": [0, 1, 2, 3]}, "environment": {"backend": "tensorflow"}}'
+    )
     assert main(STUDIES, ["list", "--missing"]) == 0
     name, seeds, *left = capsys.readouterr().out.splitlines()[:8]
     assert name.startswith("ordering_20 ") and seeds.strip() == "4 of 5 seeds are published; left are"

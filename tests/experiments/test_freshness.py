@@ -150,9 +150,18 @@ def test_elsewhere_three_digits_are_enough(folder, tmp_path, monkeypatch):
     assert state.word == FRESH and "processor was 'another'" in state.why
 
 
-def test_runs_of_another_backend_are_judged_by_graph_and_data(folder, tmp_path):
-    state = status(EXPERIMENT, republished(folder, tmp_path, backend="jax"))
-    assert state.word == FRESH and "backend was 'jax' and is 'tensorflow'" in state.why
+def test_runs_of_another_backend_are_judged_by_graph_and_data_and_that_is_said(folder, tmp_path, monkeypatch):
+    elsewhere = republished(folder, tmp_path, backend="jax")
+    state = status(EXPERIMENT, elsewhere)
+    assert state.word == UNSEEN
+    assert "it was run on jax, which draws other initial weights than tensorflow" in state.why
+    original = load
+    monkeypatch.setattr(
+        "zoo.experiments.training.loop.load",
+        lambda data: dataclasses.replace(original(data), sha256="0" * 64),
+    )
+    state = status(EXPERIMENT, elsewhere)
+    assert state.word == STALE and "the images are others" in state.why
 
 
 def repeat(folder, **changes):

@@ -44,7 +44,7 @@ def numbers():
         )
     ]
     arms[2]["runs"][1]["status"] = "diverged"
-    return Numbers(Published(name="toy", about={"arms": arms}, rows=tuple(rows)))
+    return Numbers(Published(name="toy", about={"arms": arms, "environment": {"device": "NVIDIA H200"}}, rows=tuple(rows)))
 
 
 A1, A2, B1 = "(kind=a, width=1)", "(kind=a, width=2)", '(kind="b, bias (0)")'
@@ -73,6 +73,7 @@ A1, A2, B1 = "(kind=a, width=1)", "(kind=a, width=2)", '(kind="b, bias (0)")'
         ("graphs (width=1)", "1"),
         ("failures", "1 run of 1 arm (b 1: 1 of 2 trained)"),
         ("grid", "2 of 3"),
+        ("device", "one NVIDIA H200"),
         ("runs_needed difference=0.24 deviation=0.16", "9"),
     ],
 )

@@ -335,11 +335,36 @@ print(float(whole.test()[1]))
 """
 
 
-def test_jax_trains_and_resumes_to_the_bit():
+# Dropout, another seed, another rate and another length: none of them may come from the run that was compiled for.
+PROGRAMS = """
+import dataclasses
+from tests.experiments.test_training import Recipe, finish, toys, training
+from zoo.experiments.training import steps
+def hashed(rate, seed, length, forget):
+    if forget:
+        steps._programs.clear()
+    recipe = Recipe(learning_rates=(rate,), schedule="cosine", warmup=3, steps=length, batch=50, decay=0.01)
+    run = training(recipe=recipe, seed=seed)
+    finish(run)
+    return run.weights_sha256(), run.steps.program
+runs = [(0.1, 0, 8), (0.3, 1, 5), (0.1, 2, 8)]
+anew = [hashed(*run, True) for run in runs]
+first, *others = [hashed(*run, forget) for run, forget in zip(runs, (True, False, False))]
+assert all(program is first[1] for _, program in others), "compiled again"
+assert len({program for _, program in anew}) == 3
+assert [bits for bits, _ in anew] == [first[0], *(bits for bits, _ in others)]
+assert len({bits for bits, _ in anew}) == 3
+print(1.0)
+"""
+
+
+@pytest.mark.parametrize("code", [JAX, PROGRAMS], ids=["resumed", "programs"])
+def test_jax_trains_to_the_bit(code):
+    """Resumed as in one go; and with a program that an earlier run of the process compiled as with one of its own."""
     pytest.importorskip("jax")
     environment = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(
-        [sys.executable, "-c", JAX], env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0.5

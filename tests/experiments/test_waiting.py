@@ -61,14 +61,23 @@ def test_runs_that_an_earlier_one_has_are_not_counted_again(tmp_path):
     assert [one.name for one in turned] == ["deep", "shallow"] and turned[1].runs == 7
 
 
-def publish(folder, name, *seeds):
-    (folder / f"{name}.json").write_text(json.dumps({"spec": {"seeds": seeds}}))
+def publish(folder, name, *seeds, backend="tensorflow"):
+    about = {"spec": {"seeds": seeds}, "environment": {"backend": backend}}
+    (folder / f"{name}.json").write_text(json.dumps(about))
 
 
 def test_what_is_published_waits_no_longer_and_its_runs_are_done(tmp_path):
     publish(tmp_path, "shallow", 0, 1, 2, 3, 4)
     (one,) = waiting(Two("mine"), tmp_path)
     assert (one.name, one.runs, one.shared, one.so_far, one.left) == ("deep", 7, 7, "", {})
+
+
+def test_what_one_backend_has_done_is_not_done_on_another(tmp_path):
+    publish(tmp_path, "shallow", 0, 1, 2, 3, 4, backend="jax")
+    (here,) = waiting(Two("mine"), tmp_path)
+    (there,) = waiting(Two("mine"), tmp_path, backend="jax")
+    assert (here.name, here.runs, here.shared) == ("deep", 14, 0)
+    assert (there.name, there.runs, there.shared) == ("deep", 7, 7)
 
 
 def test_what_is_published_in_part_waits_with_the_seeds_that_are_left(tmp_path):

@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import dataclasses
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from zoo.experiments.running.execution import ExecutionError, cores, pool
 from zoo.experiments.running.progress import watching
 from zoo.experiments.running.results import DEFAULT_FOLDER, RunFolderError
 
+DEFAULT_BACKEND = "tensorflow"
 PROGRAM = "python -m zoo.experiments"
 NOTHING_HERE = (
     f"nothing is published in {publication.FOLDER} here: give this command in a checkout of the project, where the "
@@ -100,6 +103,9 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     )
     status.add_argument("names", nargs="*", metavar="NAME")
     status.add_argument("--published", action="store_true", help="leave out what is not published yet")
+    status.add_argument(
+        "--made-on", metavar="BACKEND", help="only what was published from runs on this Keras backend"
+    )
 
     check = command("check", _check, "run some published seeds again and compare")
     wanted(check)
@@ -149,7 +155,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _list_missing(options: argparse.Namespace) -> int:
     total = 0.0
-    for one in waiting(options.registry):
+    for one in waiting(options.registry, backend=_backend()):
         total += one.minutes
         shared = f", {one.shared} more shared or archived" if one.shared else ""
         print(f"{one.name:22} {one.question}")
@@ -168,7 +174,9 @@ def _cost(experiment: Experiment, workers: int, share: float = 1.0) -> str:
     tuning, evaluations = describe_size(experiment)
     cpu = experiment.cost
     with contextlib.suppress(PublicationError):
-        cpu = publication.load(experiment.name).about["cpu_minutes"]
+        about = publication.load(experiment.name).about
+        # Beside an accelerator a processor waits.
+        cpu = about["cpu_minutes"] if about["environment"]["device"] == "cpu" else cpu
     on = f"{workers} core" + ("s" if workers > 1 else "")
     return f"{tuning + evaluations} runs, about {minutes(share * cpu / workers)} on {on}"
 
@@ -198,7 +206,8 @@ def _run(options: argparse.Namespace) -> int:
                     only_done=options.done,
                 )
             if whole:
-                command = f"{options.prog} run {experiment.name}"
+                chosen_backend = "" if _backend() == DEFAULT_BACKEND else f"KERAS_BACKEND={_backend()} "
+                command = f"{chosen_backend}{options.prog} run {experiment.name}"
                 published = publication.publish(collected, command=command)
                 _draw(experiment, published)
                 _write_texts(options)
@@ -255,8 +264,6 @@ def _work(experiment: Experiment) -> float:
 
 
 def _backend() -> str:
-    import os
-
     return os.environ["KERAS_BACKEND"]
 
 
@@ -300,17 +307,36 @@ def _status(options: argparse.Namespace) -> int:
         print(NOTHING_HERE, file=sys.stderr)
     chosen = _chosen(options)
     if options.published:
-        chosen = [
-            experiment
-            for experiment in chosen
-            if experiment.name in publication.names(options.registry.names())
-        ]
+        known = publication.names(options.registry.names())
+        chosen = [experiment for experiment in chosen if experiment.name in known]
+    made_on = {experiment.name: _made_on(experiment.name) for experiment in chosen}
+    if options.made_on:
+        chosen = [experiment for experiment in chosen if made_on[experiment.name] == options.made_on]
+    others: dict[str, list[str]] = {}
+    for experiment in chosen:
+        # A backend is chosen before Keras is imported, so another one needs another process.
+        if (other := made_on[experiment.name]) != _backend() and environment.version(other):
+            others.setdefault(other, []).append(experiment.name)
+    elsewhere = {name for names in others.values() for name in names}
     fresh = True
     with multiprocessing.get_context("spawn").Pool(cores()) as workers:
-        for state in statuses(chosen, each=workers.imap):
+        here = [experiment for experiment in chosen if experiment.name not in elsewhere]
+        for state in statuses(here, each=workers.imap):
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
             fresh = fresh and state.word in (FRESH, UNSEEN)
+    for other, names in others.items():
+        command = [sys.executable, "-m", "zoo.experiments", "status", *names]
+        asked = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": other}, check=False)
+        fresh = fresh and asked.returncode == 0
     return 0 if fresh else 1
+
+
+def _made_on(name: str) -> str:
+    """The backend that an experiment was published from; the present one where nothing readable is published."""
+    try:
+        return publication.load(name).about["environment"]["backend"]
+    except PublicationError:
+        return _backend()
 
 
 def _pack(options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ STUDIES = Registry(
         "depth_photographs",
         "shortcut_20",
         "ordering_110",
+        "depth_110",
         "needed",
         "norm_free",
         "precision",

@@ -36,7 +36,7 @@ TUNED = {LEAST: (ALL, GOAL, HALF, 0.25), MOST: (HALF,), RANDOM: (HALF,)}
 ONE_MORE = dataclasses.replace(TO_THE_END, learning_rates=(0.02,), epochs=1)
 # Each as another study has it, options and recipe alike, or nothing would be shared; the VGG is this one's own.
 NETS = {
-    "plain20": Arm(label="plain20", model="plain20", options=LOGITS, recipe=DEEPER.recipe),
+    "plain20": Arm(label="plain20", model="plain20", options=LOGITS, recipe=DEEPER[56].recipe),
     "resnet20": Arm(label="resnet20", model="resnet20", options={"ordering": "original", **LOGITS}),
     "resnet20v2": Arm(label="resnet20v2", model="resnet20", options={"ordering": FULL, **LOGITS}),
     "VGG": Arm(

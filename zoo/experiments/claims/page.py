@@ -201,7 +201,7 @@ def _row(study: Study, claim: Claim, known: dict[str, Numbers | None], data: Pat
     links = [f"[explained]({claim.page or study.explained}.md)"]
     if claim.figure and (data.parent / "figures" / f"{claim.figure}.svg").exists():
         links.append(f"[figure](figures/{claim.figure}.svg)")
-    links += [f"`scripts/reproduce.py run {name}`" for name in claim.rules if known[name]]
+    links += [f"`{numbers.published.about['command']}`" for name in claim.rules if (numbers := known[name])]
     sentence = _cell(claim.sentence) + (" **flips**" if flips(found) else "")
     # What follows from a definition follows in every world.
     elsewhere = SAME if any(one.verdict in (PROVEN, REFUTED) for one in found.values()) else MISSING

@@ -49,7 +49,7 @@ class State:
 
     Attributes:
         name: Of the experiment.
-        word: `fresh`, `stale`, `missing`, or `unseen` where its images are not on this machine.
+        word: `fresh`, `stale`, `missing`, or `unseen` where its images or its backend are not on this machine.
         why: In words.
     """
 
@@ -65,7 +65,7 @@ class Verdict:
     Attributes:
         stale: What today's code does differently, in words; `None` where nothing shows.
         undecided: Whether rounding moves the first losses so much that another machine cannot compare them.
-        unseen: Why it could not be retraced, in words: its images are not on this machine.
+        unseen: Why it could not be retraced, in words: its images or its backend are not on this machine.
     """
 
     stale: str | None = None
@@ -261,8 +261,13 @@ def acts_otherwise(
         )
     if images != about["data"]:
         return Verdict(stale="the images are others")
-    if then["backend"] != here["backend"] or training is None:
+    if training is None:
         return Verdict()
+    if then["backend"] != here["backend"]:
+        return Verdict(
+            unseen=f"it was run on {then['backend']}, which draws other initial weights than {here['backend']}; "
+            f"install {then['backend']}, or set KERAS_BACKEND={then['backend']}"
+        )
     tolerance = OTHER_ENVIRONMENT if environment.differences(then, here) else SAME_ENVIRONMENT
     if not arm.trains:
         return Verdict(stale=_measures_otherwise(training, arm, published, tolerance))

@@ -250,12 +250,16 @@ def _facts(collected: Any) -> dict[str, Any]:
     cpu = sum(run.result["cpu_seconds"] for run in (*collected.runs, *collected.tuning)) / 60
     count = len({run.id for run in (*collected.runs, *collected.tuning)})
     environments = {json.dumps(run.result["environment"], sort_keys=True) for run in collected.runs}
+    environment = json.loads(sorted(environments)[0])
+    # Beside an accelerator the processor only waits, so its time says nothing of what two cores would take.
+    beside = "" if environment["device"] == "cpu" else f" beside {environment['device']}"
+    alone = collected.experiment.cost if beside else cpu
     return {
-        "cost": f"{count} runs, {minutes(cpu)} of one core",
-        "wall_time": f"about {minutes(cpu / 2)} on 2 cores",
+        "cost": f"{count} runs, {minutes(cpu)} of one core{beside}",
+        "wall_time": f"about {minutes(alone / 2)} on 2 cores{', estimated' if beside else ''}",
         "cpu_minutes": round(cpu, 2),
         "published": max(run.result["finished"] for run in collected.runs),
-        "environment": json.loads(sorted(environments)[0]),
+        "environment": environment,
         "environments": len(environments),
         "arms": [_arm(collected, arm.label) for arm in collected.experiment.arms],
     }

@@ -31,6 +31,7 @@ A value that holds a comma or a bracket stands in quotes; alternatives are parte
 | `graphs` | arms | how many different graphs they are |
 | `failures` | nothing | how many runs failed where others of their arm trained |
 | `grid` | nothing | how many arms took a learning rate at an end of their grid |
+| `device` | nothing | the accelerator that trained it, else "a processor" |
 | `runs_needed` | nothing; `difference=`, `deviation=` | runs an arm that find it in four cases of five |
 
 A sentence round a hole says more than the number: "not six times", "was not detected". So that it cannot become
@@ -364,6 +365,11 @@ def _grid(n: Numbers, q: Question) -> str:
     return f"{len(at_end)} of {len(tuned)}"
 
 
+def _device(n: Numbers, q: Question) -> str:
+    device = n.published.about["environment"]["device"]
+    return "a processor" if device == "cpu" else f"one {device}"
+
+
 def _runs_needed(n: Numbers, q: Question) -> str:
     return str(runs_needed(float(q.options["difference"]), float(q.options["deviation"])))
 
@@ -401,5 +407,6 @@ ASKS: dict[str, Ask] = {
     "graphs": Ask(answer=_graphs, has_metric=False, several=True),
     "failures": Ask(answer=_failures, shape="", has_metric=False),
     "grid": Ask(answer=_grid, shape="", has_metric=False),
+    "device": Ask(answer=_device, shape="", has_metric=False),
     "runs_needed": Ask(answer=_runs_needed, shape="", has_metric=False, needs=("difference", "deviation")),
 }

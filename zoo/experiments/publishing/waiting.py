@@ -2,6 +2,7 @@
 
 An arm that is an arm of several experiments is trained once, so an experiment costs what those before it leave to do. What
 is archived is done, published or not; but a net that others go on with is trained once more, for an archive holds no weights.
+A run is one of its backend: what another backend has done is not done on this one.
 """
 
 import json
@@ -50,17 +51,19 @@ class Waiting:
         return f"{self.published} of {self.seeds} seeds" if self.published else ""
 
 
-def waiting(registry: Registry, folder: Path = FOLDER) -> list[Waiting]:
+def waiting(registry: Registry, folder: Path = FOLDER, *, backend: str = "tensorflow") -> list[Waiting]:
     """What is not published, or not with all of its seeds, first things first.
 
     Args:
         registry: The studies; its `priority` is the order, and what it does not name comes last.
         folder: Of published data.
+        backend: Keras backend that would run it.
     """
-    published = {name: _seeds(name, folder) for name in publication.names(registry.names(), folder)}
-    done = set(_archived(registry, folder))
-    for name, seeds in published.items():
-        done |= {key for key, _, run in _runs(registry.lookup(name)) if _is_done(run, seeds)}
+    published, done = {}, set(_archived(registry, folder))
+    for name in publication.names(registry.names(), folder):
+        seeds, made_on = _seeds_and_backend(name, folder)
+        published[name] = seeds
+        done |= {key for key, _, run in _runs(registry.lookup(name), made_on) if _is_done(run, seeds)}
     without_weights = frozenset(done)
     found = []
     for name in registry.in_order():
@@ -68,7 +71,7 @@ def waiting(registry: Registry, folder: Path = FOLDER) -> list[Waiting]:
         seeds = published.get(name, ())
         if set(seeds) >= set(experiment.seeds):
             continue
-        asked = {key: (arm, run) for key, arm, run in _runs(experiment) if not _is_done(run, seeds)}
+        asked = {key: (arm, run) for key, arm, run in _runs(experiment, backend) if not _is_done(run, seeds)}
         new = {key: planned for key, planned in asked.items() if key not in done}
         goes_on = {canonical(run.before) for _, run in new.values() if isinstance(run, ContinuedRun)}
         new |= {key: planned for key, planned in asked.items() if key in goes_on & without_weights}
@@ -88,9 +91,10 @@ def waiting(registry: Registry, folder: Path = FOLDER) -> list[Waiting]:
     return found
 
 
-def _seeds(name: str, folder: Path) -> tuple[int, ...]:
-    """The seeds of which an experiment has published something."""
-    return tuple(json.loads((folder / f"{name}.json").read_bytes())["spec"]["seeds"])
+def _seeds_and_backend(name: str, folder: Path) -> tuple[tuple[int, ...], str]:
+    """The seeds of which an experiment has published something, and the backend that ran them."""
+    about = json.loads((folder / f"{name}.json").read_bytes())
+    return tuple(about["spec"]["seeds"]), about["environment"]["backend"]
 
 
 def _archived(registry: Registry, folder: Path) -> Iterator[str]:
@@ -102,7 +106,7 @@ def _archived(registry: Registry, folder: Path) -> Iterator[str]:
 
 def _untold(run: Mapping[str, Any]) -> dict[str, Any]:
     """A run as it is described before its rate is known."""
-    told: dict[str, Any] = {**run, "backend": ""}
+    told = dict(run)
     recipe = run["recipe"]
     # A run that looks at no test images chose a rate; any other has the rate that was chosen.
     if recipe and recipe["evaluate"]:
@@ -126,13 +130,14 @@ def _left(planned: Iterable[tuple[Arm, Run]]) -> dict[str, tuple[int, ...]]:
     return left
 
 
-def _runs(experiment: Experiment) -> Iterator[tuple[str, Arm, Run]]:
+def _runs(experiment: Experiment, backend: str = "") -> Iterator[tuple[str, Arm, Run]]:
     """Every run with what identifies it, before its rate is known: two arms alike will choose alike."""
     for arm in experiment.arms:
         evaluated = [
-            run_of(experiment, arm, seed, backend="", rate=0.0, rate_before=0.0) for seed in experiment.seeds
+            run_of(experiment, arm, seed, backend=backend, rate=0.0, rate_before=0.0)
+            for seed in experiment.seeds
         ]
-        for run in (*tuning_runs(experiment, arm, backend=""), *evaluated):
+        for run in (*tuning_runs(experiment, arm, backend=backend), *evaluated):
             yield canonical(run), arm, run
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import re
@@ -59,6 +60,9 @@ def start_backend() -> None:
         os.dup2(said.fileno(), 2)
         try:
             importlib.import_module("keras")
+            # Where it is installed Keras imports it on every backend, as soon as a seed is set.
+            if importlib.util.find_spec("tensorflow"):
+                importlib.import_module("tensorflow")
         finally:
             sys.stderr.flush()
             os.dup2(ours, 2)
@@ -106,6 +110,9 @@ def version(package: str) -> str:
 def describe() -> dict[str, str | int]:
     """Versions, threads, processor and device, as plain values."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    device = _device(backend)
+    # They decide in which order an accelerator sums.
+    flags = {} if device == "cpu" else {"xla_flags": os.environ.get("XLA_FLAGS", "")}
     return {
         "python": platform.python_version(),
         "keras": version("keras"),
@@ -116,7 +123,8 @@ def describe() -> dict[str, str | int]:
         "processor": processor(),
         "machine": platform.machine(),
         "system": platform.system(),
-        "device": _device(backend),
+        "device": device,
+        **flags,
     }
 
 
@@ -141,7 +149,17 @@ def _device(backend: str) -> str:
 
 
 # What must agree for bits to agree; anything else (the commit, the host) may change.
-SAME_BITS = ("keras", "backend", "backend_version", "numpy", "threads", "processor", "machine", "device")
+SAME_BITS = (
+    "keras",
+    "backend",
+    "backend_version",
+    "numpy",
+    "threads",
+    "processor",
+    "machine",
+    "device",
+    "xla_flags",
+)
 
 
 def differences(published: dict, here: dict) -> list[str]:
