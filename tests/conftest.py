@@ -16,6 +16,8 @@ os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 os.environ["TF_NUM_INTEROP_THREADS"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+# Without oneDNN TensorFlow convolves no channels-first images on a processor; by itself it takes it where there is AVX-512.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 if os.environ["KERAS_BACKEND"] == "jax":
     # Every operation of every shape is compiled, and run a few times: optimising it costs more than it gives.

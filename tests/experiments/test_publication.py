@@ -10,7 +10,7 @@ from tests.experiments import toys
 from zoo.experiments.design.experiment import Comparison, Curves, Dataset, Recipe, Table
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.again import publish_again
-from zoo.experiments.publishing.publication import PublicationError, describe_data, load
+from zoo.experiments.publishing.publication import PublicationError, describe_data, load, published_number
 from zoo.studies import STUDIES
 
 EXPERIMENT = toys.experiment(
@@ -201,6 +201,12 @@ def test_missing_and_damaged(tmp_path):
     (tmp_path / "toy.json").write_text("{")
     with pytest.raises(PublicationError, match="damaged"):
         load("toy", tmp_path)
+
+
+@pytest.mark.parametrize("half", [0.5638005, 0.4283275, 77.45125, 0.1234565])
+def test_the_last_bit_decides_no_digit(half):
+    """Sums that processors add in another order end on either side of the middle between two published numbers."""
+    assert len({published_number(half + bits * math.ulp(half)) for bits in range(-3, 4)}) == 1
 
 
 def test_all_that_is_published_is_whole():

@@ -44,7 +44,11 @@ def numbers():
         )
     ]
     arms[2]["runs"][1]["status"] = "diverged"
-    return Numbers(Published(name="toy", about={"arms": arms, "environment": {"device": "NVIDIA H200"}}, rows=tuple(rows)))
+    return Numbers(
+        Published(
+            name="toy", about={"arms": arms, "environment": {"device": "NVIDIA H200"}}, rows=tuple(rows)
+        )
+    )
 
 
 A1, A2, B1 = "(kind=a, width=1)", "(kind=a, width=2)", '(kind="b, bias (0)")'

@@ -381,7 +381,7 @@ def test_photographs_are_shown_as_soon_as_they_are_published_and_not_before(docs
     assert shown.count('<figure class="zoo-chart"') == 3 and "Test accuracy, measured here" in shown
     assert "Not yet measured" not in shown and 'aria-label="Reproduce why_photographs"' in shown
     assert f"<figcaption>{scales._LEGEND['dots']} " in shown
-    less = render(fences.photographs, "why\nwhy_photographs: above", md)
+    less = render(fences.photographs, "why\nwhy_photographs: left out", md)
     assert less.count("<figure") == shown.count("<figure") - 1 and less.count("<figure") >= 2
     said = render(fences.photographs, "why\nwhy_photographs-last: Look: here.", md)
     assert "<figcaption>Look: here. " in said

@@ -21,15 +21,15 @@ _LEGEND = {
     "dots": "Small dots are runs, bars the 95 % intervals of their means.",
     "factor": "Lines are means over the runs, bands their 95 % intervals.",
 }
-#: In the place of a caption: the page shows this figure before, as its picture.
-ABOVE = "above"
+#: In the place of a caption: the page shows this figure elsewhere, or a link to it.
+LEFT_OUT = "left out"
 
 
 def photographs(source: str, md: Markdown) -> str:
     """What a study has published on photographs; nothing where that is nothing.
 
     The first line names the study; each further one is `FIGURE: CAPTION`, also of what is not published yet, or
-    `FIGURE: above` of a figure that the page shows already.
+    `FIGURE: left out` of a figure that the page shows elsewhere, or links to.
 
     Raises:
         ValueError: There is no such study, or it has no such figure on photographs; names those that there are.
@@ -81,7 +81,7 @@ def _shown(experiment: Experiment, captions: dict[str, str], md: Markdown) -> st
         + "".join(
             charts.chart(file, md, captions.get(file, _LEGEND[figure.kind]))
             for file, figure in drawn.items()
-            if captions.get(file) != ABOVE
+            if captions.get(file) != LEFT_OUT
         )
         + tables.results(experiment.name, md)
         + tables.reproduce(experiment.name, md)

@@ -278,7 +278,9 @@ PHOTOGRAPHED = {
             measured="test accuracy: {mean test_accuracy (net=original, depth=110)}",
             why=SMALLER_AND_SHORTER,
         ),
-        quick_arms=(arm(net="plain", depth=8), arm(net="original", depth=110)),
+        quick_arms=tuple(
+            arm(net=net, depth=depth) for net, depth in (("plain", 8), ("plain", 110), ("original", 110))
+        ),
     ),
 }
 

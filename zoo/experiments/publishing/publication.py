@@ -442,8 +442,12 @@ def _checksum(about: Mapping[str, Any], table: bytes) -> str:
 
 
 def published_number(value: float | str) -> float:
-    """A number as it is published."""
-    return float(f"{float(value):.{DIGITS}g}")
+    """A number as it is published, the same on every processor.
+
+    A mean of numbers of six digits may lie half-way between two of them, and there the last bit, which processors compute
+    differently, would decide.
+    """
+    return float(f"{float(f'{float(value):.{2 * DIGITS}g}'):.{DIGITS}g}")
 
 
 def _finite(value: float) -> float | None:
