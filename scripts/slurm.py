@@ -10,6 +10,7 @@ worker goes on from its last recorded interval.
 """
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -21,6 +22,8 @@ def cluster(options: argparse.Namespace):
     """A cluster of Slurm jobs, none asked for yet."""
     from dask_jobqueue import SLURMCluster
 
+    # That of the command: a run belongs to its backend.
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     return SLURMCluster(
         queue=options.queue,
         walltime=options.walltime,
@@ -28,7 +31,7 @@ def cluster(options: argparse.Namespace):
         cores=1,
         processes=1,
         python=sys.executable,
-        job_script_prologue=[f"cd {ROOT}", f"export PYTHONPATH={ROOT}", "export KERAS_BACKEND=tensorflow"],
+        job_script_prologue=[f"cd {ROOT}", f"export PYTHONPATH={ROOT}", f"export KERAS_BACKEND={backend}"],
         scheduler_options={"dashboard_address": None},
     )
 

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from tests.experiments import cluster
 from zoo.experiments import command
-from zoo.experiments.command import main
+from zoo.experiments.command import REFUSED, main
 from zoo.experiments.running import archive
 from zoo.experiments.running.durations import minutes
 from zoo.experiments.running.execution import Job
@@ -54,6 +54,27 @@ def test_what_is_published_in_part_says_so_and_what_is_left(tmp_path, monkeypatc
     assert name.startswith("ordering_20 ") and seeds.strip() == "4 of 5 seeds are published; left are"
     assert left[0].strip() == "original, 20 layers: seed 4" and left[4].strip().endswith("20 layers: seed 4")
     assert left[5].strip().startswith("5 runs, about 32 min of one core")
+
+
+def test_what_another_backend_has_run_is_not_run_again_unasked(capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    for asked in (["run", "ordering_56"], ["check", "depth_photographs"]):
+        assert main(STUDIES, asked) == REFUSED
+        assert "is published from runs on jax, and KERAS_BACKEND is tensorflow; set KERAS_BACKEND=jax" in (
+            capsys.readouterr().err
+        )
+
+
+def test_only_what_one_backend_has_run(tmp_path, monkeypatch, capsys):
+    """A gate that judges nothing is no gate; and what is damaged may have been run there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "docs/data").mkdir(parents=True)
+    assert main(STUDIES, ["status", "--made-on", "jax"]) == REFUSED
+    assert "nothing is published from runs on jax" in capsys.readouterr().err
+    (tmp_path / "docs/data/ordering_56.json").write_text("{")
+    (tmp_path / "docs/data/ordering_56.csv").write_text("")
+    assert main(STUDIES, ["status", "--made-on", "jax"]) == 1
+    assert capsys.readouterr().out.startswith("ordering_56  stale    ")
 
 
 def test_a_run_that_another_experiment_archived_is_not_done_again(tmp_path, monkeypatch, capsys):

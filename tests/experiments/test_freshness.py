@@ -116,7 +116,7 @@ def test_another_initialisation_shows_in_the_first_losses(folder, monkeypatch):
 def test_another_optimiser_shows_in_the_second_loss(folder, monkeypatch):
     from zoo.experiments.training import steps
 
-    monkeypatch.setattr(steps, "make_optimizer", lambda recipe, total: keras.optimizers.SGD(0.04))
+    monkeypatch.setattr(steps, "make_optimizer", lambda recipe, schedule: keras.optimizers.SGD(0.04))
     state = status(EXPERIMENT, folder)
     assert state.word == STALE and "the loss of step 2 of seed 0 was" in state.why
 

@@ -337,13 +337,12 @@ print(float(whole.test()[1]))
 
 # Dropout, another seed, another rate and another length: none of them may come from the run that was compiled for.
 PROGRAMS = """
-import dataclasses
 from tests.experiments.test_training import Recipe, finish, toys, training
 from zoo.experiments.training import steps
-def hashed(rate, seed, length, forget):
+def hashed(rate, seed, length, forget, decay=0.01):
     if forget:
         steps._programs.clear()
-    recipe = Recipe(learning_rates=(rate,), schedule="cosine", warmup=3, steps=length, batch=50, decay=0.01)
+    recipe = Recipe(learning_rates=(rate,), schedule="cosine", warmup=3, steps=length, batch=50, decay=decay)
     run = training(recipe=recipe, seed=seed)
     finish(run)
     return run.weights_sha256(), run.steps.program
@@ -354,6 +353,8 @@ assert all(program is first[1] for _, program in others), "compiled again"
 assert len({program for _, program in anew}) == 3
 assert [bits for bits, _ in anew] == [first[0], *(bits for bits, _ in others)]
 assert len({bits for bits, _ in anew}) == 3
+assert first[1].train._cache_size() == 1, "one rate, seed and length was compiled for"
+assert hashed(0.1, 0, 8, False, decay=0.0)[1] is not first[1], "another loss has the same program"
 print(1.0)
 """
 

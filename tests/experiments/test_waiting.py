@@ -80,6 +80,12 @@ def test_what_one_backend_has_done_is_not_done_on_another(tmp_path):
     assert (there.name, there.runs, there.shared) == ("deep", 7, 7)
 
 
+def test_what_is_begun_on_one_backend_goes_on_there(tmp_path):
+    publish(tmp_path, "shallow", 0, 1, 2, backend="jax")
+    first, second = waiting(Two("mine", priority=("shallow", "deep")), tmp_path)
+    assert (first.runs, first.so_far) == (4, "3 of 5 seeds") and (second.runs, second.shared) == (14, 0)
+
+
 def test_what_is_published_in_part_waits_with_the_seeds_that_are_left(tmp_path):
     publish(tmp_path, "shallow", 0, 1, 2)
     first, second = waiting(Two("mine", priority=("shallow", "deep")), tmp_path)

@@ -99,12 +99,14 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     status = command(
         "status",
         _status,
-        "fresh, stale, missing or unseen (no images here), and why; 1 where any is stale or missing",
+        "fresh, stale, missing or unseen (no images or no backend here), and why; 1 where any is stale or missing",
     )
     status.add_argument("names", nargs="*", metavar="NAME")
     status.add_argument("--published", action="store_true", help="leave out what is not published yet")
     status.add_argument(
-        "--made-on", metavar="BACKEND", help="only what was published from runs on this Keras backend"
+        "--made-on",
+        choices=("tensorflow", "jax"),
+        help="only what was published from runs on this Keras backend",
     )
 
     check = command("check", _check, "run some published seeds again and compare")
@@ -186,6 +188,8 @@ def _run(options: argparse.Namespace) -> int:
 
     chosen = [_adapted(experiment, options) for experiment in _chosen(options)]
     whole = not (options.quick or options.seeds or options.dataset)
+    if whole:
+        _made_here(chosen, f", or remove its files from {publication.FOLDER} to run all of it here")
     # Every archive, since an arm that experiments have in common is one run.
     for place in () if options.quick else sorted(archive.FOLDER.glob("*.jsonl")):
         if taken := archive.unpack(place, options.runs):
@@ -206,8 +210,8 @@ def _run(options: argparse.Namespace) -> int:
                     only_done=options.done,
                 )
             if whole:
-                chosen_backend = "" if _backend() == DEFAULT_BACKEND else f"KERAS_BACKEND={_backend()} "
-                command = f"{chosen_backend}{options.prog} run {experiment.name}"
+                setting = "" if _backend() == DEFAULT_BACKEND else f"KERAS_BACKEND={_backend()} "
+                command = f"{setting}{options.prog} run {experiment.name}"
                 published = publication.publish(collected, command=command)
                 _draw(experiment, published)
                 _write_texts(options)
@@ -311,11 +315,17 @@ def _status(options: argparse.Namespace) -> int:
         chosen = [experiment for experiment in chosen if experiment.name in known]
     made_on = {experiment.name: _made_on(experiment.name) for experiment in chosen}
     if options.made_on:
-        chosen = [experiment for experiment in chosen if made_on[experiment.name] == options.made_on]
+        # What is damaged may have been: it is judged, and found stale.
+        wanted = (options.made_on, None)
+        known = publication.names(options.registry.names())
+        chosen = [one for one in chosen if one.name in known and made_on[one.name] in wanted]
+        if not chosen:
+            raise PublicationError(f"nothing is published from runs on {options.made_on}")
     others: dict[str, list[str]] = {}
     for experiment in chosen:
         # A backend is chosen before Keras is imported, so another one needs another process.
-        if (other := made_on[experiment.name]) != _backend() and environment.version(other):
+        other = made_on[experiment.name]
+        if other not in (None, _backend()) and environment.version(other):
             others.setdefault(other, []).append(experiment.name)
     elsewhere = {name for names in others.values() for name in names}
     fresh = True
@@ -331,12 +341,30 @@ def _status(options: argparse.Namespace) -> int:
     return 0 if fresh else 1
 
 
-def _made_on(name: str) -> str:
-    """The backend that an experiment was published from; the present one where nothing readable is published."""
+def _made_on(name: str) -> str | None:
+    """The backend that an experiment was published from; `None` where nothing readable is published."""
     try:
         return publication.load(name).about["environment"]["backend"]
     except PublicationError:
-        return _backend()
+        return None
+
+
+def _made_here(chosen: Sequence[Experiment], otherwise: str = "") -> None:
+    """Refuse to run what is published from another backend: it would all be run again, and replaced.
+
+    Args:
+        chosen: What is asked for.
+        otherwise: What else the reader may do, for the message.
+
+    Raises:
+        PublicationError: Names the backend.
+    """
+    for experiment in chosen:
+        if (other := _made_on(experiment.name)) not in (None, _backend()):
+            raise PublicationError(
+                f"{experiment.name} is published from runs on {other}, and KERAS_BACKEND is {_backend()}; set "
+                f"KERAS_BACKEND={other}{otherwise}"
+            )
 
 
 def _pack(options: argparse.Namespace) -> int:
@@ -355,6 +383,7 @@ def _check(options: argparse.Namespace) -> int:
     fine = True
     # `all` is all of what is published: nothing else can be compared.
     chosen = [options.registry.lookup(name) for name in _published(options)]
+    _made_here(chosen)
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
         for experiment in chosen:
             for finding in check(

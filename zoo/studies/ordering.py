@@ -232,7 +232,7 @@ PHOTOGRAPHED = {
                 value=f"{TABLE_2.cell(ordering, 'ResNet-110')} and {TABLE_2.cell('original', 'ResNet-110')} %",
                 source="He et al. 2016, arXiv 1603.05027, table 2, median of 5 runs",
                 measured=f"{{difference test_accuracy (ordering={ordering}, depth=110) - (ordering=original, depth=110)}}",
-                why="The task of the paper at a quarter of its pixels and with a twentieth of its steps; three seeds.",
+                why="The task of the paper at a quarter of its pixels and with a sixteenth of its steps; three seeds.",
             )
             for ordering in ("bn_after_addition", FULL)
         ),

@@ -59,11 +59,11 @@ def waiting(registry: Registry, folder: Path = FOLDER, *, backend: str = "tensor
         folder: Of published data.
         backend: Keras backend that would run it.
     """
-    published, done = {}, set(_archived(registry, folder))
+    published, made_on, done = {}, {}, set(_archived(registry, folder))
     for name in publication.names(registry.names(), folder):
-        seeds, made_on = _seeds_and_backend(name, folder)
-        published[name] = seeds
-        done |= {key for key, _, run in _runs(registry.lookup(name), made_on) if _is_done(run, seeds)}
+        published[name], made_on[name] = _seeds_and_backend(name, folder)
+        runs = _runs(registry.lookup(name), made_on[name])
+        done |= {key for key, _, run in runs if _is_done(run, published[name])}
     without_weights = frozenset(done)
     found = []
     for name in registry.in_order():
@@ -71,7 +71,9 @@ def waiting(registry: Registry, folder: Path = FOLDER, *, backend: str = "tensor
         seeds = published.get(name, ())
         if set(seeds) >= set(experiment.seeds):
             continue
-        asked = {key: (arm, run) for key, arm, run in _runs(experiment, backend) if not _is_done(run, seeds)}
+        # What is published in part goes on where it was begun.
+        runs = _runs(experiment, made_on.get(name, backend))
+        asked = {key: (arm, run) for key, arm, run in runs if not _is_done(run, seeds)}
         new = {key: planned for key, planned in asked.items() if key not in done}
         goes_on = {canonical(run.before) for _, run in new.values() if isinstance(run, ContinuedRun)}
         new |= {key: planned for key, planned in asked.items() if key in goes_on & without_weights}

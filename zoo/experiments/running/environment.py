@@ -1,8 +1,8 @@
 """Where a run was computed: what its bits may depend on."""
 
+import contextlib
 import importlib
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -34,13 +34,19 @@ XLA_PINS = {
 
 
 def pin_threads() -> None:
-    """Make this process, and those it starts, compute with one thread; call before a backend is imported."""
+    """Make this process, and those it starts, compute with one thread, and an accelerator in full float32 and in one order.
+
+    Call it before a backend is imported. What is set already stays.
+    """
     for name, value in PINS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     asked = os.environ.get("XLA_FLAGS", "")
     flags = [f"--{name}={value}" for name, value in XLA_PINS.items() if name not in asked]
     os.environ["XLA_FLAGS"] = " ".join([*asked.split(), *flags])
+
+
+DECIDES = ("XLA_FLAGS", "JAX_DEFAULT_MATMUL_PRECISION", "NVIDIA_TF32_OVERRIDE")
 
 
 # What TensorFlow writes while it is imported, whatever TF_CPP_MIN_LOG_LEVEL says: its log is not set up yet.
@@ -61,7 +67,7 @@ def start_backend() -> None:
         try:
             importlib.import_module("keras")
             # Where it is installed Keras imports it on every backend, as soon as a seed is set.
-            if importlib.util.find_spec("tensorflow"):
+            with contextlib.suppress(ImportError):
                 importlib.import_module("tensorflow")
         finally:
             sys.stderr.flush()
@@ -111,8 +117,8 @@ def describe() -> dict[str, str | int]:
     """Versions, threads, processor and device, as plain values."""
     backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     device = _device(backend)
-    # They decide in which order an accelerator sums.
-    flags = {} if device == "cpu" else {"xla_flags": os.environ.get("XLA_FLAGS", "")}
+    # They decide in which order an accelerator sums, and with how many bits it multiplies.
+    flags = {} if device == "cpu" else {name.lower(): os.environ.get(name, "") for name in DECIDES}
     return {
         "python": platform.python_version(),
         "keras": version("keras"),
@@ -158,7 +164,7 @@ SAME_BITS = (
     "processor",
     "machine",
     "device",
-    "xla_flags",
+    *(name.lower() for name in DECIDES),
 )
 
 

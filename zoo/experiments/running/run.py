@@ -75,6 +75,11 @@ def _train(run: Run, folder: RunFolder, begins: Beginning | None = None) -> dict
             f"the workers"
         )
     here = environment.describe()
+    if run.backend != here["backend"]:
+        raise RunFolderError(
+            f"run {folder.id} is one of {run.backend} and this worker computes with {here['backend']}; set "
+            f"KERAS_BACKEND={run.backend} where the workers are started"
+        )
     folder.write_spec(
         {"run": plain(run), "graph": training.graph, "data": training.images and training.images.sha256}, here
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 from zoo.experiments import measurements
 from zoo.experiments.data.sets import Images, load
+from zoo.experiments.design.experiment import canonical
 from zoo.experiments.design.plan import ContinuedRun, Run
 from zoo.experiments.fingerprint import graph_fingerprint
 from zoo.experiments.measurements import Context, Row
@@ -43,7 +44,7 @@ def build_model(name: str, *, images: Images, seed: int, **options: Any) -> kera
 
 
 def forget_graphs() -> None:
-    """Free what earlier runs of this process left behind: a worker does many."""
+    """Free what earlier runs of this process left behind, but for the last programs on JAX: a worker does many."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -110,7 +111,9 @@ class Training:
         """The compiled steps, made when first needed, since an arm that only measures needs none."""
         if self._steps is None:
             # A net made of a trained one may hold what its graph's fingerprint, that of the first net, does not tell.
-            graph = None if isinstance(self.run, ContinuedRun) else self.graph
+            # And what a fingerprint cannot tell, such as two functions of one name, the builder's options may.
+            built = canonical([self.run.model, self.run.options, self.graph])
+            graph = None if isinstance(self.run, ContinuedRun) else built
             self._steps = make_steps(self.model, self.run.recipe, self.total, eager=self.eager, graph=graph)
         return self._steps
 

@@ -1,10 +1,11 @@
 """One optimiser step and one evaluation, on the backend in use.
 
-The two classes do the same with the same names. TensorFlow changes variables in place; JAX passes them in and
+`TensorFlowSteps` and `JaxSteps` do the same with the same names. TensorFlow changes variables in place; JAX passes them in and
 out, and writes them back into the model when asked to (`settle`).
 """
 
 import collections
+import dataclasses
 from typing import Any
 
 import keras
@@ -46,7 +47,13 @@ class GivenRate(keras.optimizers.schedules.LearningRateSchedule):
     value: Any = None
 
     def __call__(self, step: Any) -> Any:
-        """What was given last."""
+        """What was given last.
+
+        Raises:
+            RuntimeError: Nothing was.
+        """
+        if self.value is None:
+            raise RuntimeError("the rate of a step comes with the step, and none was given yet")
         return self.value
 
     def get_config(self) -> dict:
@@ -161,14 +168,19 @@ class JaxProgram:
 # The last programs, by what they were compiled for; a program keeps its model.
 _programs: collections.OrderedDict[Any, JaxProgram] = collections.OrderedDict()
 KEPT = 3
+FROM_OUTSIDE: dict[str, Any] = {
+    **{"learning_rates": (1.0,), "schedule": "constant", "milestones": (), "warmup": 0},
+    **{"epochs": None, "steps": 1, "record_every": None, "evaluate": True, "augmentation": "none"},
+    **{"tuning_epochs": None, "tuning_seeds": ()},
+}
 
 
 def _program(model: keras.Model, recipe: Recipe, graph: str | None) -> JaxProgram:
     """A compiled program: that of an earlier run of this process where graph and recipe are the same."""
     if graph is None:
         return JaxProgram(model, recipe, eager=False)
-    # Of a recipe, what the step itself depends on.
-    key = (graph, recipe.loss, recipe.decay, recipe.momentum, recipe.nesterov)
+    # The recipe but for what comes from outside the step, so that nothing that will ever be added to it is forgotten.
+    key = (graph, dataclasses.replace(recipe, **FROM_OUTSIDE))
     _programs[key] = _programs.pop(key, None) or JaxProgram(model, recipe, eager=False)
     while len(_programs) > KEPT:
         _programs.popitem(last=False)
@@ -199,25 +211,24 @@ class JaxSteps:
         """Loss and number of correct answers in inference mode."""
         return self.program.evaluate(self.state, images, labels)
 
-    def settle(self) -> None:
-        """Write the state into the model's and the optimiser's variables."""
-        groups = (
+    @property
+    def _groups(self) -> tuple[list, list, list]:
+        """The variables that the three parts of the state are the values of."""
+        return (
             self.model.trainable_variables,
             self.model.non_trainable_variables,
             self.optimizer.variables,
         )
-        for variables, values in zip(groups, self.state, strict=True):
+
+    def settle(self) -> None:
+        """Write the state into the model's and the optimiser's variables."""
+        for variables, values in zip(self._groups, self.state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(np.asarray(value))
 
     def unsettle(self) -> None:
         """Take the state from the variables, as copies, since a step gives its input's memory away."""
-        groups = (
-            self.model.trainable_variables,
-            self.model.non_trainable_variables,
-            self.optimizer.variables,
-        )
-        self.state = tuple([ops.copy(variable.value) for variable in variables] for variables in groups)
+        self.state = tuple([ops.copy(variable.value) for variable in variables] for variables in self._groups)
         self.step = int(self.optimizer.iterations)
 
 
