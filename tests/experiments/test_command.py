@@ -65,6 +65,15 @@ def test_what_another_backend_has_run_is_not_run_again_unasked(capsys, monkeypat
         )
 
 
+def test_of_all_what_another_backend_has_run_is_left_out_and_named(capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    known = STUDIES.experiments()
+    left = command._made_here(known, SimpleNamespace(names=["all"]))
+    assert {one.name for one in known} - {one.name for one in left} == {"ordering_56", "depth_photographs"}
+    said = capsys.readouterr().out.splitlines()
+    assert "left out: ordering_56 is published from runs on jax, and KERAS_BACKEND is tensorflow" in said
+
+
 def test_only_what_one_backend_has_run(tmp_path, monkeypatch, capsys):
     """A gate that judges nothing is no gate; and what is damaged may have been run there."""
     monkeypatch.chdir(tmp_path)

@@ -189,7 +189,9 @@ def _run(options: argparse.Namespace) -> int:
     chosen = [_adapted(experiment, options) for experiment in _chosen(options)]
     whole = not (options.quick or options.seeds or options.dataset)
     if whole:
-        _made_here(chosen, f", or remove its files from {publication.FOLDER} to run all of it here")
+        chosen = _made_here(
+            chosen, options, f", or remove its files from {publication.FOLDER} to run all of it here"
+        )
     # Every archive, since an arm that experiments have in common is one run.
     for place in () if options.quick else sorted(archive.FOLDER.glob("*.jsonl")):
         if taken := archive.unpack(place, options.runs):
@@ -349,22 +351,27 @@ def _made_on(name: str) -> str | None:
         return None
 
 
-def _made_here(chosen: Sequence[Experiment], otherwise: str = "") -> None:
-    """Refuse to run what is published from another backend: it would all be run again, and replaced.
+def _made_here(
+    chosen: list[Experiment], options: argparse.Namespace, otherwise: str = ""
+) -> list[Experiment]:
+    """What is not published from another backend: that would all be run again, or compared with other initial weights.
 
     Args:
-        chosen: What is asked for.
+        chosen: What is asked for; of `all` the others are left out, and named.
+        options: Of the command.
         otherwise: What else the reader may do, for the message.
 
     Raises:
-        PublicationError: Names the backend.
+        PublicationError: One of the others was asked for by name; tells the backend.
     """
-    for experiment in chosen:
-        if (other := _made_on(experiment.name)) not in (None, _backend()):
-            raise PublicationError(
-                f"{experiment.name} is published from runs on {other}, and KERAS_BACKEND is {_backend()}; set "
-                f"KERAS_BACKEND={other}{otherwise}"
-            )
+    made_on = {experiment.name: _made_on(experiment.name) for experiment in chosen}
+    others = {name: other for name, other in made_on.items() if other not in (None, _backend())}
+    for name, other in others.items():
+        said = f"{name} is published from runs on {other}, and KERAS_BACKEND is {_backend()}"
+        if "all" not in options.names:
+            raise PublicationError(f"{said}; set KERAS_BACKEND={other}{otherwise}")
+        print(f"left out: {said}")
+    return [experiment for experiment in chosen if experiment.name not in others]
 
 
 def _pack(options: argparse.Namespace) -> int:
@@ -383,7 +390,7 @@ def _check(options: argparse.Namespace) -> int:
     fine = True
     # `all` is all of what is published: nothing else can be compared.
     chosen = [options.registry.lookup(name) for name in _published(options)]
-    _made_here(chosen)
+    chosen = _made_here(chosen, options)
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
         for experiment in chosen:
             for finding in check(
