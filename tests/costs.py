@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 LIST = Path(__file__).with_name("costly.txt")
-LEAST, ALONE, LONG = 0.3, 1.5, 20
+LEAST, ALONE, LONG = 0.15, 0.8, 20
 HEADER = f"""\
 # Tests that take more than {LEAST} seconds of a processor, but for the cheapest case of each function up to {ALONE};
 # after its seconds, what takes more than {LONG}. `scripts/test -m deep` runs them. Written by `scripts/test --costs -m ""`;

@@ -150,6 +150,20 @@ def test_elsewhere_three_digits_are_enough(folder, tmp_path, monkeypatch):
     assert state.word == FRESH and "processor was 'another'" in state.why
 
 
+def test_what_a_millionth_of_the_weights_moves_is_undecided_elsewhere_and_nothing_else(
+    folder, tmp_path, monkeypatch
+):
+    """As if the recorded losses were rounded by another processor: a nudge of the weights decides whether that explains it."""
+    elsewhere = republished(folder, tmp_path, processor="another")
+    scale_weights(monkeypatch, 1.01)
+    assert status(EXPERIMENT, elsewhere).word == STALE
+    monkeypatch.setattr(freshness, "NUDGE", 0.1)  # as sensitive as a deep net at a large rate
+    state = status(EXPERIMENT, elsewhere)
+    assert state.word == FRESH and "rounding alone moves" in state.why
+    # In the same environment nothing is excused.
+    assert status(EXPERIMENT, folder).word == STALE
+
+
 def test_runs_of_another_backend_are_judged_by_graph_and_data_and_that_is_said(folder, tmp_path, monkeypatch):
     elsewhere = republished(folder, tmp_path, backend="jax")
     state = status(EXPERIMENT, elsewhere)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from zoo.experiments.data.sets import MissingDataError
 from zoo.experiments.design.experiment import Arm, Continuation, Experiment, canonical, plain
 from zoo.experiments.design.plan import rates_of, run_of
@@ -30,6 +32,8 @@ RETRACED = 3
 SAME_ENVIRONMENT = 1e-5
 OTHER_ENVIRONMENT = 1e-3
 QUICK_SECONDS = 3.0
+# How far, and how often, weights are changed to know what rounding moves.
+NUDGE, NUDGES = 1e-6, 3
 # A measured number below this, such as an error of rounding, may come out otherwise each time.
 ROUNDING = 1e-6
 FREE = "publishing again takes no training"
@@ -270,7 +274,7 @@ def acts_otherwise(
         )
     tolerance = OTHER_ENVIRONMENT if environment.differences(then, here) else SAME_ENVIRONMENT
     if not arm.trains:
-        return Verdict(stale=_measures_otherwise(training, arm, published, tolerance))
+        return _measures_otherwise(training, arm, published, tolerance)
     recorded = [math.nan if loss is None else loss for loss in about["trace"]["losses"][:RETRACED]]
     return _retraces_otherwise(training, recorded, tolerance)
 
@@ -306,6 +310,8 @@ def _retraces_otherwise(training: "Training", recorded: Sequence[float], toleran
                 eager = training.losses(len(recorded))
             if not _close(now, eager[step], tolerance):
                 return Verdict(undecided=True)
+            if _rounding_moves(training, start, step, tolerance):
+                return Verdict(undecided=True)
         return Verdict(
             stale=f"the loss of step {step + 1} of seed {training.run.seed} was {before:.7g} and is {now:.7g}, "
             f"more than {tolerance:g} apart"
@@ -313,22 +319,71 @@ def _retraces_otherwise(training: "Training", recorded: Sequence[float], toleran
     return Verdict()
 
 
-def _measures_otherwise(training: "Training", arm: Arm, published: Published, tolerance: float) -> str | None:
+def _rounding_moves(
+    training: "Training", start: Mapping[str, np.ndarray], step: int, tolerance: float
+) -> bool:
+    """Whether a change of the initial weights in the seventh digit moves the loss of a step by more than the tolerance.
+
+    Then a processor that rounds otherwise moves it, too, whatever is computed.
+    """
+    eager = not training.run.options.get("rolled")
+    training.restart(dict(start), eager=eager)
+    plain = training.losses(step + 1)[step]
+    for seed in range(NUDGES):
+        training.restart(dict(start), eager=eager)
+        training.model.set_weights(_nudged(training.model.get_weights(), seed))
+        training.steps.unsettle()
+        if not _close(plain, training.losses(step + 1)[step], tolerance):
+            return True
+    return False
+
+
+def _nudged(weights: Sequence[np.ndarray], seed: int) -> list[np.ndarray]:
+    """The weights, each changed by about a millionth of itself."""
+    generator = np.random.default_rng(seed)
+    return [
+        weight * (1 + NUDGE * generator.standard_normal(weight.shape)).astype(weight.dtype)
+        if weight.dtype.kind == "f"
+        else weight
+        for weight in weights
+    ]
+
+
+def _measures_otherwise(training: "Training", arm: Arm, published: Published, tolerance: float) -> Verdict:
     before = {
         (row.metric, row.x): row.value
         for row in published.rows
         if row.arm == arm.label and row.seed == training.run.seed
     }
-    now = {(metric, published_number(x)): float(value) for metric, x, value in training.placed_start()}
+    now = _measured(training)
     if set(before) != set(now):
-        return "it measures other things"
-    for (metric, x), value in now.items():
-        # Times and their ratios are never the same twice; published numbers have six digits.
-        timed = "seconds" in metric or metric.startswith("time_")
-        small = abs(before[metric, x] - value) <= ROUNDING
-        if not timed and not small and not _close(before[metric, x], value, tolerance + 1e-5):
-            return f"{metric} at {x:g} was {before[metric, x]:.7g} and is {value:.7g}"
-    return None
+        return Verdict(stale="it measures other things")
+    apart = [key for key, value in now.items() if _differs(key[0], before[key], value, tolerance)]
+    undecided = bool(apart) and tolerance > SAME_ENVIRONMENT and training.model is not None
+    if undecided:
+        weights = training.model.get_weights()
+        for seed in range(NUDGES):
+            training.model.set_weights(_nudged(weights, seed))
+            moved = _measured(training)
+            apart = [key for key in apart if not _differs(key[0], now[key], moved[key], tolerance)]
+        training.model.set_weights(weights)
+    if apart:
+        metric, x = apart[0]
+        value = now[metric, x]
+        return Verdict(stale=f"{metric} at {x:g} was {before[metric, x]:.7g} and is {value:.7g}")
+    return Verdict(undecided=undecided)
+
+
+def _measured(training: "Training") -> dict[tuple[str, float], float]:
+    return {(metric, published_number(x)): float(value) for metric, x, value in training.placed_start()}
+
+
+def _differs(metric: str, before: float, now: float, tolerance: float) -> bool:
+    """Whether a number came out otherwise; times and their ratios are never the same twice."""
+    timed = "seconds" in metric or metric.startswith("time_")
+    small = abs(before - now) <= ROUNDING
+    # Published numbers have six digits.
+    return not timed and not small and not _close(before, now, tolerance + 1e-5)
 
 
 def _close(before: float, now: float, tolerance: float) -> bool:
