@@ -312,31 +312,25 @@ def _status(options: argparse.Namespace) -> int:
     if not publication.FOLDER.is_dir():
         print(NOTHING_HERE, file=sys.stderr)
     chosen = _chosen(options)
-    if options.published:
+    if options.published or options.made_on:
         known = publication.names(options.registry.names())
         chosen = [experiment for experiment in chosen if experiment.name in known]
-    made_on = {experiment.name: _made_on(experiment.name) for experiment in chosen}
     if options.made_on:
         # What is damaged may have been: it is judged, and found stale.
         wanted = (options.made_on, None)
-        known = publication.names(options.registry.names())
-        chosen = [one for one in chosen if one.name in known and made_on[one.name] in wanted]
+        chosen = [experiment for experiment in chosen if _made_on(experiment.name) in wanted]
         if not chosen:
             raise PublicationError(f"nothing is published from runs on {options.made_on}")
-    others: dict[str, list[str]] = {}
-    for experiment in chosen:
-        # A backend is chosen before Keras is imported, so another one needs another process.
-        other = made_on[experiment.name]
-        if other not in (None, _backend()) and environment.version(other):
-            others.setdefault(other, []).append(experiment.name)
-    elsewhere = {name for names in others.values() for name in names}
+    # A backend is chosen before Keras is imported, so another one needs another process.
+    elsewhere = {name: other for name, other in _made_elsewhere(chosen).items() if environment.version(other)}
     fresh = True
     with multiprocessing.get_context("spawn").Pool(cores()) as workers:
         here = [experiment for experiment in chosen if experiment.name not in elsewhere]
         for state in statuses(here, each=workers.imap):
             print(f"{state.name:12} {state.word:8} {state.why}", flush=True)
             fresh = fresh and state.word in (FRESH, UNSEEN)
-    for other, names in others.items():
+    for other in sorted(set(elsewhere.values())):
+        names = [name for name, backend in elsewhere.items() if backend == other]
         command = [sys.executable, "-m", "zoo.experiments", "status", *names]
         asked = subprocess.run(command, env=os.environ | {"KERAS_BACKEND": other}, check=False)
         fresh = fresh and asked.returncode == 0
@@ -349,6 +343,12 @@ def _made_on(name: str) -> str | None:
         return publication.load(name).about["environment"]["backend"]
     except PublicationError:
         return None
+
+
+def _made_elsewhere(chosen: Sequence[Experiment]) -> dict[str, str]:
+    """Name -> backend, of those that are published from another backend than the present one."""
+    made_on = {experiment.name: _made_on(experiment.name) for experiment in chosen}
+    return {name: other for name, other in made_on.items() if other not in (None, _backend())}
 
 
 def _made_here(
@@ -364,8 +364,7 @@ def _made_here(
     Raises:
         PublicationError: One of the others was asked for by name; tells the backend.
     """
-    made_on = {experiment.name: _made_on(experiment.name) for experiment in chosen}
-    others = {name: other for name, other in made_on.items() if other not in (None, _backend())}
+    others = _made_elsewhere(chosen)
     for name, other in others.items():
         said = f"{name} is published from runs on {other}, and KERAS_BACKEND is {_backend()}"
         if "all" not in options.names:

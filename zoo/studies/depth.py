@@ -29,7 +29,7 @@ from zoo.experiments.design.recipes import (
     SMALL_IMAGES,
 )
 from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Reported, Study
-from zoo.studies.ordering import TABLE_2
+from zoo.studies.ordering import FULL, SMALLER_AND_SHORTER, TABLE_2
 
 DEPTHS = (8, 20, 56, 110)
 NETS = {
@@ -182,10 +182,6 @@ LEARNS_LESS = "deeper plain nets have a higher training error"
 AT_FULL_SCALE = tuple(
     dataclasses.replace(one, recipe=DEEP if one.factors["depth"] > 20 else None) for one in ARMS
 )
-PRE_ACTIVATION = "full_pre_activation"
-SMALLER_AND_SHORTER = (
-    "The task of the paper at a quarter of its pixels and with a sixteenth of its steps; three seeds."
-)
 
 
 def _photographed(
@@ -224,14 +220,12 @@ def _photographed(
             # Planned after the first runs were seen, which can only make each verdict rarer.
             *(
                 pair
-                for depth in sorted(
-                    {one.factors["depth"] for one in arms if one.factors["net"] == PRE_ACTIVATION}
-                )
+                for depth in sorted({one.factors["depth"] for one in arms if one.factors["net"] == FULL})
                 for pair in against(
                     ARMS,
                     "net",
                     "original",
-                    (PRE_ACTIVATION,),
+                    (FULL,),
                     claim="pre-activation helps deep nets",
                     depth=depth,
                 )

@@ -295,7 +295,8 @@ def _retraces_otherwise(training: "Training", recorded: Sequence[float], toleran
     """
     start, eager = training.state(), None
     # A loop over rolled units compiles in no time and runs slowly by itself.
-    if not training.run.options.get("rolled"):
+    rolled = bool(training.run.options.get("rolled"))
+    if not rolled:
         eager = training.losses(len(recorded))
         if all(_close(before, now, tolerance) for before, now in zip(recorded, eager, strict=True)):
             return Verdict()
@@ -310,7 +311,7 @@ def _retraces_otherwise(training: "Training", recorded: Sequence[float], toleran
                 eager = training.losses(len(recorded))
             if not _close(now, eager[step], tolerance):
                 return Verdict(undecided=True)
-            if _rounding_moves(training, start, step, tolerance):
+            if _rounding_moves(training, start, compiled if rolled else eager, step, tolerance):
                 return Verdict(undecided=True)
         return Verdict(
             stale=f"the loss of step {step + 1} of seed {training.run.seed} was {before:.7g} and is {now:.7g}, "
@@ -320,20 +321,18 @@ def _retraces_otherwise(training: "Training", recorded: Sequence[float], toleran
 
 
 def _rounding_moves(
-    training: "Training", start: Mapping[str, np.ndarray], step: int, tolerance: float
+    training: "Training", start: dict[str, np.ndarray], plain: Sequence[float], step: int, tolerance: float
 ) -> bool:
     """Whether a change of the initial weights in the seventh digit moves the loss of a step by more than the tolerance.
 
-    Then a processor that rounds otherwise moves it, too, whatever is computed.
+    Then a processor that rounds otherwise moves it, too, whatever is computed. `plain` are the losses without that change,
+    of rolled units compiled, of others operation by operation; those with it are computed likewise.
     """
-    eager = not training.run.options.get("rolled")
-    training.restart(dict(start), eager=eager)
-    plain = training.losses(step + 1)[step]
     for seed in range(NUDGES):
-        training.restart(dict(start), eager=eager)
+        training.restart(start, eager=not training.run.options.get("rolled"))
         training.model.set_weights(_nudged(training.model.get_weights(), seed))
         training.steps.unsettle()
-        if not _close(plain, training.losses(step + 1)[step], tolerance):
+        if not _close(plain[step], training.losses(step + 1)[step], tolerance):
             return True
     return False
 
