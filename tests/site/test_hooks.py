@@ -2,7 +2,7 @@
 
 import pytest
 
-from zoo.site import hooks
+from zoo.site import hooks, tables
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,23 @@ def test_what_only_charts_and_the_reference_need_is_loaded_by_those():
     assert hooks.on_post_page(style + script) == ""
     assert hooks.on_post_page(style + script + chart) == script + chart
     assert hooks.on_post_page(style + script + reference) == style + reference
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        tables.table(["net", "error"], [["plain", 0.25]], "errors"),
+        '<svg viewBox="0 0 9 9"><text>0.25</text></svg>',
+    ],
+    ids=["table", "drawing"],
+)
+def test_numbers_are_kept_from_the_search_and_not_from_the_page(kept):
+    page = f"<p>before</p>{kept}<p>between</p>{kept}<p>after</p>"
+    searched = hooks.on_page_content(page)
+    assert "0.25" not in searched and all(word in searched for word in ("before", "between", "after"))
+    assert hooks.on_post_page(searched) == hooks.on_post_page(page)
+
+
+def test_what_readers_look_for_in_a_table_stays_in_the_search():
+    page = '<div class="zoo-table" tabindex="0"><table><tr><td>resnet20</td></tr></table></div>'
+    assert hooks.on_page_content(page) == page

@@ -1,4 +1,4 @@
-"""What the build adds that a page could do without: less to load, and a notebook beside each question.
+"""What the build adds that a page could do without: less to load and to read, and a notebook beside each question.
 
 MkDocs calls these functions by their names (`hooks` in mkdocs.yml). A builder that knows no hooks makes the same pages,
 heavier and without notebooks; no page links to a notebook that was not written.
@@ -6,6 +6,8 @@ heavier and without notebooks; no page links to a notebook that was not written.
 
 from __future__ import annotations
 
+import gc
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -41,10 +43,22 @@ _NEEDED_WHERE = (
 _CELL = re.compile(r"<t[dh]\b[^>]*>(?:(?!</?t[dhr]\b).)*<code>(?:(?!</?t[dhr]\b).)*", re.DOTALL)
 _CODE = re.compile(r"(?<=<code>)[^<]{16,}(?=</code>)")
 _MAY_BREAK = re.compile(r"(?<=[\w)])([(,=_]+)(?=[\w\"'])|(?<=[a-z])(?=[A-Z])")
+#: Tables of numbers, which say that they are not to be searched, and drawings; what stands for them meanwhile.
+_NOT_SEARCHED = re.compile(
+    r'<div class="zoo-table" data-search-exclude.*?</table></div>|<svg\b.*?</svg>', re.DOTALL
+)
+_WAS_KEPT = re.compile(r"<!--zoo kept \d+-->")
+_KEPT: dict[str, str] = {}
+_NUMBERS = itertools.count()
 #: The script that makes the search wait has to run before the one that starts it.
 _THEME = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
 #: The chart bundle brings its own style with it, and is large.
 _SCRIPTS_WITHOUT_CLASSES = ("vega.js",)
+
+
+def on_startup(**_: Any) -> None:
+    """Pages are made of millions of small things, nearly all of which are kept: looking for garbage is an eighth of a build."""
+    gc.set_threshold(20_000, 20, 20)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
@@ -56,11 +70,23 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return f"{answer}\n{notebooks.link(source)}\n{heading}{rest}"
 
 
+def on_page_content(html: str, **_: Any) -> str:
+    """What the search leaves out is kept from it: it would read the numbers of every table and drawing to find that out."""
+
+    def keep(found: re.Match[str]) -> str:
+        place = f"<!--zoo kept {next(_NUMBERS)}-->"
+        _KEPT[place] = found[0]
+        return place
+
+    return _NOT_SEARCHED.sub(keep, html)
+
+
 def on_post_page(output: str, **_: Any) -> str:
     """A page that loads its search on first use, without blank lines, whose code marks only what is seen.
 
     Long code in a cell may break, so that a phone shows the columns beside it.
     """
+    output = _WAS_KEPT.sub(lambda place: _KEPT.pop(place[0]), output)
     output = _CELL.sub(lambda cell: _CODE.sub(_breakable, cell[0]), output)
     output = _THEME.sub(r'<script src="\1javascripts/on-first-use.js"></script>\g<0>', output)
     for loaded, needed_by in _NEEDED_WHERE:

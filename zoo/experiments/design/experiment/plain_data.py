@@ -12,14 +12,14 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: A value in it is not data.
     """
+    if value is None or isinstance(value, (str, bool, int, float)):  # most of them: asked first
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
     raise TypeError(f"a spec holds plain values (numbers, strings, lists, dicts); received {value!r}")
 
 
