@@ -22,8 +22,8 @@ def cluster(options: argparse.Namespace):
     """A cluster of Slurm jobs, none asked for yet."""
     from dask_jobqueue import SLURMCluster
 
-    # That of the command: a run belongs to its backend.
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    # As the command has them: a run belongs to its backend. Where nothing is set, all have the same default.
+    settings = [f"export {name}={os.environ[name]}" for name in ("KERAS_BACKEND",) if name in os.environ]
     return SLURMCluster(
         queue=options.queue,
         walltime=options.walltime,
@@ -31,7 +31,7 @@ def cluster(options: argparse.Namespace):
         cores=1,
         processes=1,
         python=sys.executable,
-        job_script_prologue=[f"cd {ROOT}", f"export PYTHONPATH={ROOT}", f"export KERAS_BACKEND={backend}"],
+        job_script_prologue=[f"cd {ROOT}", f"export PYTHONPATH={ROOT}", *settings],
         scheduler_options={"dashboard_address": None},
     )
 

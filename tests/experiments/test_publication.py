@@ -11,6 +11,7 @@ from zoo.experiments.design.experiment import Comparison, Curves, Dataset, Recip
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.again import publish_again
 from zoo.experiments.publishing.publication import PublicationError, describe_data, load, published_number
+from zoo.experiments.running.environment import DEFAULT_BACKEND
 from zoo.studies import STUDIES
 
 EXPERIMENT = toys.experiment(
@@ -223,6 +224,14 @@ def test_what_is_published_is_what_its_rows_say_today(name, tmp_path):
     for suffix in ("csv", "json"):
         now, then = tmp_path / f"{name}.{suffix}", publication.FOLDER / f"{name}.{suffix}"
         assert now.read_bytes() == then.read_bytes()
+
+
+@pytest.mark.parametrize("name", publication.names(STUDIES.names()))
+def test_a_published_command_names_the_backend_that_a_reader_would_not_get(name):
+    about = json.loads((publication.FOLDER / f"{name}.json").read_bytes())
+    backend = about["environment"]["backend"]
+    expected = "" if backend == DEFAULT_BACKEND else f"KERAS_BACKEND={backend} "
+    assert about["command"] == f"{expected}scripts/reproduce.py run {name}"
 
 
 def test_words_for_data():

@@ -21,7 +21,6 @@ from zoo.experiments.running.execution import ExecutionError, cores, pool
 from zoo.experiments.running.progress import watching
 from zoo.experiments.running.results import DEFAULT_FOLDER, RunFolderError
 
-DEFAULT_BACKEND = "tensorflow"
 PROGRAM = "python -m zoo.experiments"
 NOTHING_HERE = (
     f"nothing is published in {publication.FOLDER} here: give this command in a checkout of the project, where the "
@@ -157,7 +156,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _list_missing(options: argparse.Namespace) -> int:
     total = 0.0
-    for one in waiting(options.registry, backend=_backend()):
+    for one in waiting(options.registry, backend=environment.chosen_backend()):
         total += one.minutes
         shared = f", {one.shared} more shared or archived" if one.shared else ""
         print(f"{one.name:22} {one.question}")
@@ -206,13 +205,14 @@ def _run(options: argparse.Namespace) -> int:
                     experiment,
                     runs=options.runs,
                     workers=workers,
-                    backend=_backend(),
+                    backend=environment.chosen_backend(),
                     watch=watch,
                     announce=lambda text: print(text, flush=True),
                     only_done=options.done,
                 )
             if whole:
-                setting = "" if _backend() == DEFAULT_BACKEND else f"KERAS_BACKEND={_backend()} "
+                backend = environment.chosen_backend()
+                setting = "" if backend == environment.DEFAULT_BACKEND else f"KERAS_BACKEND={backend} "
                 command = f"{setting}{options.prog} run {experiment.name}"
                 published = publication.publish(collected, command=command)
                 _draw(experiment, published)
@@ -267,10 +267,6 @@ def _work(experiment: Experiment) -> float:
             each = recipe.steps * recipe.batch if recipe.steps else recipe.epochs * images
         total += each * (len(experiment.seeds) + (len(recipe.learning_rates) / 3 if recipe else 0))
     return total
-
-
-def _backend() -> str:
-    return os.environ["KERAS_BACKEND"]
 
 
 def _draw(experiment: Experiment, published: publication.Published) -> None:
@@ -348,7 +344,9 @@ def _made_on(name: str) -> str | None:
 def _made_elsewhere(chosen: Sequence[Experiment]) -> dict[str, str]:
     """Name -> backend, of those that are published from another backend than the present one."""
     made_on = {experiment.name: _made_on(experiment.name) for experiment in chosen}
-    return {name: other for name, other in made_on.items() if other not in (None, _backend())}
+    return {
+        name: other for name, other in made_on.items() if other not in (None, environment.chosen_backend())
+    }
 
 
 def _made_here(
@@ -366,7 +364,9 @@ def _made_here(
     """
     others = _made_elsewhere(chosen)
     for name, other in others.items():
-        said = f"{name} is published from runs on {other}, and KERAS_BACKEND is {_backend()}"
+        said = (
+            f"{name} is published from runs on {other}, and KERAS_BACKEND is {environment.chosen_backend()}"
+        )
         if "all" not in options.names:
             raise PublicationError(f"{said}; set KERAS_BACKEND={other}{otherwise}")
         print(f"left out: {said}")
@@ -377,7 +377,7 @@ def _pack(options: argparse.Namespace) -> int:
     from zoo.experiments.running.conduct import ids_of
 
     for experiment in _chosen(options):
-        ids = ids_of(experiment, runs=options.runs, backend=_backend())
+        ids = ids_of(experiment, runs=options.runs, backend=environment.chosen_backend())
         place = archive.FOLDER / f"{experiment.name}.jsonl"
         print(f"{place}: {archive.pack(ids, options.runs, place)} finished runs of {len(ids)}")
     return 0
@@ -393,7 +393,11 @@ def _check(options: argparse.Namespace) -> int:
     with pool(workers=options.workers, scheduler=options.scheduler) as workers:
         for experiment in chosen:
             for finding in check(
-                experiment, workers=workers, backend=_backend(), arms=options.arms, seeds=options.seeds
+                experiment,
+                workers=workers,
+                backend=environment.chosen_backend(),
+                arms=options.arms,
+                seeds=options.seeds,
             ):
                 print(finding.words)
                 fine = fine and finding.inside

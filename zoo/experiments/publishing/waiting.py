@@ -19,6 +19,7 @@ from zoo.experiments.design.study import PHOTOGRAPHS, world_of
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.publication import FOLDER
 from zoo.experiments.running import archive
+from zoo.experiments.running.environment import DEFAULT_BACKEND
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Waiting:
         return f"{self.published} of {self.seeds} seeds" if self.published else ""
 
 
-def waiting(registry: Registry, folder: Path = FOLDER, *, backend: str = "tensorflow") -> list[Waiting]:
+def waiting(registry: Registry, folder: Path = FOLDER, *, backend: str = DEFAULT_BACKEND) -> list[Waiting]:
     """What is not published, or not with all of its seeds, first things first.
 
     Args:

@@ -33,6 +33,15 @@ XLA_PINS = {
 }
 
 
+#: What runs where nobody has set `KERAS_BACKEND`, and what published commands therefore do not name.
+DEFAULT_BACKEND = "tensorflow"
+
+
+def chosen_backend() -> str:
+    """The Keras backend that runs are computed with here: a run belongs to its backend."""
+    return os.environ.get("KERAS_BACKEND", DEFAULT_BACKEND)
+
+
 def pin_threads() -> None:
     """Make this process, and those it starts, compute with one thread, and an accelerator in full float32 and in one order.
 
@@ -40,7 +49,7 @@ def pin_threads() -> None:
     """
     for name, value in PINS.items():
         os.environ.setdefault(name, value)
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("KERAS_BACKEND", DEFAULT_BACKEND)
     asked = os.environ.get("XLA_FLAGS", "")
     flags = [f"--{name}={value}" for name, value in XLA_PINS.items() if name not in asked]
     os.environ["XLA_FLAGS"] = " ".join([*asked.split(), *flags])
@@ -115,7 +124,7 @@ def version(package: str) -> str:
 
 def describe() -> dict[str, str | int]:
     """Versions, threads, processor and device, as plain values."""
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    backend = chosen_backend()
     device = _device(backend)
     # They decide in which order an accelerator sums, and with how many bits it multiplies.
     flags = {} if device == "cpu" else {name.lower(): os.environ.get(name, "") for name in DECIDES}
