@@ -470,3 +470,19 @@ def test_initial_kernels_differ_between_layers_and_follow_the_paper():
         np.testing.assert_allclose(np.std(kernel), np.sqrt(2 / (9 * kernel.shape[-1])), rtol=0.02)
     spec = specify("resnet20", kernel_initializer="zeros", **SMALL)
     assert all(not np.any(op.kernel) for op in operations(zoo.assemble(spec)) if word(op) == "conv3")
+
+
+@pytest.mark.parametrize(
+    "given", [keras.initializers.HeNormal(seed=1), keras.initializers.Orthogonal(seed=7)]
+)
+def test_a_seed_starts_no_two_layers_alike_and_the_net_again_as_it_was(given):
+    """One option for a whole net: with the same seed for each layer, all of one shape would start as one."""
+    nets = [zoo.build("resnet8", kernel_initializer=given, **SMALL) for _ in range(2)]
+    kernels = [keras.ops.convert_to_numpy(nets[0].get_layer(f"stage1_unit1_conv{k}").kernel) for k in (1, 2)]
+    assert not np.array_equal(*kernels)
+    for ours, again in zip(nets[0].weights, nets[1].weights, strict=True):
+        np.testing.assert_array_equal(*map(keras.ops.convert_to_numpy, (ours, again)))
+    image = keras.Input((8, 8, 4))
+    unit = keras.Model(image, zoo.residual_unit(4, kernel_initializer=given, name="u")(image))
+    first, second = (keras.ops.convert_to_numpy(unit.get_layer(f"u_conv{k}").kernel) for k in (1, 2))
+    assert not np.array_equal(first, second)

@@ -353,7 +353,7 @@ def test_a_registered_net_has_the_published_weights_that_its_origin_has():
         (
             ("", specify("resnet8")),
             ValueError,
-            "name='': the name of a net is a non-empty string without '/'",
+            "name='': the name of a net is made of letters, digits and",
         ),
         (("a/b", specify("resnet8")), ValueError, "name='a/b': the name of a net is"),
         (
@@ -459,3 +459,32 @@ def test_public_names():
     } <= set(dir(zoo))
     with pytest.raises(AttributeError, match="module 'zoo' has no attribute 'bild'; it has ModelSpec, "):
         zoo.bild  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("wrn13_2", {"convolutions": 3}), ("wrn10_1", {"convolutions": 1}), ("wrn16_2", {})]
+)
+def test_what_is_built_of_other_units_is_described_and_registered(name, options):
+    card = zoo.describe(name, **options)
+    assert card.reference.startswith("Zagoruyko")
+    assert card.parameters == zoo.build(name, **options).count_params()
+    register("mine", specify(name, **options))
+    assert zoo.describe("mine").reference == card.reference
+
+
+def test_v2_says_something_of_residual_nets_alone():
+    register("letters_v2", specify("convnet2"))
+    assert zoo.build("letters_v2").name == "letters_v2"
+    with pytest.raises(ValueError, match="contradicts the name 'mine_v2', in which v2 means"):
+        register("mine_v2", specify("resnet8"))
+
+
+@pytest.mark.parametrize("name", [" mine", "a*b", "mine!", "", "a/b", "my net"])
+def test_signs_that_no_name_has(name):
+    with pytest.raises(ValueError, match="the name of a net is made of letters, digits and '_'"):
+        register(name, specify("resnet8"))
+
+
+def test_a_name_in_other_capitals_is_taken():
+    with pytest.raises(ValueError, match="'ResNet20' differs from 'resnet20' in its capitals alone"):
+        register("ResNet20", specify("resnet8"))

@@ -281,3 +281,52 @@ def test_what_follows_a_concatenation():
     found = zoo.features(model).output
     after = ("stage1_transition_conv_act", "stage2_transition_conv_act", "head_act")
     assert [id(y) for y in found.values()] == [id(model.get_layer(layer).output) for layer in after]
+
+
+def stacked(norm, ordering="full_pre_activation"):
+    image = keras.Input((8, 8, 4))
+    x = zoo.residual_unit(4, ordering=ordering, norm=norm, name="r0")(image)
+    x = zoo.residual_unit(4, ordering=ordering, norm=norm, name="r1")(x)
+    return keras.Model(image, zoo.unit_end(ordering, norm=norm, name="end")(x))
+
+
+class Halved(keras.layers.Layer):
+    def call(self, x):
+        return x / 2
+
+
+@pytest.mark.parametrize(
+    ("norm", "ordering"),
+    [
+        (lambda name: Halved(name=name), "full_pre_activation"),
+        (lambda name: Halved(name=name), "bn_after_addition"),
+        (lambda name: keras.layers.Rescaling(0.5, name=name), "full_pre_activation"),
+        (lambda name: keras.layers.GroupNormalization(2, name=name), "bn_after_addition"),
+    ],
+)
+def test_any_normalisation_of_a_unit_is_passed(norm, ordering):
+    model = stacked(norm, ordering)
+    taps = zoo.features(model, at="r?_add").output
+    following = {
+        "full_pre_activation": ("r1_conv1_act", "end_act"),
+        "bn_after_addition": ("r0_add_act", "r1_add_act"),
+    }
+    layers_after = [model.get_layer(name).output for name in following[ordering]]
+    assert [taps[name] is y for name, y in zip(("r0_add", "r1_add"), layers_after, strict=True)] == [
+        True,
+        True,
+    ]
+
+
+def test_a_factor_on_the_way_is_passed():
+    net = zoo.build("resnet8", normalization="nf_resnet", ordering="full_pre_activation", **SMALL)
+    assert list(zoo.features(net).output) == ["stage1", "stage2", "stage3"]
+
+
+@pytest.mark.parametrize("name", ["xception", "vgg11"])
+def test_a_place_without_activation_is_refused_with_those_that_have_one(name):
+    options = {"ordering": "norm_act_conv"} if name == "vgg11" else {}
+    there = "'stage1', 'stage2', 'stage3', 'stage4' can be had"
+    with pytest.raises(ValueError, match=f"no activation follows .* Of what at= matches, {there}"):
+        zoo.features(name, width=2, **options)
+    assert len(zoo.features(name, at="stage[1-4]", width=2, **options).output) == 4

@@ -90,10 +90,13 @@ def test_a_tensor_that_cannot_be_built_on(given, options, kind, text):
 
 def test_a_layer_below_that_is_called_as_one_of_the_net():
     image = keras.Input((32, 32, 3))
-    for below in (keras.layers.ReLU(name="stem_conv")(image), zoo.preprocess_input("resnet8", image)):
-        with pytest.raises(
-            ValueError, match=r"^input_tensor comes from a layer called '(stem_conv|image_scaled)', and so"
-        ):
+    for below, name in (
+        (keras.layers.ReLU(name="stem_conv")(image), "stem_conv"),
+        (keras.layers.Rescaling(1 / 255, name="image_scaled")(image), "image_scaled"),
+        (keras.Input((32, 32, 3), name="stem_conv"), "stem_conv"),  # of its own layer Keras speaks first
+        (keras.Input((32, 32, 3), name="predictions"), "predictions"),
+    ):
+        with pytest.raises(ValueError, match=rf"^input_tensor comes from a layer called '{name}', and so"):
             zoo.build("resnet8", width=2, input_tensor=below, include_preprocessing=True)
     assert zoo.build("resnet8", width=2, input_tensor=keras.Input((32, 32, 3), name="stem_conv_1")).built
 
@@ -106,6 +109,9 @@ def test_a_convolution_reads_floats():
         lambda: zoo.build("mobilenetv2", width=8, input_tensor=image),
         lambda: zoo.conv_unit(4, name="stem_conv")(image),
         lambda: zoo.conv_unit(4, conv=keras.layers.SeparableConv2D)(image),
+        lambda: zoo.conv_unit(4, ordering="act conv")(image),
+        lambda: zoo.residual_unit(4, ordering="relu_only_pre_activation")(image),
+        lambda: zoo.unit_end("act_conv_norm")(image),
     ):
         with pytest.raises(
             ValueError, match=r"^x: '.*' would read numbers of dtype 'uint8', and a convolution reads floats"

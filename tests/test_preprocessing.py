@@ -178,3 +178,23 @@ def test_an_array_of_words_is_refused(name):
         TypeError, match=r"^x must be an array or a tensor of numbers, received an array of dtype"
     ):
         zoo.preprocess_input(name, np.array([[["red"]]]))
+
+
+@pytest.mark.parametrize(
+    "names", [("resnet20", "resnet20"), ("resnet50v2", "resnet50"), ("convnexttiny", "resnet20")]
+)
+def test_a_model_may_scale_several_images(names):
+    """A net of two inputs, and one with two ranges: the layers have names of their own."""
+    images = [keras.Input(IMAGES.shape[1:]) for _ in names]
+    scaled = [zoo.preprocess_input(name, image) for name, image in zip(names, images, strict=True)]
+    values = keras.Model(images, scaled)([IMAGES] * 2)
+    for name, y in zip(names, values, strict=True):
+        expected = zoo.preprocess_input(name, IMAGES)
+        np.testing.assert_allclose(keras.ops.convert_to_numpy(y), expected, rtol=1e-6, atol=1e-5)
+
+
+def test_the_range_of_a_depth_that_only_other_units_fit():
+    """Thirteen layers are no wide net of two convolutions a unit, and one of three."""
+    assert zoo.preprocess_input("wrn13_2", np.full((1, 2, 2, 3), 255.0)).max() == 1.0
+    net = zoo.build("wrn13_2", convolutions=3, include_preprocessing=True)
+    assert net.get_layer("image_scaled")

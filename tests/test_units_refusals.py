@@ -338,3 +338,50 @@ def test_sizes_are_one_for_each_axis_of_the_input():
 
 def test_a_numpy_truth_is_no_word_of_a_saved_layer():
     assert refusal(TypeError, lambda: zoo.conv_unit(4, use_bias=np.True_)).startswith("use_bias must be True")
+
+
+def test_layers_of_two_kernels_and_of_none_get_a_recipe():
+    def text(conv, kind=ValueError):
+        return refusal(kind, lambda: net(zoo.conv_unit(3, conv=conv)))
+
+    for made in (layers.SeparableConv2D, lambda f, k, **s: layers.DepthwiseConv2D(k, **s)):
+        said = text(lambda filters, kernel, made=made, **settings: made(filters, kernel, **settings))
+        assert "name what it has as arguments of the function" in said
+    said = text(layers.DepthwiseConv2D, TypeError)
+    assert (
+        "conv=lambda filters, kernel, kernel_initializer, **settings: keras.layers.DepthwiseConv2D(kernel"
+        in said
+    )
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        lambda f, k, kernel_initializer, **s: layers.DepthwiseConv2D(
+            k, depthwise_initializer=kernel_initializer, **s
+        ),
+        lambda f, k, depthwise_initializer, **s: layers.DepthwiseConv2D(
+            k, depthwise_initializer=depthwise_initializer, **s
+        ),
+        lambda f, k, depthwise_initializer, pointwise_initializer, **s: layers.SeparableConv2D(
+            f,
+            k,
+            depthwise_initializer=depthwise_initializer,
+            pointwise_initializer=pointwise_initializer,
+            **s,
+        ),
+    ],
+)
+def test_what_the_recipes_say_is_taken(conv):
+    model = net(zoo.conv_unit(3, conv=conv, kernel_initializer="ones", name="unit"), shape=(8, 8, 3))
+    kernels = [w for w in model.get_layer("unit").weights if "kernel" in w.name]
+    assert kernels and all(np.all(np.asarray(kernel) == 1) for kernel in kernels)
+
+
+def test_padding_that_does_not_know_the_dilation_is_blamed():
+    dilated = functools.partial(layers.Conv2D, dilation_rate=2)
+    unit = zoo.residual_unit(8, block="bottleneck", layout="keras", conv=dilated)
+    assert refusal(ValueError, lambda: net(unit, shape=(8, 8, 8))).endswith(
+        "give dilated ones layout='he2016'."
+    )
+    net(zoo.residual_unit(8, block="bottleneck", layout="he2016", conv=dilated), shape=(8, 8, 8))

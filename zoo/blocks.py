@@ -11,6 +11,7 @@ import difflib
 import functools
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import keras
@@ -130,6 +131,8 @@ class Parts:
         """A feature map through a new activation layer, see `act`."""
         argument, activation = self._placed()
         made = self.act(layer)
+        # Keras says of an activated integer that it is a float, and computes another integer.
+        check_floats(x, repr(made.name))
         try:
             y = made(x)
         except Exception as error:  # a layer of the user's own raises what it likes
@@ -218,7 +221,7 @@ class Parts:
         """A convolution layer and nothing else, as a function of its input and of a built-in activation."""
 
         def apply(x, activation=None):
-            _check_floats(x, name)
+            check_floats(x, repr(name))
             settings = {
                 "strides": strides,
                 "padding": padding,
@@ -389,9 +392,12 @@ def residual(
         branch = layers.Rescaling(NF_ALPHA, name=f"{name}_branch_alpha")(branch)
     shortcut, branch = _join(x, activated, branch, name, parts, filters=filters, strides=strides)
     if tuple(shortcut.shape) != tuple(branch.shape):
+        padded = parts.conventions.explicit_padding in ("always", "strided")
+        dilated = f" layout={parts.unit.layout!r} pads for kernels that are not dilated: give dilated ones layout='he2016'."
         raise ValueError(
             f"shortcut and branch do not fit each other: their shapes are {tuple(shortcut.shape)} and "
             f"{tuple(branch.shape)}; conv must make convolutions that divide the size by their strides and keep filters."
+            f"{dilated if padded else ''}"
         )
     # The shortcut comes first: Keras walks the graph recursively, and in this order 1,202 layers build (the other
     # order raises RecursionError near 360).
@@ -415,11 +421,19 @@ def branch_convolutions(unit: UnitSpec, filters: int, strides: int) -> list[tupl
     ]
 
 
-def _check_floats(x, name: str) -> None:
-    # Keras multiplies a kernel of floats only by floats, and says so when the model is first called.
+def check_floats(x, reader: str) -> None:
+    """Keras multiplies a kernel of floats only by floats, and says so when the model is first called.
+
+    Args:
+        x: A symbolic tensor.
+        reader: What reads it, for the message.
+
+    Raises:
+        ValueError: If it holds integers or truth values.
+    """
     if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
         raise ValueError(
-            f"x: {name!r} would read numbers of dtype {keras.backend.standardize_dtype(x.dtype)!r}, and a convolution reads floats; "
+            f"x: {reader} would read numbers of dtype {keras.backend.standardize_dtype(x.dtype)!r}, and a convolution reads floats; "
             "put keras.layers.Rescaling(1 / 255) before it, or give a net include_preprocessing=True."
         )
 
@@ -493,7 +507,8 @@ def initializers(given: Any, default: Callable[[], Any], shape: tuple[int, ...])
     """What makes a new initialiser a call, so that no two layers start from the same values.
 
     Args:
-        given: Whatever `keras.initializers.get` takes, or None.
+        given: Whatever `keras.initializers.get` takes, or None. Of one with a seed, the second layer gets the next seed,
+            and so on.
         default: Makes the initialiser where None is given.
         shape: Of the kernel that it is tried on.
 
@@ -514,7 +529,11 @@ def initializers(given: Any, default: Callable[[], Any], shape: tuple[int, ...])
         )
     if not isinstance(initializer, keras.initializers.Initializer):
         return lambda: initializer
-    return lambda: initializer.clone()
+    seed = initializer.get_config().get("seed")
+    if not isinstance(seed, int):
+        return lambda: initializer.clone()
+    seeds = count(seed)
+    return lambda: initializer.from_config({**initializer.get_config(), "seed": next(seeds)})
 
 
 def he_fan_out() -> keras.initializers.Initializer:

@@ -7,7 +7,7 @@ from typing import Unpack
 
 import keras
 
-from zoo.catalog import lookup, specify
+from zoo.catalog import entry_of, specify
 from zoo.models import assemble
 from zoo.options import Options
 from zoo.placement import FAMILIES
@@ -102,7 +102,7 @@ def describe(name: str, **options: Unpack[Options]) -> Card:
         parameters=net.count_params(),
         trainable_parameters=sum(map(_size, net.trainable_weights)),
         flops=count_flops(net),
-        reference=lookup(name, options.get("block")).reference,
+        reference=entry_of(spec).reference,
     )
 
 

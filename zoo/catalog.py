@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Unpack
@@ -267,10 +268,11 @@ _CONVNEXT = {
     "large": ((3, 3, 27, 3), 192),
     "xlarge": ((3, 3, 27, 3), 256),
 }
-_ALPHAS = (0.35, 0.5, 0.75, 1.3, 1.4)
+#: Widths of MobileNetV2 that `keras.applications` has weights of, beside 1.
+ALPHAS = (0.35, 0.5, 0.75, 1.3, 1.4)
 
 _add("mobilenetv2", _mobilenetv2(1.0))
-for _alpha in _ALPHAS:
+for _alpha in ALPHAS:
     _add(f"mobilenetv2_{_alpha}", _mobilenetv2(_alpha))
 _add(
     "xception",
@@ -316,18 +318,26 @@ _add(
 )
 
 
-_BY_NUMBERS = re.compile(r"mobilenetv2_[0-9.]+|densenet[0-9]+|wrn[0-9]+_[0-9]+")
+# Families beyond plain and residual nets: pattern of the names -> the entry, from its numbers, block and convolutions.
+_BY_NUMBERS: dict[str, Callable[..., Entry]] = {
+    r"mobilenetv2_([0-9]+(?:\.[0-9]+)?)": lambda alpha, block, convolutions: _mobilenetv2(float(alpha)),
+    r"densenet([1-9][0-9]*)": lambda depth, block, convolutions: _densenet(int(depth), block),
+    r"wrn([1-9][0-9]*)_([0-9]+)": lambda depth, factor, block, convolutions: _wrn(
+        int(depth), int(factor), convolutions
+    ),
+}
 
 
 def _beyond(name: str, block: str | None, convolutions: int | None) -> Entry | None:
     """A net of the families beyond plain and residual ones, by the numbers in its name."""
-    if match := re.fullmatch(r"mobilenetv2_([0-9]+(?:\.[0-9]+)?)", name):
-        return _mobilenetv2(float(match[1]))
-    if match := re.fullmatch(r"densenet([1-9][0-9]*)", name):
-        return _densenet(int(match[1]), block)
-    if match := re.fullmatch(r"wrn([1-9][0-9]*)_([0-9]+)", name):
-        return _wrn(int(match[1]), int(match[2]), convolutions)
+    for pattern, entry in _BY_NUMBERS.items():
+        if match := re.fullmatch(pattern, name):
+            return entry(*match.groups(), block, convolutions)
     return None
+
+
+def _named_by_numbers(name: str) -> bool:
+    return bool(_BY_DEPTH.fullmatch(name)) or any(re.fullmatch(pattern, name) for pattern in _BY_NUMBERS)
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -533,8 +543,8 @@ def register(
 
     Raises:
         TypeError: If the name or the reference is no string, or the spec no `ModelSpec`.
-        ValueError: If the name is taken, empty or contains `/`, ends in `v2` with another ordering than
-            full_pre_activation, or `preprocessing` is not known.
+        ValueError: If the name is taken, or has signs that no name has, if a residual net's ends in `v2` with another
+            ordering than full_pre_activation, or if `preprocessing` is not known.
 
     Example:
         >>> import zoo
@@ -545,14 +555,18 @@ def register(
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a string such as 'mine', received {name!r}.")
-    if not name or "/" in name:
-        raise ValueError(f"name={name!r}: the name of a net is a non-empty string without '/'.")
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise ValueError(
+            f"name={name!r}: the name of a net is made of letters, digits and '_', '.', '+' or '-', as in 'my_resnet20'."
+        )
+    if near := next((known for known in MODELS if known != name and known.lower() == name.lower()), None):
+        raise ValueError(f"name={name!r} differs from {near!r} in its capitals alone; choose another name.")
     if not isinstance(spec, ModelSpec):
         raise TypeError(
             f"spec must be a ModelSpec such as zoo.specify('resnet20v2', width=8), received {spec!r} of type "
             f"{type(spec).__name__}."
         )
-    if name not in MODELS and (_BY_DEPTH.fullmatch(name) or _BY_NUMBERS.fullmatch(name)):
+    if name not in MODELS and _named_by_numbers(name):
         raise ValueError(
             f"name={name!r} is taken: a family followed by a number names a net. Choose a name such as 'my_{name}'."
         )
@@ -560,7 +574,7 @@ def register(
         raise TypeError(f"reference must be a string or None, received {reference!r}.")
     if preprocessing is not None:
         require_one_of("preprocessing", preprocessing, PREPROCESSING)
-    origin = _find(spec.name)
+    origin = _found(entry_of, spec)
     replace(spec, name=name)  # refuses a name that contradicts the ordering
     defaults = {option: getattr(spec, option) for option in OPTIONS}
     if len(spec.input_shape) == 3 and _channels_first():
@@ -583,12 +597,21 @@ def register(
 
 def origin_of(name: str) -> str:
     """The published net that a registered one was made from, whose layers have its names; of any other its own name."""
-    entry = _find(name)
+    entry = _found(lookup, name)
     return (entry.origin if entry else None) or name
 
 
-def _find(name: str) -> Entry | None:
+def entry_of(spec: ModelSpec) -> Entry:
+    """The entry behind a spec: which depths a family has is a matter of the units that it is built of.
+
+    Raises:
+        ValueError: If the catalog has no net of this name.
+    """
+    return lookup(spec.name, spec.block, spec.convolutions)
+
+
+def _found(look: Callable[[Any], Entry], key: Any) -> Entry | None:
     try:
-        return lookup(name)
+        return look(key)
     except ValueError:
         return None

@@ -157,9 +157,13 @@ def each_axis(value: Any, axes: int) -> tuple[int, ...]:
 
 
 def _kernel_initializers(factory: Callable) -> tuple[str, ...]:
-    """The arguments by which a factory of convolutions takes the initialiser of its kernel, or of both of its kernels."""
-    separable = ("depthwise_initializer", "pointwise_initializer")
-    return separable if set(separable) <= set(_signature(factory).parameters) else ("kernel_initializer",)
+    """The arguments by which a factory of convolutions takes the initialiser of its kernel, or of both of its kernels.
+
+    One that names none takes it as `kernel_initializer`, among whatever else it takes.
+    """
+    named = _signature(factory).parameters
+    known = ("kernel_initializer", "depthwise_initializer", "pointwise_initializer")
+    return tuple(argument for argument in known if argument in named) or ("kernel_initializer",)
 
 
 def _signature(factory: Callable) -> inspect.Signature:
@@ -187,11 +191,14 @@ def _made(argument: str, factory: Callable, *args: Any, **settings: Any) -> laye
     except TypeError as error:
         raise TypeError(
             f"{argument} must be a factory of layers that can be called with ({called}): {error}; received {factory!r}."
+            f"{_recipe(factory, str(error))}"
         ) from error
     try:
         layer = factory(*args, **settings)
     except Exception as error:  # of an odd argument Keras says all kinds of things
-        raise ValueError(f"{argument}={factory!r} called with ({called}): {error}") from error
+        raise ValueError(
+            f"{argument}={factory!r} called with ({called}): {error}{_recipe(factory, str(error))}"
+        ) from error
     if not isinstance(layer, layers.Layer):
         raise TypeError(f"{argument} must be a factory of layers, and {factory!r} returned {layer!r}.")
     # One without weights counts as built from the start.
@@ -202,6 +209,22 @@ def _made(argument: str, factory: Callable, *args: Any, **settings: Any) -> laye
             f"returned {'a layer that is in use, ' if used else 'a layer called '}{layer.name!r}."
         )
     return layer
+
+
+def _recipe(factory: Callable, error: str) -> str:
+    """What to write for layers that Keras calls in another way than its convolutions."""
+    if isinstance(factory, type) and issubclass(factory, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
+        return (
+            " A depthwise convolution is not told its filters: conv=lambda filters, kernel, kernel_initializer, **settings: "
+            f"keras.layers.{factory.__name__}(kernel, depthwise_initializer=kernel_initializer, **settings)."
+        )
+    if "kernel_initializer" in error:
+        return (
+            " A separable or depthwise convolution has no kernel_initializer: name what it has as arguments of the "
+            "function, such as lambda filters, kernel, depthwise_initializer, pointwise_initializer, **settings: ..., "
+            "and pass that on."
+        )
+    return ""
 
 
 def _called(argument: str, factory: Callable, layer: layers.Layer, x: Any) -> Any:

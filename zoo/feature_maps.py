@@ -24,8 +24,9 @@ from zoo.spec import require_one_of
 Tap = Literal["before_act", "after_act"]
 TAPS = get_args(Tap)
 
-# What may stand between a layer and the activation that follows it: one kind of thing, normalised or made smaller.
+# What may stand between a layer and the activation that follows it: one kind of thing, normalised, scaled or made smaller.
 PASSED = (
+    layers.Rescaling,
     layers.BatchNormalization,
     layers.LayerNormalization,
     layers.GroupNormalization,
@@ -69,7 +70,8 @@ def features(
     | `norm_act_conv`, `act_conv_norm` | the convolution | what the next unit's activation makes of it |
 
     Families beyond these have stages too: those of `activation=` by stage. Where a unit ends without an activation and none
-    follows, as in a mobilenetv2 or a convnext, `after_act` is refused.
+    follows, as in a mobilenetv2 or a convnext, `after_act` is refused. So it is where the net flattens its maps first, as at the
+    end of a VGG whose orderings activate before the next layer.
 
     For the last stage, the next normalisation and activation are those at the end of the net. Where the next unit
     pools first, `after_act` is that much smaller. At a layer that is an activation itself, `before_act` is what it reads
@@ -120,9 +122,23 @@ def features(
     else:
         model = name_or_model
     graph = read(model)
-    taps = {name: _tensor(graph, operation, name, tap) for name, operation in _places(graph, at).items()}
+    taps = _taps(graph, _places(graph, at), tap)
     with room_for(len(graph.nodes)):
         return keras.Model(input_structure(model), taps, name=f"{model.name}_features")
+
+
+def _taps(graph: Graph, places: dict[str, Any], tap: str) -> dict[str, Any]:
+    """Name of each place -> the tensor there; one that has none is refused, with those that have."""
+    taps, refused = {}, []
+    for name, operation in places.items():
+        try:
+            taps[name] = _tensor(graph, operation, name, tap)
+        except ValueError as error:
+            refused.append(str(error))
+    if refused:
+        others = f" Of what at= matches, {_listed(taps)} can be had." if taps else ""
+        raise ValueError(refused[0] + others)
+    return taps
 
 
 def _places(graph: Graph, at: str) -> dict[str, Any]:
@@ -214,7 +230,8 @@ def _activated(graph: Graph, tensor: Any) -> Iterable[Any]:
     for reader in graph.readers(tensor):
         if _is_activation(reader.operation):
             yield reader.outputs[0]
-        elif isinstance(reader.operation, PASSED):
+        # A normalisation of the user's own goes by the zoo's rule for names, as an activation does.
+        elif isinstance(reader.operation, PASSED) or reader.operation.name.endswith("_norm"):
             yield from _activated(graph, reader.outputs[0])
 
 

@@ -21,7 +21,7 @@ from zoo.blocks import (
     place,
     residual,
 )
-from zoo.catalog import lookup, specify
+from zoo.catalog import entry_of, specify
 from zoo.families import skeleton
 from zoo.graph import room_for
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames, activation_of
@@ -187,9 +187,16 @@ def assemble(
 
 
 def _check_names(spec: ModelSpec, below: dict[str, Any], image: Any, outputs: Any) -> None:
-    with room_for(spec.depth):
-        ours = keras.Function(image, outputs).operations
-    if taken := next((x.name for x in ours if below.get(x.name, x) is not x), None):
+    try:
+        with room_for(spec.depth):
+            ours = keras.Function(image, outputs).operations
+        taken = next((x.name for x in ours if below.get(x.name, x) is not x), None)
+    except ValueError as error:
+        # Of the tensor's own layer Keras says it itself, and without a word of `input_tensor`.
+        taken = next((name for name in below if f'"{name}"' in str(error)), None)
+        if taken is None:
+            raise
+    if taken:
         raise ValueError(
             f"input_tensor comes from a layer called {taken!r}, and so is one of {spec.name}: names in a model are different. Give "
             "yours another name, or build the net on an input of its own and call it: zoo.build(...)(tensor)."
@@ -246,7 +253,7 @@ def _check_input_tensor(given: object, spec: ModelSpec | None = None) -> None:
 
 def _range_of(spec: ModelSpec) -> str:
     try:
-        return lookup(spec.name).preprocessing
+        return entry_of(spec).preprocessing
     except ValueError as error:
         raise ValueError(
             f"include_preprocessing=True: the catalog has no {spec.name!r}, so the range of its inputs is not known; "

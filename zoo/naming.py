@@ -139,7 +139,7 @@ class KerasResNetNames(ZooNames):
     def _serves(self, layer: str) -> str:
         if self._pre_activation and layer.endswith("_1_conv"):
             return layer.removesuffix("_1_conv") + "_preact"
-        if self._pre_activation and layer.endswith("_conv") and layer[0:5] != "conv1":
+        if self._pre_activation and layer.endswith("_conv") and layer != "conv1_conv":
             # In a pre-activation branch what serves convolution k stands behind convolution k - 1 and is named after it.
             unit, index = layer.removesuffix("_conv").rsplit("_", 1)
             return f"{unit}_{int(index) - 1}"

@@ -47,9 +47,10 @@ def preprocess_input(name: str, x: Any) -> Any:
         >>> zoo.preprocess_input("resnet20", np.full((1, 2, 2, 3), 255.0)).max()
         np.float64(1.0)
     """
-    mode = lookup(name).preprocessing
+    # The range is a matter of the family: whatever units a depth is made of, units of one convolution make it, too.
+    mode = lookup(name, convolutions=1).preprocessing
     if isinstance(x, keras.KerasTensor):
-        return scaled(name, mode, x)
+        return scaled(name, mode, x, prefix=None)
     if not isinstance(x, np.ndarray) and not keras.ops.is_tensor(x):
         raise TypeError(f"x must be an array or a tensor of images, received {x!r}.")
     if isinstance(x, np.ndarray) and x.dtype.kind in "SUOMmc":
@@ -68,14 +69,19 @@ def preprocess_input(name: str, x: Any) -> Any:
     return keras.applications.imagenet_utils.preprocess_input(x, mode=mode)
 
 
-def scaled(name: str, mode: str, x: keras.KerasTensor) -> keras.KerasTensor:
-    """The same for a symbolic tensor (batch, height, width, channels), by stock layers called `image_...`.
+def scaled(name: str, mode: str, x: keras.KerasTensor, *, prefix: str | None = "image") -> keras.KerasTensor:
+    """The same for a symbolic tensor (batch, height, width, channels), by stock layers.
 
     Args:
         name: Name of the net, for the message.
         mode: `"unit"`, `"tf"`, `"caffe"` or `"torch"`.
         x: Images, values 0..255.
+        prefix: Of the names of the layers, such as `image_scaled`. None: Keras names each, so that a net may have several.
     """
+
+    def called(what):
+        return prefix and f"{prefix}_{what}"
+
     # Half precision has no room for 256 levels between -1 and 1.
     half = keras.config.dtype_policy().compute_dtype in ("float16", "bfloat16")
     dtype = {"dtype": "float32"} if half else {}
@@ -83,7 +89,9 @@ def scaled(name: str, mode: str, x: keras.KerasTensor) -> keras.KerasTensor:
     def centred_and_divided(x, mean, divisor, axis=None):
         # By its square root the layer divides exactly; Rescaling would multiply by a rounded reciprocal.
         variance = np.full(np.shape(mean), divisor**2).tolist()
-        return layers.Normalization(axis=axis, mean=mean, variance=variance, name="image_scaled", **dtype)(x)
+        return layers.Normalization(axis=axis, mean=mean, variance=variance, name=called("scaled"), **dtype)(
+            x
+        )
 
     if mode == "unit":
         return centred_and_divided(x, 0.0, 255.0)
@@ -94,19 +102,19 @@ def scaled(name: str, mode: str, x: keras.KerasTensor) -> keras.KerasTensor:
         )
     if mode == "tf":
         x = centred_and_divided(x, 0.0, 127.5)
-        return layers.Rescaling(1.0, offset=-1.0, name="image_centred", **dtype)(x)
+        return layers.Rescaling(1.0, offset=-1.0, name=called("centred"), **dtype)(x)
     if mode == "torch":
         # Its square root gives the deviation back, to the bit, if it is squared as it is rounded.
         variance = [float(np.float32(deviation)) ** 2 for deviation in TORCH_DEVIATIONS]
         x = centred_and_divided(x, 0.0, 255.0)
         return layers.Normalization(
-            axis=axis, mean=list(TORCH_MEANS), variance=variance, name="image_centred", **dtype
+            axis=axis, mean=list(TORCH_MEANS), variance=variance, name=called("centred"), **dtype
         )(x)
     channels = [
-        _channel(x, index, axis, name=f"image_{colour}", **dtype)
+        _channel(x, index, axis, name=called(colour), **dtype)
         for index, colour in ((2, "blue"), (1, "green"), (0, "red"))
     ]
-    x = layers.Concatenate(axis=axis, name="image_bgr", **dtype)(channels)
+    x = layers.Concatenate(axis=axis, name=called("bgr"), **dtype)(channels)
     return centred_and_divided(x, list(CAFFE_MEANS), 1.0, axis)
 
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from zoo import conversion, pretrained
-from zoo.catalog import lookup, origin_of
+from zoo.catalog import ALPHAS, lookup, origin_of
 from zoo.graph.internals import automatic_name, flatten_layers
 from zoo.naming import in_classifier, is_classifier
 from zoo.placement import FAMILIES
@@ -43,7 +43,7 @@ _BEYOND = {
     "convnextxlarge": "ConvNeXtXLarge",
 }
 # What Keras has weights of a MobileNetV2 for; a file for each size of image.
-_ALPHAS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
+_ALPHAS = sorted((1.0, *ALPHAS))
 _SIZES = (96, 128, 160, 192, 224)
 
 

@@ -48,7 +48,7 @@ def refuse_ordering_of_a_net(spec: ModelSpec) -> None:
             f"ordering={spec.ordering!r} is not one of the {kind} orderings that {spec.name} has: "
             f"{', '.join(map(repr, allowed))}."
         )
-    if spec.name.endswith("v2") and spec.ordering != V2:
+    if spec.is_residual and spec.name.endswith("v2") and spec.ordering != V2:
         raise ValueError(
             f"ordering={spec.ordering!r} contradicts the name {spec.name!r}, in which v2 means {V2}; "
             f"use the name {spec.name.removesuffix('v2')!r} with this ordering."
