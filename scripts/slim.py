@@ -12,6 +12,7 @@ which loads without zoo.
 import argparse
 import csv
 import os
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,6 +27,7 @@ import zoo
 from zoo.callbacks import ActivationAnnealing
 from zoo.latency import Stopwatch
 from zoo.planning import BORDERS
+from zoo.probes.importance import classifier_functions
 
 console = Console()
 
@@ -46,25 +48,68 @@ def arguments(words=None):
     parser.add_argument("--batch", type=int, default=32, help="images in a batch")
     parser.add_argument("--out", type=Path, default=Path("slim"), help="folder to write to")
     given = parser.parse_args(words)
-    if not 0 < given.share:
-        parser.error(f"--share must be positive, received {given.share}")
-    if given.epochs < 1:
-        parser.error(f"--epochs must be 1 or more, received {given.epochs}")
+    for option in ("share", "rate"):
+        if not 0 < getattr(given, option) < float("inf"):
+            parser.error(f"--{option} must be positive, received {getattr(given, option)}")
+    for option in ("epochs", "samples", "batch"):
+        if getattr(given, option) < 1:
+            parser.error(f"--{option} must be 1 or more, received {getattr(given, option)}")
     return parser, given
 
 
 def images(parser, path):
-    data = np.load(path)
-    missing = {"x", "y", "x_test", "y_test"} - set(data)
-    if missing:
-        parser.error(f"{path} lacks {', '.join(sorted(missing))}; it holds {', '.join(data)}")
-    return data["x"], data["y"], data["x_test"], data["y_test"]
+    """Images and labels to train on and to judge by; numbers, as many labels as images, of one shape."""
+    try:
+        data = np.load(path)
+        if not isinstance(data, np.lib.npyio.NpzFile):
+            parser.error(f"{path} holds one array; expected an .npz file, as np.savez writes it")
+        missing = {"x", "y", "x_test", "y_test"} - set(data)
+        if missing:
+            parser.error(f"{path} lacks {', '.join(sorted(missing))}; it holds {', '.join(data)}")
+        arrays = {name: data[name] for name in ("x", "y", "x_test", "y_test")}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        parser.error(f"{path} is no .npz file of numbers ({error})")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or not array.ndim or not len(array):
+            parser.error(
+                f"{name} in {path} must hold numbers, received shape {array.shape} of dtype {array.dtype}"
+            )
+    for x, y in (("x", "y"), ("x_test", "y_test")):
+        if len(arrays[x]) != len(arrays[y]):
+            parser.error(
+                f"{path} has {len(arrays[x])} images in {x} and {len(arrays[y])} labels in {y}; expected as many"
+            )
+    if arrays["x"].shape[1:] != arrays["x_test"].shape[1:]:
+        parser.error(
+            f"{path} has images of shape {arrays['x'].shape[1:]} in x and {arrays['x_test'].shape[1:]} in x_test; "
+            "expected one shape"
+        )
+    return tuple(arrays.values())
+
+
+def loaded(parser, path):
+    """The net in a file."""
+    try:
+        return keras.models.load_model(path)
+    except (OSError, ValueError, TypeError) as error:
+        parser.error(f"{path} is no .keras file that loads here ({error})")
 
 
 def compiled(net, y, rate, steps):
-    kind = "sparse_categorical_crossentropy" if y.ndim == 1 or y.shape[1] == 1 else "categorical_crossentropy"
+    """The net ready to train: with the loss that its last function and its labels ask for."""
+    probabilities = bool(classifier_functions(net) & {"softmax", "sigmoid"})
+    if net.output_shape[-1] == 1:
+        loss = keras.losses.BinaryCrossentropy(from_logits=not probabilities)
+        right = keras.metrics.BinaryAccuracy("accuracy", threshold=0.5 if probabilities else 0.0)
+    elif y.ndim == 1 or y.shape[1] == 1:
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities)
+        right = keras.metrics.SparseCategoricalAccuracy("accuracy")
+    else:
+        loss = keras.losses.CategoricalCrossentropy(from_logits=not probabilities)
+        right = keras.metrics.CategoricalAccuracy("accuracy")
     schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
-    net.compile(keras.optimizers.SGD(schedule, momentum=0.9), kind, metrics=["accuracy"], jit_compile=False)
+    optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
+    net.compile(optimizer, loss, metrics=[right], jit_compile=False)
     return net
 
 
@@ -110,11 +155,16 @@ def chart(rows, dropped):
 def main(words=None):
     parser, given = arguments(words)
     x, y, x_test, y_test = images(parser, given.data)
-    net = keras.models.load_model(given.net)
+    net = loaded(parser, given.net)
     given.out.mkdir(parents=True, exist_ok=True)
     few = slice(0, given.samples)
 
-    rows = zoo.probes.activation_importance(net, x[few], y[few], batch_size=given.batch)
+    try:
+        rows = zoo.probes.activation_importance(net, x[few], y[few], batch_size=given.batch)
+    except (TypeError, ValueError) as error:
+        parser.error(str(error))
+    if not rows:
+        parser.error(f"{given.net} has no activation that could be taken away")
     console.print(importance_table(rows))
     with (given.out / "importance.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))

@@ -8,7 +8,7 @@ from transform_nets import doubled
 
 from zoo.callbacks import ActivationAnnealing
 from zoo.layers import BlendedActivation
-from zoo.transforms import harden, soften
+from zoo.transforms import drop_activations, harden, soften
 
 X = np.random.default_rng(0).normal(size=(24, 3)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(24, 2)).astype("float32")
@@ -139,8 +139,16 @@ def test_wrong_arguments():
         ActivationAnnealing(0)
     with pytest.raises(ValueError, match=r"schedule must be a function of the steps done, received 0.5"):
         ActivationAnnealing(schedule=0.5)
-    with pytest.raises(ValueError, match=r"penalty\['a'\] must be a number from 0 up, received -1"):
+    with pytest.raises(ValueError, match=r"penalty\['a'\] must be a finite number from 0 up, received -1"):
         ActivationAnnealing(penalty={"a": -1})
+    with pytest.raises(ValueError, match=r"penalty must be a finite number from 0 up, received inf"):
+        ActivationAnnealing(penalty=float("inf"))
+    for wrong in ("schedule", "penalty"):
+        with pytest.raises(ValueError, match=rf"{wrong}={{}} names no layer"):
+            ActivationAnnealing(**{wrong: {}})
+    for drop in (soften, drop_activations):
+        with pytest.raises(TypeError, match=r"sites must be names.*received None"):
+            drop(net(), None)
     with pytest.raises(ValueError, match=r"has no BlendedActivation; zoo.transforms.soften puts them in"):
         harden(net())
     with pytest.raises(ValueError, match=r"threshold must be a number from 0 to 1 or None, received 2"):
@@ -158,8 +166,12 @@ def test_callbacks_that_do_not_fit_the_model():
         trained(soften(net(), "act", learned=True).model, ActivationAnnealing(3))
     with pytest.raises(ValueError, match=r"'b' is no BlendedActivation of .*; it has 'act'"):
         trained(soften(net(), "act").model, ActivationAnnealing(schedule={"b": lambda done: 1.0}))
-    with pytest.raises(ValueError, match=r"the schedule of 'act' returned nan after 0 steps"):
+    with pytest.raises(
+        ValueError, match=r"the schedule of 'act' must return a number; after 0 steps it returned nan"
+    ):
         trained(soften(net(), "act").model, ActivationAnnealing(schedule=lambda done: float("nan")))
+    with pytest.raises(ValueError, match=r"must return a number; after 0 steps it returned None"):
+        trained(soften(net(), "act").model, ActivationAnnealing(schedule=lambda done: None))
 
 
 def test_a_copy_that_computes_something_else_is_no_soft_or_hard_model():

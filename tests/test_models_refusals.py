@@ -73,7 +73,7 @@ from zoo.models import smallest_input
             ValueError,
             "changes the shape of a feature map from .* to .*; an activation acts on each value alone",
         ),
-        ("convnet", {"activation": lambda: 3}, ValueError, "cannot be applied to a feature map"),
+        ("convnet", {"activation": lambda: 3}, ValueError, "cannot be applied to a tensor of shape"),
         (
             "resnet20",
             {"classifier_activation": "sofmax"},
@@ -85,6 +85,24 @@ from zoo.models import smallest_input
             {"classifier_activation": keras.layers.Softmax},
             TypeError,
             "classifier_activation must be a name or a function, received the class Softmax",
+        ),
+        (
+            "resnet20",
+            {"classifier_activation": "glu"},
+            ValueError,
+            r"classifier_activation='glu' makes \(None, 5\) of the scores of 10 classes, \(None, 10\); it must give one",
+        ),
+        (
+            "densenet40",
+            {"classifier_activation": "glu", "classes": 7},
+            ValueError,
+            "classifier_activation='glu' cannot be applied to a tensor of shape",
+        ),
+        (
+            "mlp",
+            {"classifier_activation": lambda x: keras.ops.mean(x, axis=-1)},
+            ValueError,
+            r"makes \(None,\) of the scores of 10 classes",
         ),
         (
             "resnet20",

@@ -260,6 +260,15 @@ BAD = {
         "importance": [{"site": "fc0", "loss_change": float("nan")}]
     },
     "latency must be a function of a model, a table or None": {"latency": 3},
+    "latency must return a positive finite number, .* it returned 0.0": {"latency": lambda model: 0.0},
+    "latency must return a positive finite number, .* it returned -1": {"latency": lambda model: -1},
+    "latency must return a positive finite number, .* it returned None": {"latency": lambda model: None},
+    "latency must return a positive finite number, .* it returned 'a'": {"latency": lambda model: "a"},
+    "latency must return a positive finite number, .* it returned nan": {
+        "latency": lambda model: float("nan")
+    },
+    "importance must be rows, .* received None": {"importance": None},
+    "importance must be rows, .* received 3": {"importance": 3},
     r"the table of latencies lacks \('fc0',\), a block of": {"latency": {(): 1.0}},
 }
 

@@ -368,3 +368,20 @@ def test_a_function_is_called_what_activation_stats_calls_it(function):
     (seen,) = activation_stats(model, data)
     (row,) = activation_importance(model, data, np.ones((3, 2)), loss="mse", metric="mae")
     assert row["activation"] == seen["activation"]
+
+
+@pytest.mark.parametrize(
+    "y", [np.array(list("abcd") * 6)[:21], np.array([None] * 21), np.array([b"x"] * 21)], ids=repr
+)
+def test_labels_that_are_no_numbers_are_refused_by_name(y):
+    with pytest.raises(ValueError, match="^y "):
+        activation_importance(net(), X, y)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("fit", ["affine", "identity"])
+def test_data_that_are_no_numbers_explain_nothing(wrong, fit):
+    x = X.copy()
+    x[3, 2, 1, 0] = wrong
+    with pytest.raises(ValueError, match="its values on `x` are not finite"):
+        activation_importance(net(), x, Y, fit=fit)

@@ -99,8 +99,59 @@ def test_what_is_wrong_is_said(slim, files, capsys):
         "lacks x_test, y_test": ["--data", str(files / "half.npz")],
         "--share must be positive": ["--data", str(files / "data.npz"), "--share", "0"],
         "--epochs must be 1 or more": ["--data", str(files / "data.npz"), "--epochs", "0"],
+        "--samples must be 1 or more, received -90": ["--data", str(files / "data.npz"), "--samples", "-90"],
+        "--batch must be 1 or more": ["--data", str(files / "data.npz"), "--batch", "0"],
+        "--rate must be positive": ["--data", str(files / "data.npz"), "--rate", "nan"],
+        "is no .npz file of numbers": ["--data", str(files / "nowhere.npz")],
+        "junk.npz is no .npz file": ["--data", str(files / "junk.npz")],
+        "holds one array; expected an .npz file": ["--data", str(files / "one.npy")],
+        "y in": ["--data", str(files / "objects.npz")],
+        "has 4 images in x and 3 labels in y": ["--data", str(files / "short.npz")],
+        "(8, 8, 3) in x and (8, 8, 1) in x_test": ["--data", str(files / "other.npz")],
+        "x in": ["--data", str(files / "empty.npz")],
     }
+    images, labels = np.zeros((4, 8, 8, 3)), np.zeros(4, int)
+    whole = {"x": images, "y": labels, "x_test": images, "y_test": labels}
+    (files / "junk.npz").write_text("no zip file")
+    np.save(files / "one.npy", images)
+    np.savez(files / "objects.npz", **whole | {"y": np.array(["a", "b", "c", "d"])})
+    np.savez(files / "short.npz", **whole | {"y": labels[:3]})
+    np.savez(files / "other.npz", **whole | {"x_test": images[..., :1]})
+    np.savez(files / "empty.npz", **whole | {"x": images[:0], "y": labels[:0]})
     for message, options in wrong.items():
         with pytest.raises(SystemExit):
             slim.main([str(files / "net.keras"), *options])
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("net", ["nowhere.keras", "junk.keras"])
+def test_a_file_that_is_no_net(slim, files, capsys, net):
+    (files / "junk.keras").write_text("no zip file")
+    with pytest.raises(SystemExit):
+        slim.main([str(files / net), "--data", str(files / "data.npz")])
+    assert f"{net} is no .keras file that loads here" in capsys.readouterr().err
+
+
+def test_a_net_without_activations_has_nothing_to_take_away(slim, files, capsys):
+    image = keras.Input(np.load(files / "data.npz")["x"].shape[1:])
+    y = keras.layers.Dense(10)(keras.layers.Flatten()(image))
+    keras.Model(image, y).save(files / "straight.keras")
+    with pytest.raises(SystemExit):
+        slim.main([str(files / "straight.keras"), "--data", str(files / "data.npz")])
+    assert "no activation" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_probabilities_and_logits_are_trained_by_the_same_loss(slim, classes, one_hot):
+    """A net that ends in scores, and the same net with softmax or sigmoid after it: the loss is the same number."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 4)).astype("float32"), rng.integers(0, max(classes, 2), 20)
+    if one_hot:
+        y = np.eye(classes)[y] if classes > 1 else y[:, None]
+    inputs = keras.Input((4,))
+    scores = keras.layers.Dense(classes)(keras.layers.Dense(5, activation="relu")(inputs))
+    ends = keras.layers.Activation("sigmoid" if classes == 1 else "softmax")(scores)
+    nets = [keras.Model(inputs, scores), keras.Model(inputs, ends)]
+    for row in zip(*(slim.compiled(net, y, 0.1, 1).evaluate(x, y, verbose=0) for net in nets), strict=True):
+        np.testing.assert_allclose(*row, rtol=1e-5)

@@ -361,3 +361,34 @@ def test_a_whole_model_in_the_place_of_its_weights(tmp_path):
     )
     (tmp_path / "net.npz").write_bytes(b"")
     assert "whole model" not in refusal("convnet2", tmp_path / "net.npz")
+
+
+@pytest.mark.parametrize("policy", ["bfloat16", "float16", "mixed_bfloat16"])
+def test_files_of_every_precision_that_keras_saves(policy, tmp_path):
+    """HDF5 has no bfloat16: Keras writes its bytes."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        model, path = saved(tmp_path, "resnet8")
+    finally:
+        keras.config.set_dtype_policy(before)
+    ours = weights(zoo.build("resnet8", weights=path, **SMALL))
+    for name, values in weights(model).items():
+        np.testing.assert_array_equal(ours[name], np.asarray(values, "float32"), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("kernel", np.zeros(3), "a variable is called 'kernel' in it, where Keras has numbers"),
+        ("7", np.array([b"word"]), "holds .*, where weights are real numbers"),
+        ("7", np.zeros(3, "complex64"), "holds complex64, where weights are real numbers"),
+        ("7", np.zeros(3, "V2"), "holds bytes of the dtype 'none', which is no type of numbers"),
+    ],
+)
+def test_variables_that_are_none(key, value, text, tmp_path):
+    _, path = saved(tmp_path, "convnet2")
+    with h5py.File(path, "r+") as file:
+        file["layers/conv2d/vars"][key] = value
+    with pytest.raises(ValueError, match=rf"weights file '.*' cannot be read as HDF5 \(.*{text}.*damaged"):
+        zoo.build("convnet2", weights=path, **SMALL)

@@ -562,6 +562,22 @@ def check_activation_keeps_shape(
     )
 
 
+def check_classifier_keeps_shape(function: Callable, given: Any, classes: int) -> None:
+    """The same of what turns the scores of the classes into what the net returns.
+
+    Raises:
+        ValueError: If the function cannot be applied to a score for each class, or changes how many there are.
+    """
+    scores = (None, classes)
+    argument = "classifier_activation"
+    after = _shape_after(argument, given, function, scores)
+    if after is None or tuple(after) != scores:
+        raise ValueError(
+            f"{argument}={given!r} makes {after if after is None else tuple(after)} of the scores of {classes} classes, "
+            f"{scores}; it must give one number for each class."
+        )
+
+
 def _shape_after(argument: str, given: Any, function: Callable, shape: Any) -> Any:
     """The shape that a layer or a function really gives a feature map of this shape."""
     probe = keras.KerasTensor(tuple(shape))
@@ -569,7 +585,9 @@ def _shape_after(argument: str, given: Any, function: Callable, shape: Any) -> A
         output = function(probe) if isinstance(function, layers.Layer) else computed(function, probe)
         return getattr(output, "shape", None)
     except Exception as error:  # of a function of the user's own, anything
-        raise ValueError(f"{argument}={given!r} cannot be applied to a feature map: {error}") from error
+        raise ValueError(
+            f"{argument}={given!r} cannot be applied to a tensor of shape {tuple(shape)}: {error}"
+        ) from error
 
 
 def _check_shape_kept(argument: str, given: Any, before: Any, after: Any) -> None:

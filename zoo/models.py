@@ -16,6 +16,7 @@ from zoo.blocks import (
     Parts,
     activation_function,
     check_activation_keeps_shape,
+    check_classifier_keeps_shape,
     he_fan_out,
     initializers,
     place,
@@ -522,6 +523,7 @@ def _head(x, spec: ModelSpec, parts: Parts):
             spec.pooling
         ]
         return _before_classifier(pool(name=f"{spec.pooling}_pool")(x) if pool else x, spec, parts)
+    check_classifier_keeps_shape(function, spec.classifier_activation, spec.classes)
     if is_map and spec.family not in ("convnet", "vgg"):
         x = _before_classifier(layers.GlobalAveragePooling2D(name=names.pool)(x), spec, parts)
     elif is_map:

@@ -11,6 +11,7 @@ from typing import Any
 
 import h5py
 import keras
+import ml_dtypes
 import numpy as np
 
 from zoo import conversion, pretrained
@@ -251,7 +252,7 @@ def _read_legacy(file, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]
             # A nested model is one group; its weights say whose they are: "conv1/kernel:0".
             path = str(key).split("/")
             owner = path[-2] if name not in known and len(path) > 1 and path[-2] in known else name
-            arrays[owner].append(np.asarray(group[key]))
+            arrays[owner].append(_array(group[key]))
         yield from arrays.items()
 
 
@@ -264,7 +265,29 @@ def _read_keras3(layers, net: keras.Model) -> Iterator[tuple[str, list[np.ndarra
         if len(variables):
             # Files of early Keras 3 hold no layer names, only the class and its number: conv2d, conv2d_1 ...
             name = variables.attrs.get("name", named.get(key, key))
-            yield str(name), [np.asarray(variables[k]) for k in sorted(variables, key=int)]
+            yield str(name), [_array(variables[k]) for k in sorted(variables, key=_number)]
+
+
+def _number(key: str) -> int:
+    if not key.isdigit():
+        raise RuntimeError(f"a variable is called {key!r} in it, where Keras has numbers")
+    return int(key)
+
+
+def _array(variable: Any) -> np.ndarray:
+    """A variable of a file as numbers. HDF5 has no bfloat16 and no float8: Keras writes their bytes, and the type beside them."""
+    array = np.asarray(variable)
+    if array.dtype.kind == "V":
+        kind = variable.attrs.get("dtype", "none")
+        stored = getattr(ml_dtypes, kind, None) or getattr(ml_dtypes, f"{kind}fn", None)
+        if stored is None:
+            raise RuntimeError(
+                f"{variable.name!r} in it holds bytes of the dtype {kind!r}, which is no type of numbers"
+            )
+        array = array.view(stored).astype("float32")
+    if array.dtype.kind not in "biuf":
+        raise RuntimeError(f"{variable.name!r} in it holds {array.dtype}, where weights are real numbers")
+    return array
 
 
 def _names_by_position(net: keras.Model) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -73,12 +74,15 @@ class ActivationAnnealing(keras.callbacks.Callback):
             raise ValueError("ActivationAnnealing takes exactly one of steps=, schedule= and penalty=.")
         if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
             raise ValueError(f"steps must be a positive integer, received {steps!r}.")
+        for option, given in (("schedule", schedule), ("penalty", penalty)):
+            if isinstance(given, Mapping) and not given:
+                raise ValueError(f"{option}={given!r} names no layer, so nothing would be annealed.")
         for name, value in _each(schedule):
             if not callable(value):
                 raise ValueError(f"schedule{name} must be a function of the steps done, received {value!r}.")
         for name, value in _each(penalty):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
-                raise ValueError(f"penalty{name} must be a number from 0 up, received {value!r}.")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+                raise ValueError(f"penalty{name} must be a finite number from 0 up, received {value!r}.")
         self.steps, self.schedule, self.penalty = steps, schedule, penalty
         self.rows: list[dict[str, Any]] = []
 
@@ -147,9 +151,15 @@ class ActivationAnnealing(keras.callbacks.Callback):
             return
         done = _done(self.model)  # on JAX this also brings the variables up to date
         for name, layer in self._layers.items():
-            amount = float(self._schedules[name](done))
-            if amount != amount:
-                raise ValueError(f"the schedule of {name!r} returned nan after {done} steps.")
+            given: Any = self._schedules[name](done)
+            try:
+                amount = float(given)
+            except (TypeError, ValueError):
+                amount = math.nan
+            if math.isnan(amount):
+                raise ValueError(
+                    f"the schedule of {name!r} must return a number; after {done} steps it returned {given!r}."
+                )
             layer.amount.assign(min(max(amount, 0.0), 1.0))
 
 

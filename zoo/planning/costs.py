@@ -15,6 +15,10 @@ def costs_of_sites(
     model: keras.Model, importance: Iterable[Mapping[str, Any]], cost: str
 ) -> dict[str, float]:
     """Site -> cost, in the order of the computation."""
+    if isinstance(importance, (str, Mapping)) or not isinstance(importance, Iterable):
+        raise ValueError(
+            f"importance must be rows, as zoo.probes.activation_importance returns them; received {importance!r}."
+        )
     rows = list(importance)
     found: dict[str, float] = {}
     for row in rows:

@@ -10,6 +10,7 @@ import keras
 
 from zoo.graph import leads_to_its_model, rewrite
 from zoo.planning.stretches import computing_layers
+from zoo.planning.timing import latency_of
 from zoo.slimming.neighbours import chains
 from zoo.transforms.collapse import collapse_linear
 from zoo.transforms.drop import drop_activations
@@ -85,7 +86,7 @@ class DepthPlan:
             ValueError: a stretch of the plan still has an activation in it, or is not there.
         """
         net = merged(self, model)
-        measured = float("nan") if isinstance(self.latency, Mapping) else float(self.latency(net))
+        measured = float("nan") if isinstance(self.latency, Mapping) else latency_of(self.latency, net)
         return CarriedOut(net, measured)
 
     def named(self, model: keras.Model) -> list[tuple[str, ...]]:

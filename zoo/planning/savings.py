@@ -9,7 +9,7 @@ import keras
 from zoo.latency import Stopwatch
 from zoo.planning.choices import Choice
 from zoo.planning.stretches import as_they_are, layer_names, multiplications, small_model, without_activation
-from zoo.planning.timing import latencies
+from zoo.planning.timing import latencies, latency_of
 from zoo.slimming.neighbours import Chain, has_numbers
 from zoo.transforms.collapse import collapse_linear
 from zoo.transforms.pad import pad_once
@@ -106,7 +106,7 @@ class Measured(Savings):
 
     def before(self, model: keras.Model, found: list[Chain]) -> float:
         """Measured."""
-        return float(self.latency(model))
+        return latency_of(self.latency, model)
 
     def alone(self, chain: Chain, block: int) -> Choice:
         """As one layer where that is faster, found out once."""

@@ -12,11 +12,11 @@ import numpy as np
 from keras import ops
 
 from zoo.activations import classifier_names, families, label, tell_unseen, unseen
-from zoo.batches import input_arrays, read_batches, read_labelled, refuse_targets
+from zoo.batches import input_arrays, read_batches, read_labelled, refuse_targets, sample_count
 from zoo.graph import graphs, seeds_untouched
 from zoo.probes.rows import Rows
 from zoo.slimming.execution import Execution, without_gradients
-from zoo.slimming.linear_fit import AffineMap
+from zoo.slimming.linear_fit import AffineMap, check_finite
 from zoo.slimming.neighbours import meeting
 from zoo.slimming.selection import choose
 from zoo.transforms.fold import plan
@@ -133,6 +133,8 @@ def activation_importance(
     with without_gradients(), _progress(progress, 2 * len(data), model.name) as advance:
         moments = execution.measure(data, advance)
         best = [m.best() for m in moments]
+        for site, map_ in zip(chosen, best, strict=True):
+            check_finite(site.name, map_, "x")
         put = best if fit == "affine" else [AffineMap.identity(len(m.scale)) for m in best]
         whole, without = score.tally(), [score.tally() for _ in chosen]
         # What one run leaves behind, such as the state of a loop or the next seed, is not for the others.
@@ -200,14 +202,14 @@ def _read(
     refuse_targets(x, y)
     if y is not None:
         data = [arrays for arrays, _ in read_batches(model, x, batch_size=batch_size, batches=batches)]
-        return data, y, len(input_arrays(model, x, None)[0])
+        return data, y, sample_count(input_arrays(model, x, None))
     pairs = list(read_labelled(model, x, batch_size=batch_size, batches=batches))
     targets = [np.asarray(target) for _, target in pairs]
     for (arrays, _), target in zip(pairs, targets, strict=True):
-        if not target.ndim or len(target) != len(arrays[0]) or target.shape[1:] != targets[0].shape[1:]:
+        if not target.ndim or len(target) != sample_count(arrays) or target.shape[1:] != targets[0].shape[1:]:
             raise ValueError(
                 f"x, a {type(x).__name__}, must yield one target for each of its samples, in batches of one kind; received "
-                f"targets of shape {target.shape} for {len(arrays[0])} samples."
+                f"targets of shape {target.shape} for {sample_count(arrays)} samples."
             )
     return [arrays for arrays, _ in pairs], np.concatenate(targets), sum(map(len, targets))
 
@@ -249,7 +251,8 @@ class _Scoring:
             )
         if y.ndim == 2 and y.shape[1] == 1:
             y = y[:, 0]
-        whole = np.issubdtype(y.dtype, np.integer) or y.dtype == bool or (y == np.round(y)).all()
+        counts = np.issubdtype(y.dtype, np.integer) or y.dtype == bool
+        whole = counts or (np.issubdtype(y.dtype, np.floating) and (y == np.round(y)).all())
         most = max(classes, 2)
         if y.ndim == 1 and whole and y.min() >= 0 and y.max() < most:
             self.sparse, self.targets = True, y.astype("int64")

@@ -80,6 +80,24 @@ class Moments:
         return float(np.clip(1.0 - explained.sum() / total, 0.0, 1.0)) if total > 0 else 0.0
 
 
+def check_finite(site: str, found: AffineMap, argument: str) -> None:
+    """Refuse a map of numbers that are none.
+
+    Args:
+        site: Where it was fitted.
+        found: The map.
+        argument: The name under which the data were given.
+
+    Raises:
+        ValueError: If a scale or a shift is not finite.
+    """
+    if not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
+        raise ValueError(
+            f"cannot fit {site!r}: its values on `{argument}` are not finite. Look for nan and inf in `{argument}`, and in "
+            "the weights before this site."
+        )
+
+
 def batch_moments(before: Any, after: Any, axis: int) -> tuple[Any, ...]:
     """Means and centred sums of squares and products over all axes but `axis`, as float32 tensors.
 

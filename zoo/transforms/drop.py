@@ -29,7 +29,7 @@ from zoo.graph import (
 )
 from zoo.naming import activation_of
 from zoo.slimming.execution import Execution, without_gradients
-from zoo.slimming.linear_fit import AffineMap
+from zoo.slimming.linear_fit import AffineMap, check_finite
 from zoo.slimming.selection import choose, keep_one
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
 from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, is_computed, obstacle, to_numpy
@@ -110,6 +110,8 @@ def drop_activations(
         >>> [layer.name for layer in short.layers], dropped
         (['fc'], {'act': 'identity'})
     """
+    if sites is None:
+        raise TypeError("sites must be names, sites of zoo.activations.sites or one of them, received None.")
     chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     for site in chosen:
         if not site.built_in and getattr(site.operation, "activity_regularizer", None) is not None:
@@ -128,8 +130,8 @@ def drop_activations(
             execution = Execution(model, [site.name for site in chosen])
             maps = [moments.best() for moments in execution.measure(arrays for arrays, _ in data)]
         for site, found in zip(chosen, maps, strict=True):
-            if found is not None and not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
-                raise ValueError(f"cannot fit {site.name!r}: its values on `fit` are not finite.")
+            if found is not None:
+                check_finite(site.name, found, "fit")
     dropping = _Dropping(model)
     for site, found in zip(chosen, maps, strict=True):
         dropping.drop(site, found)
