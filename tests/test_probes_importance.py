@@ -374,7 +374,7 @@ def test_a_function_is_called_what_activation_stats_calls_it(function):
     "y", [np.array(list("abcd") * 6)[:21], np.array([None] * 21), np.array([b"x"] * 21)], ids=repr
 )
 def test_labels_that_are_no_numbers_are_refused_by_name(y):
-    with pytest.raises(ValueError, match="^y "):
+    with pytest.raises(ValueError, match=r"^y "):
         activation_importance(net(), X, y)
 
 

@@ -215,3 +215,39 @@ def test_training_calls_and_shared_layers_end_runs():
     x = keras.Input((3,))
     with pytest.raises(ValueError, match="nothing to collapse"):
         collapse_linear(keras.Model(x, shared(shared(x))))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("kind", [layers.AveragePooling2D, layers.Dropout, layers.BatchNormalization])
+def test_what_rounds_coarsely_ends_a_run_and_stops_no_other(kind, dtype):
+    between = {layers.AveragePooling2D: 2, layers.Dropout: 0.5, layers.BatchNormalization: -1}[kind]
+    model = keras.Sequential(
+        [
+            keras.Input((19, 19, 3)),
+            layers.Conv2D(4, 3, name="c"),
+            kind(between, dtype=dtype),
+            layers.Conv2D(4, 3, name="d"),
+            layers.Conv2D(4, 3, name="e"),
+        ]
+    )
+    assert collapse_linear(model).collapsed == {"e": ("d", "e")}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda: [layers.Conv2D(4, 3), layers.BatchNormalization(dtype="float64", name="other")],
+        lambda: [layers.Conv2D(4, 3), layers.AveragePooling2D(2, dtype="float64", name="other")],
+        lambda: [layers.Conv2D(4, 3, dtype="float64"), layers.Conv2D(4, 1, name="other")],
+    ],
+)
+def test_a_run_has_one_precision(parts):
+    """Merged, the model would put out numbers of another type than before."""
+    ends = [layers.Conv2D(2, 1, name="d"), layers.Conv2D(2, 1, name="e")]
+    alone, more = keras.Sequential([keras.Input((8, 8, 3)), *parts()]), [keras.Input((8, 8, 3)), *parts()]
+    with pytest.raises(ValueError, match=r"cannot collapse .* and 'other': the first puts out float"):
+        collapse_linear(alone)
+    model = keras.Sequential([*more, layers.ReLU(), *ends])
+    found = collapse_linear(model)
+    assert found.collapsed == {"e": ("d", "e")} and "the second float" in found.kept["other"]
+    assert found.model.outputs[0].dtype == model.outputs[0].dtype

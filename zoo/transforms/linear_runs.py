@@ -11,7 +11,7 @@ from zoo.activations import is_linear
 from zoo.graph import Graph, calls
 from zoo.slimming.neighbours import PADDING, POOLING, passes
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
-from zoo.transforms.kernels import TRANSPOSED, channel_axis, has_kernel, obstacle
+from zoo.transforms.kernels import TRANSPOSED, channel_axis, has_kernel, obstacle, precision_obstacle
 
 GLOBAL_POOLING = (
     layers.GlobalAveragePooling1D,
@@ -126,7 +126,12 @@ class RunFinder:
         other = reader.operation
         if self._is_member(reader) or self._joins(reader):
             if self._same_layout(nodes, reader):
-                return reader
+                before, after = tensor.dtype, reader.outputs[0].dtype
+                if before == after:
+                    return reader
+                reason = f"{name!r} and {other.name!r}: the first puts out {before}, the second {after}"
+                self.refused[graph.path + other.name] = reason
+                return self._end(reason)
             return self._end(f"{name!r} and {other.name!r} have their channels on different axes")
         if self._is_linear(reader):
             self.apart.add(graph.path + other.name)
@@ -188,19 +193,21 @@ class RunFinder:
                 return f"{operation.name!r} ({type(operation).__name__}) has a call of its own"
             if operation.axis % len(node.outputs[0].shape) not in (1, len(node.outputs[0].shape) - 1):
                 return f"{operation.name!r} normalises axis {operation.axis}, which is no channel axis"
-            reason = call_obstacle(sited, self.in_training)
+            reason = call_obstacle(sited, self.in_training) or precision_obstacle(operation)
             return reason and f"{operation.name!r}: {reason}"
         if len(node.input_tensors) != 1:
             return f"{operation.name!r} is called with {len(node.input_tensors)} tensors"
         if getattr(operation, "activity_regularizer", None) is not None:
             return f"the activity_regularizer of {operation.name!r} acts on its output"
-        return None if type(operation) in POOLING else obstacle(operation)
+        return precision_obstacle(operation) if type(operation) in POOLING else obstacle(operation)
 
     def _joins(self, node: Any) -> bool:
         operation = node.operation
         if len(self.calls[id(operation)]) != 1 or len(node.input_tensors) != 1:
             return False
         if getattr(operation, "activity_regularizer", None) is not None:
+            return False
+        if isinstance(operation, layers.Layer) and precision_obstacle(operation):
             return False
         if gathers(operation):
             sizes = node.input_tensors[0].shape[1:]
