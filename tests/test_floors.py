@@ -17,6 +17,7 @@ FLOORS = {
     "registration": -1,  # imports nothing of the zoo when it is imported itself
     "spec": 1,
     "naming": 0,
+    "callers": 0,
     "normalization": 0,
     "normalizer_free": 0,
     "pretrained": 0,
@@ -74,7 +75,7 @@ DOOR = "zoo.experiments.__main__"
 LIBRARY = {part for part, floor in FLOORS.items() if floor <= FLOORS["__init__"]}
 
 # Besides the standard library. h5py reads the weights files of Keras, rich draws progress: both come with it.
-LIBRARY_NEEDS = {"keras", "numpy", "h5py", "rich", "zoo"}
+LIBRARY_NEEDS = {"keras", "numpy", "h5py", "ml_dtypes", "rich", "zoo"}
 # A backend by name: imported inside the function that runs on it, or in a file that is.
 ONE_BACKEND = {"tensorflow", "jax", "torch"}
 # What an extra installs: imported inside the function that needs it.

@@ -1,5 +1,7 @@
 """Every rewrite is compared with its original: what differs is named, what cannot be compared is said."""
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import pytest
@@ -26,16 +28,15 @@ class Counted(layers.Layer):
     """Each object is another function, and nothing tells."""
 
     made = 0
+    numbers: ClassVar = {}
 
     def __init__(self, **options):
         super().__init__(**options)
         Counted.made += 1
-        number = Counted.made
-
-        self.apply = lambda x: x * number
+        self.numbers[id(self)] = Counted.made
 
     def call(self, x):
-        return self.apply(x)
+        return x * self.numbers[id(self)]
 
 
 class Noisy(layers.Layer):

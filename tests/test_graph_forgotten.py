@@ -1,7 +1,14 @@
 """What a class keeps and its configuration forgets comes along: constants, settings, names, flags, parts of a model."""
 
+import collections
+import copy as copying
 import dataclasses
+import decimal
 import enum
+import fractions
+import functools
+import random
+import threading
 
 import keras
 import numpy as np
@@ -301,6 +308,24 @@ class Hot(keras.Model):
         return self.temperature * result
 
 
+class Tempered(keras.Model):
+    """Has a weight of its own."""
+
+    def __init__(self, inputs, outputs, **options):
+        super().__init__(inputs, outputs, **options)
+        self.temperature = self.add_weight(shape=(), name="temperature")
+
+
+def test_a_weight_of_a_model_itself_comes_along():
+    x = keras.Input((4,))
+    model = Tempered(x, layers.Dense(2, activation="relu", name="fc")(x))
+    model.temperature.assign(7.0)
+    copy = split_activations(model)
+    assert float(copy.temperature) == 7.0
+    model.temperature.assign(1.0)
+    assert float(copy.temperature) == 7.0
+
+
 def test_a_model_keeps_what_its_steps_need_or_is_refused():
     x = keras.Input((4,))
     y = layers.Dense(2, activation="relu", name="fc")(x)
@@ -438,3 +463,273 @@ def test_what_a_layer_of_ones_own_needs_to_be_called_is_there_when_it_is_called(
     x = batch(model)
     for name in ("rewrite", "split", "swap"):
         assert same(outputs(model, x), outputs(TRANSFORMS[name](model), x))
+
+
+class Slotted:
+    __slots__ = ("stop",)
+
+    def __init__(self, stop):
+        self.stop = stop
+
+
+class Late(layers.Layer):
+    """Is given something later, which acts in training alone."""
+
+    def __init__(self, start=None, **options):
+        super().__init__(**options)
+        self.option = start
+
+    def call(self, x, training=False):
+        return x * self.factor() if training else x
+
+    def factor(self):
+        option = getattr(self.option, "stop", self.option)
+        if isinstance(option, (bytes, bytearray, collections.deque)):
+            return float(option[0])
+        if isinstance(option, (set, frozenset)):
+            return float(sum(option))
+        if isinstance(option, functools.partial):
+            return option()
+        return 1.0 if option is None else float(option)
+
+    def get_config(self):
+        return super().get_config()
+
+
+LATE = {
+    "a fraction": fractions.Fraction(7, 2),
+    "a decimal number": decimal.Decimal("3.5"),
+    "a range": range(5),
+    "a slice": slice(1, 3),
+    "bytes": b"\x05",
+    "bytes that change": bytearray(b"\x05"),
+    "a queue": collections.deque([3.0]),
+    "an object with slots": Slotted(3.0),
+    "one in a list": [Slotted(3.0)],
+    "a set": {3.0},
+    "a frozen set": frozenset({3.0}),
+    "an object that holds a partial": Slotted(functools.partial(float, 3.0)),
+}
+
+
+START = {
+    "a set": {2.0, 3.0},
+    "an object that holds a partial": Slotted(functools.partial(float, 2.0)),
+}
+
+
+@pytest.mark.parametrize("started", [False, True])
+@pytest.mark.parametrize("case", LATE)
+def test_values_of_every_kind_come_along(case, started):
+    value = LATE[case]
+    x = keras.Input((4,))
+
+    class Started(Late):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.option = copying.deepcopy(START.get(case)) if started else None
+
+    layer = Started(name="late")
+    model = after(layer, x)
+    layer.option = value[0] if isinstance(value, list) else value
+    assert layer.factor() != 1.0
+    for copy in (rewrite(model), split_activations(rewrite(model))):
+        assert copy.get_layer("late").factor() == layer.factor()
+        assert same(outputs(model, ROWS, training=True), outputs(copy, ROWS, training=True))
+    changes = isinstance(value, (bytearray, collections.deque, set, Slotted))
+    assert (copy.get_layer("late").option is not layer.option) == changes or isinstance(value, list)
+
+
+GENERATORS = {
+    "NumPy's": lambda seed: np.random.default_rng(seed).normal,
+    "NumPy's of old": lambda seed: np.random.RandomState(seed).normal,
+    "Python's": lambda seed: random.Random(seed).random,
+}
+
+
+@pytest.mark.parametrize("case", GENERATORS)
+def test_a_generator_of_random_numbers_goes_on_where_it_was(case):
+    class Draws(layers.Layer):
+        def __init__(self, seed=1, **options):
+            super().__init__(**options)
+            self.generator = GENERATORS[case](seed).__self__
+
+        def call(self, x):
+            return x
+
+        def draw(self):
+            return getattr(self.generator, GENERATORS[case](0).__name__)()
+
+        def get_config(self):
+            return super().get_config()
+
+    layer = Draws(7, name="draws")
+    x = keras.Input((4,))
+    model = keras.Model(x, layer(x))
+    layer.draw()
+    copy = rewrite(model).get_layer("draws")
+    assert [copy.draw() for _ in range(3)] == [layer.draw() for _ in range(3)]
+
+
+class Drawn(layers.Layer):
+    """Draws what its function encloses, when it is built."""
+
+    def __init__(self, kind="function", **options):
+        super().__init__(**options)
+        self.kind = kind
+        self.base = 2.0
+
+    def build(self, shape):
+        c, table = (
+            float(np.random.default_rng().normal()),
+            np.random.default_rng().normal(size=4).astype("float32"),
+        )
+        self.function = {
+            "function": lambda x: x * c + table,
+            "of the layer": lambda x: self.base * x * c,
+            "default": lambda x, c=c: x * c,
+            "named default": lambda x, *, c=c: x * c,
+            "in a function": (lambda f: lambda x: f(x) + 1)(lambda x: x * c),
+            "itself": self.recursive(c),
+            "partial": functools.partial(self.scaled, c),
+            "partial by name": functools.partial(ops.multiply, x2=c),
+        }[self.kind]
+
+    def recursive(self, c):
+        def times(x, count=3):
+            return self.base * x if count == 0 else c * times(x, count - 1)
+
+        return times
+
+    def scaled(self, c, x):
+        return self.base * c * x
+
+    def call(self, x, training=False):
+        return self.function(x) if training else x
+
+    def get_config(self):
+        return super().get_config() | {"kind": self.kind}
+
+
+DRAWN = (
+    "itself",
+    "function",
+    "of the layer",
+    "default",
+    "named default",
+    "in a function",
+    "partial",
+    "partial by name",
+)
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+def test_what_a_function_encloses_comes_along(kind):
+    x = keras.Input((4,))
+    model = keras.Model(x, Drawn(kind, name="drawn")(x))
+    copy = rewrite(model)
+    assert same(outputs(model, ROWS, training=True), outputs(copy, ROWS, training=True))
+    expected = outputs(copy, ROWS, training=True)
+    model.get_layer("drawn").base = 0.0  # what belongs to the original moves it alone
+    assert same(expected, outputs(copy, ROWS, training=True))
+
+
+class Locked:
+    def __init__(self, factor):
+        self.factor = factor
+        self.lock = threading.Lock()
+
+
+def hidden_layer():
+    holder = Slotted(3.0)
+    holder.stop = layers.Dense(4)
+    return holder
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        (Locked(3.0), "a Locked cannot be copied"),
+        (threading.Lock(), "a lock cannot be copied"),
+        (hidden_layer(), "it holds a Dense"),
+    ],
+)
+def test_what_differs_and_cannot_be_carried_is_named(option, why):
+    x = keras.Input((4,))
+    layer = Late(name="late")
+    model = keras.Model(x, layer(x))
+    layer.option = option
+    with pytest.raises(ValueError, match=rf"layer 'late' \(Late\) keeps under 'option'.*{why}"):
+        rewrite(model)
+
+
+def test_what_a_class_makes_anew_and_nobody_can_copy_is_left_to_it():
+    class Guarded(Late):
+        def __init__(self, **options):
+            super().__init__(**options)
+            self.lock = threading.Lock()
+            self.holder = Locked(2.0)
+
+    x = keras.Input((4,))
+    layer = Guarded(name="guarded")
+    copy = rewrite(keras.Model(x, layer(x))).get_layer("guarded")
+    assert copy.lock is not layer.lock and copy.holder is not layer.holder
+
+
+class Counts(layers.Layer):
+    """Counts its steps in a variable of the backend."""
+
+    def __init__(self, where="build", steps=None, **options):
+        super().__init__(**options)
+        self.where, self.steps = where, [] if steps is None else steps
+        if where == "constructor":
+            self.steps = self.make()
+
+    def make(self):
+        import tensorflow as tf
+
+        return tf.Variable(0)
+
+    def build(self, shape):
+        if self.where == "build":
+            self.steps = self.make()
+        if self.where == "list":
+            self.steps = [self.make()]
+
+    def call(self, x, training=False):
+        if training:
+            self.counter().assign_add(1)
+        return x
+
+    def counter(self):
+        return self.steps[0] if self.where == "list" else self.steps
+
+    def get_config(self):
+        steps = {"steps": self.steps} if self.where == "given" else {}
+        return super().get_config() | {"where": self.where} | steps
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("where", ["build", "constructor", "list"])
+def test_a_variable_of_the_backend_stays_one(where):
+    model = after(Counts(where, name="counts"))
+    for _ in range(3):
+        model(ROWS, training=True)
+    copy = rewrite(model)
+    copy(ROWS, training=True)
+    counters = [m.get_layer("counts").counter().numpy() for m in (model, copy)]
+    assert counters == [3, 4]
+
+
+@pytest.mark.tensorflow
+def test_a_variable_of_the_backend_that_the_copy_lacks_is_named():
+    import tensorflow as tf
+
+    model = after(Counts("given", tf.Variable(0), name="counts"))
+    with pytest.raises(ValueError, match=r"'counts' .*under 'steps'.* would write to the same one"):
+        rewrite(model)
+    layer = Late(name="late")
+    model = after(layer)
+    layer.option = tf.Variable(3.0)
+    with pytest.raises(ValueError, match=r"'late' .*under 'option'.* the copy has none of that shape"):
+        rewrite(model)

@@ -218,3 +218,169 @@ def test_a_function_that_prepares_words_comes_along(setting):
     model = after(lambda words: ops.cast(layer(words), "float32"), keras.Input((), dtype="string"))
     x = tf.constant(["aba", "cab"])
     assert same(outputs(model, x), outputs(split_activations(model), x))
+
+
+def call_of(function):
+    """A layer of one's own, the code of which encloses what it calls."""
+
+    class Calls(layers.Layer):
+        def call(self, x):
+            return function(x)
+
+    return Calls(name="odd")
+
+
+class Holder:
+    def __init__(self, held):
+        self.held = held
+
+
+class Hides(layers.Layer):
+    """Keeps a layer where Keras does not look for it."""
+
+    def __init__(self, holder, **options):
+        super().__init__(**options)
+        self.holder = holder
+
+    def call(self, x):
+        return ops.matmul(x, self.holder.held.kernel)
+
+    def get_config(self):
+        return super().get_config() | {"holder": self.holder}
+
+
+GLOBAL = layers.Dense(4, name="fc")
+
+
+def reads_a_global(x):
+    return ops.matmul(x, GLOBAL.kernel)
+
+
+def with_default(x, kernel=None):
+    return ops.matmul(x, kernel)
+
+
+def defaults(fc):
+    return lambda x, layer=fc: layer(x)
+
+
+REACHES = {
+    "enclosed layer": lambda fc: layers.Lambda(lambda x: ops.matmul(x, fc.kernel), name="odd"),
+    "enclosed in a list": lambda fc: layers.Lambda((lambda held: lambda x: held[0](x))([fc]), name="odd"),
+    "enclosed twice": lambda fc: layers.Lambda((lambda f: lambda x: f(x))(lambda x: fc(x)), name="odd"),
+    "enclosed variable": lambda fc: (lambda kernel: layers.Lambda(lambda x: x @ kernel, name="odd"))(
+        fc.kernel
+    ),
+    "default": lambda fc: layers.Lambda(defaults(fc), name="odd"),
+    "argument": lambda fc: layers.Lambda(with_default, arguments={"kernel": fc.kernel}, name="odd"),
+    "partial": lambda fc: layers.Activation(functools.partial(with_default, kernel=fc.kernel), name="odd"),
+    "method": lambda fc: layers.Lambda(fc.call, name="odd"),
+    "global": lambda fc: layers.Lambda(reads_a_global, name="odd"),
+    "activation": lambda fc: layers.Dense(4, activation=lambda x: ops.matmul(x, fc.kernel), name="odd"),
+    "code": lambda fc: call_of(lambda x: fc(x)),
+    "object": lambda fc: Hides(Holder(fc), name="odd"),
+}
+
+
+@pytest.mark.parametrize("case", REACHES)
+def test_a_function_that_leads_to_another_layer_of_the_model_is_refused(case):
+    x = keras.Input((4,))
+    y = GLOBAL(x)
+    model = keras.Model(x, REACHES[case](GLOBAL)(layers.ReLU(name="act")(y)))
+    with pytest.raises(
+        ValueError, match=r"layer 'odd' .*(reaches the layer|reaches the variable|have one variable) '.*fc"
+    ):
+        rewrite(model)
+    if case == "argument":  # Keras counts it among the layer's own
+        return
+    # Of another model it is what any function is, and both copies share it.
+    alone = keras.Model(x, REACHES[case](GLOBAL)(layers.ReLU(name="act")(x)))
+    assert same(outputs(alone, batch(alone)), outputs(rewrite(alone), batch(alone)))
+
+
+def test_the_functions_of_a_condition_are_looked_at_too():
+    x = keras.Input((4,))
+    fc = layers.Dense(4, name="fc")
+    y = fc(x)
+    model = keras.Model(x, ops.map(lambda row: row * fc.bias, y))
+    with pytest.raises(ValueError, match="reaches the layer 'fc'"):
+        rewrite(model)
+
+
+def test_a_function_that_encloses_what_only_holds_the_model_is_none_of_its():
+    x = keras.Input((4,))
+    trainer = Holder(layers.Dense(4))
+    trainer.factor = 3.0
+    model = keras.Model(x, layers.Lambda(lambda t: trainer.factor * t)(trainer.held(x)))
+    assert same(outputs(model, batch(model)), outputs(rewrite(model), batch(model)))
+
+
+class Weighted(keras.regularizers.Regularizer):
+    """Its configuration forgets its number."""
+
+    def __init__(self, factor=0.0):
+        self.factor = factor
+
+    def __call__(self, w):
+        return self.factor * ops.sum(w * w)
+
+    def get_config(self):
+        return {}
+
+
+class Clipped(keras.constraints.Constraint):
+    def __init__(self, largest=9.0):
+        self.largest = largest
+
+    def __call__(self, w):
+        return ops.clip(w, -self.largest, self.largest)
+
+    def get_config(self):
+        return {}
+
+
+class Owns(layers.Layer):
+    """Keeps such a regularizer under a name of its own."""
+
+    def __init__(self, term=None, **options):
+        super().__init__(**options)
+        self.term = term or Weighted()
+
+    def call(self, x):
+        self.add_loss(self.term(x))
+        return x
+
+    def get_config(self):
+        return super().get_config()
+
+
+FORGETS = {
+    "kernel": lambda: layers.Dense(4, activation="relu", kernel_regularizer=Weighted(0.5)),
+    "bias": lambda: layers.Conv1D(4, 1, bias_initializer="ones", bias_regularizer=Weighted(0.5)),
+    "activity": lambda: layers.Dense(4, activity_regularizer=Weighted(0.5)),
+    "activity of an activation": lambda: layers.ReLU(activity_regularizer=Weighted(0.5)),
+    "inside a loop": lambda: layers.LSTM(4, return_sequences=True, recurrent_regularizer=Weighted(0.5)),
+    "inside a wrapper": lambda: layers.TimeDistributed(layers.Dense(4, kernel_regularizer=Weighted(0.5))),
+    "a layer's own": lambda: Owns(Weighted(0.5)),
+}
+
+
+@pytest.mark.parametrize("case", FORGETS)
+def test_a_regularizer_that_forgets_its_number_keeps_it(case):
+    x = keras.Input((5, 4))
+    model = keras.Model(x, layers.Dense(2, activation="relu", name="top")(FORGETS[case]()(x)))
+    data = batch(model)
+    model(data)
+    expected = float(sum(model.losses))
+    assert expected > 0
+    for transform in (rewrite, split_activations, lambda m: rewrite(rewrite(m))):
+        copy = transform(model)
+        copy(data)
+        assert float(sum(copy.losses)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_constraint_that_forgets_its_number_keeps_it():
+    x = keras.Input((4,))
+    layer = layers.Dense(4, kernel_constraint=Clipped(0.01), name="fc")
+    copy = rewrite(rewrite(keras.Model(x, layer(x)))).get_layer("fc")
+    assert copy.kernel.constraint.largest == copy.kernel_constraint.largest == 0.01

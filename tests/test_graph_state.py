@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 from state_nets import RNG, ROWS, TRANSFORMS, Gated, adapted, after, words
 from transform_nets import batch, outputs, same
 
@@ -292,3 +292,106 @@ def test_an_eight_bit_float_layer_is_not_told_to_have_changed_its_shape():
     new = swap_activation(model, "relu", layers.LeakyReLU(0.0))
     assert new.sites == ("fc",)
     assert same(outputs(model, ROWS), outputs(new.model, ROWS))
+
+
+def tied(read):
+    """A dense layer whose kernel is read once more, by an operation or another layer."""
+    x = keras.Input((4,))
+    fc = layers.Dense(4, activation="relu", name="fc")
+    return keras.Model(x, read(fc(x), fc.kernel))
+
+
+class Times(layers.Layer):
+    def call(self, x, kernel):
+        return ops.matmul(x, kernel)
+
+
+def in_a_nested_model():
+    x = keras.Input((4,))
+    inner = keras.Model(x, layers.Dense(4, activation="relu", name="fc")(x), name="inner")
+    return keras.Model(x, ops.matmul(inner(x), inner.get_layer("fc").kernel))
+
+
+def read_before_it_is_called():
+    x = keras.Input((4,))
+    fc = layers.Dense(4, activation="relu", name="fc")
+    fc.build((None, 4))
+    return keras.Model(x, fc(ops.matmul(x, fc.kernel)))
+
+
+def embedded():
+    x = keras.Input((5,), dtype="int32")
+    embedding = layers.Embedding(7, 4, name="fc")
+    y = layers.ReLU()(embedding(x))
+    return keras.Model(x, ops.einsum("btc,vc->btv", y, embedding.embeddings))
+
+
+TIED = {
+    "an operation": lambda: tied(ops.matmul),
+    "a word of an operation": lambda: tied(lambda x, kernel: ops.matmul(x, x2=kernel)),
+    "an operator": lambda: tied(lambda x, kernel: x @ kernel),
+    "a layer": lambda: tied(lambda x, kernel: Times()(x, kernel=kernel)),
+    "a list": lambda: tied(lambda x, kernel: ops.einsum("bc,cd,de->be", x, kernel, kernel)),
+    "a nested model": in_a_nested_model,
+    "one before the layer": read_before_it_is_called,
+    "an embedding": embedded,
+    "what a variable holds": lambda: tied(lambda x, kernel: ops.matmul(x, kernel.value)),
+}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("transform", ["rewrite", "split", "fuse", "swap"])
+@pytest.mark.parametrize("case", TIED)
+def test_what_reads_a_weight_reads_that_of_the_copy(case, transform):
+    model = TIED[case]()
+    x = batch(model)
+    copy = TRANSFORMS[transform](model)
+    before = outputs(copy, x)
+    assert same(outputs(model, x), before)
+    weights = next(layer for layer in flatten_layers(model) if layer.name == "fc").weights
+    weights[0].assign(0.5 * weights[0])
+    assert same(before, outputs(copy, x))
+    own = next(layer for layer in flatten_layers(copy) if layer.name == "fc").weights
+    own[0].assign(weights[0])
+    assert same(outputs(model, x), outputs(copy, x))
+
+
+def test_a_weight_that_is_read_and_whose_layer_changes_is_refused():
+    x = keras.Input((4,))
+    fc = layers.Dense(4, name="fc")
+    y = layers.BatchNormalization()(fc(x))
+    model = keras.Model(x, ops.matmul(y, fc.kernel))
+    with pytest.raises(
+        ValueError, match=r"'matmul.* of the layer 'fc', and something else stands in the place"
+    ):
+        fold_batchnorm(model)
+    with pytest.raises(ValueError, match=r"reads the variable .*fc/kernel.* something else stands"):
+        rewrite(model, {fc: []})
+
+
+@pytest.mark.parametrize("read", [ops.multiply, lambda x, scale: Times()(x, scale)])
+def test_a_variable_of_no_layer_is_refused(read):
+    x = keras.Input((4,))
+    scale = keras.Variable(np.ones((4, 4), "float32"), name="scale")
+    model = keras.Model(x, read(layers.Dense(4)(x), scale))
+    with pytest.raises(
+        ValueError, match=r"'scale', which is of no layer of the model that is copied.*with add_weight"
+    ):
+        rewrite(model)
+
+
+def test_a_variable_that_a_layer_was_given_is_refused():
+    class Given(layers.Layer):
+        def __init__(self, scale, **options):
+            super().__init__(**options)
+            self.scale = scale
+
+        def call(self, x):
+            return ops.multiply(x, self.scale)
+
+        def get_config(self):
+            return super().get_config() | {"scale": self.scale}
+
+    model = after(Given(keras.Variable(np.ones(4, "float32"), name="scale"), name="given"))
+    with pytest.raises(ValueError, match=r"'given' and its copy would have one variable 'scale' together"):
+        rewrite(model)

@@ -7,7 +7,7 @@ from keras import layers
 from probed_nets import dense
 from transform_nets import batch, branching, outputs
 
-from zoo.probes import activation_stats, gradient_stats, signal_propagation
+from zoo.probes import activation_importance, activation_stats, gradient_stats, signal_propagation
 
 
 def test_wrong_arguments_are_named():
@@ -187,3 +187,91 @@ def test_arrays_without_a_value_at_each_place_are_named(probe, kind):
     }[kind]
     with pytest.raises(ValueError, match={"empty": "has no samples"}.get(kind, "only dense arrays")):
         probe(keras.Model(x, y), data)
+
+
+@keras.saving.register_keras_serializable("test_probes_inputs")
+class PlusIfThere(layers.Layer):
+    def call(self, a, b=None):
+        return a if b is None else a + b
+
+
+def of_one_or_two():
+    """With an addition, activations and an output of three classes."""
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), optional=True, name="b")
+    x = PlusIfThere(name="plus")(a, b)
+    y = layers.Add(name="add")([x, layers.Dense(4, activation="relu", name="fc")(x)])
+    return keras.Model([a, b], layers.Dense(3, name="scores")(layers.ReLU(name="act")(y)), name="optional")
+
+
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+def test_an_optional_input_may_be_left_out():
+    model = of_one_or_two()
+    x = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
+    y, zeros = np.arange(6) % 3, np.zeros_like(x)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for probe in (
+        activation_stats,
+        signal_propagation,
+        lambda m, data: gradient_stats(m, data, y, loss),
+        lambda m, data: activation_importance(m, data, y),
+    ):
+        left_out, with_zeros = probe(model, [x, None]), probe(model, [x, zeros])
+        for row, other in zip(left_out, with_zeros, strict=True):
+            numbers = {key: value for key, value in row.items() if isinstance(value, float)}
+            assert numbers and {key: other[key] for key in numbers} == pytest.approx(numbers, abs=1e-6)
+    (means,) = ({r["site"]: r["mean"] for r in activation_stats(model, {"a": x, "b": None}, batch_size=2)},)
+    assert means == pytest.approx({r["site"]: r["mean"] for r in activation_stats(model, [x, zeros])})
+    assert activation_stats(model, iter([((x, None), y)]), batches=1)[0]["mean"] == pytest.approx(means["fc"])
+
+
+def test_none_for_an_input_that_is_not_optional_is_refused():
+    model, x = of_one_or_two(), np.ones((2, 4))
+    text = r"x has None for input 'a' of 'optional', which is not optional\. Pass an array"
+    for data in ([None, x], [None, None], {"a": None, "b": x}):
+        with pytest.raises(ValueError, match=text):
+            activation_stats(model, data)
+    with pytest.raises(ValueError, match="which is not optional"):
+        activation_stats(dense("relu", [[1.0]], [0.0]), None)
+    with pytest.raises(ValueError, match=r"one array for each of \['a', 'b'\].*received \[None\]"):
+        activation_stats(model, [None])
+    alone = keras.Input((4,), optional=True)
+    with pytest.raises(ValueError, match="x has no samples: it is None for every input"):
+        activation_stats(keras.Model(alone, layers.ReLU()(alone)), [None])
+
+
+@keras.saving.register_keras_serializable("test_probes_inputs")
+class Remembering(layers.Layer):
+    """Changes Python attributes of its own wherever it is called."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.count, self.seen, self.by_name, self.kinds, self.cache = 0, [], {}, set(), [0.0]
+
+    def call(self, x):
+        self.count += 1
+        self.seen.append(1)
+        self.by_name[f"call{self.count}"] = self.count
+        self.kinds.add(self.count)
+        self.last, self.cache[0] = x, x
+        return x
+
+
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+def test_what_a_call_keeps_as_attributes_is_as_before():
+    x = keras.Input((4,))
+    own = Remembering(name="own")
+    y = layers.Add()([own(x), layers.Dense(4, activation="relu")(x)])
+    model = keras.Model(x, layers.ReLU()(y))
+    own.cache[0] = 0.0
+    before = own.count, list(own.seen), dict(own.by_name), set(own.kinds), id(own.last)
+    data = np.ones((3, 4), "float32")
+    for probe in (
+        activation_stats,
+        signal_propagation,
+        lambda m, data: gradient_stats(m, data, data, "mse"),
+    ):
+        probe(model, data)
+        assert (own.count, list(own.seen), dict(own.by_name), set(own.kinds), id(own.last)) == before
+        assert list(own.cache) == [0.0]
+    model(data)
+    assert own.count == before[0] + 1 and len(own.seen) == len(before[1]) + 1

@@ -169,3 +169,37 @@ def test_original_grows_linearly():
     variance = [row["variance"] for row in first_stage("original")]
     assert np.all(np.diff(variance) > 0)
     assert np.corrcoef(np.arange(len(variance)), variance)[0, 1] > 0.98
+
+
+@keras.saving.register_keras_serializable("test_probes_signal")
+class Renamed(layers.Add):
+    """Adds as the stock layer does."""
+
+
+@keras.saving.register_keras_serializable("test_probes_signal")
+class Halved(layers.Add):
+    def call(self, inputs):
+        return super().call(inputs) / 2
+
+
+@keras.saving.register_keras_serializable("test_probes_signal")
+class Product(layers.Add):
+    def _merge_function(self, inputs):
+        return inputs[0] * inputs[1]
+
+
+Namesake = type("Add", (layers.Layer,), {"call": lambda self, inputs: inputs[0] * inputs[1]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown", "hidden"),
+    [(Renamed, ["own"], []), (Halved, [], ["own"]), (Product, [], ["own"]), (Namesake, [], [])],
+)
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+def test_an_addition_is_what_adds_whatever_its_name(kind, shown, hidden):
+    x = keras.Input((4,))
+    y = kind(name="own")([x, layers.Dense(4)(x)])
+    model = keras.Model(x, layers.Add(name="last")([y, layers.Dense(4)(y)]))
+    rows = signal_propagation(model, np.random.default_rng(0).normal(size=(6, 4)))
+    assert [row["name"] for row in rows] == [*shown, "last"]
+    assert list(rows.unseen) == hidden

@@ -1,6 +1,7 @@
 """Activations inside layers: rows where they have a name, a name and a warning where they have none."""
 
 import inspect
+import re
 
 import keras
 import numpy as np
@@ -545,3 +546,80 @@ def test_a_cap_on_the_scores_of_a_reversed_embedding_is_named():
         table = layers.ReversibleEmbedding(5, 3, logit_soft_cap=cap, name="table")
         found = unseen(keras.Model(x, table(table(x), reverse=True)))
         assert list(found) == ["table"][:count]
+
+
+def halved_in_place(z):
+    z //= 2
+    return z
+
+
+def squared_in_place(z):
+    z *= z
+    return z
+
+
+class Squared(layers.Layer):
+    def call(self, inputs):
+        shifted = inputs + 1.0
+        return shifted * shifted
+
+
+BENDING = {
+    "quotient": (lambda z: z // 1, "//"),
+    "quotient in place": (halved_in_place, "//="),
+    "remainder": (lambda z: z % 1, "%"),
+    "square": (lambda z: z * z, r"z \* z"),
+    "square in place": (squared_in_place, r"z \*= z"),
+    "square in a root": (lambda z: z * ops.rsqrt(1 + z * z), r"z \* z"),
+    "product of matrices": (lambda z: z @ z, "z @ z"),
+    "product by name": (lambda z: ops.multiply(z, z), r"multiply\(z, z\)"),
+    "sum of products": (lambda z: ops.einsum("bi,bi->bi", z, z), r"einsum\(z, z\)"),
+    "whole numbers": (lambda z: ops.cast(ops.cast(z, "int32"), "float32"), "cast to int32"),
+    "layer": (Squared, r"shifted \* shifted"),
+}
+
+
+@pytest.mark.parametrize("case", BENDING)
+def test_code_that_bends_by_an_operator_is_named(case):
+    function, text = BENDING[case]
+    x = keras.Input((4,), batch_size=4)
+    layer = function(name="own") if function is Squared else layers.Lambda(function, name="own")
+    found = unseen(keras.Model(x, layers.ReLU()(layer(x))))
+    assert list(found) == ["own"] and re.search(f"uses {text}$", found["own"])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda z: ops.concatenate([z, z], axis=-1),
+        lambda z: ops.add(z, z) * 2.0,
+        lambda z: ops.multiply(ops.add(z, z), 0.5) - z,
+        lambda z: ops.cast(ops.cast(z, "float32"), "bfloat16"),
+    ],
+)
+def test_code_that_names_a_tensor_twice_and_multiplies_it_by_a_number_is_not(function):
+    x = keras.Input((4,))
+    assert unseen(keras.Model(x, layers.ReLU()(layers.Lambda(function)(x)))) == {}
+
+
+def test_a_cast_to_whole_numbers_is_no_linear_operation():
+    x = keras.Input((4,))
+    y = ops.cast(ops.cast(x, "int8"), "float32")
+    assert list(unseen(keras.Model(x, layers.ReLU()(y))).values()) == ["keras.ops.cast to int8 is not linear"]
+    for kind, other in (
+        ("int32", "float32"),
+        ("int32", "int64"),
+        ("float32", "float16"),
+        ("float32", "bool"),
+    ):
+        x = keras.Input((4,), dtype=kind)
+        assert unseen(keras.Model(x, ops.cast(x, other))) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "functions"), [(layers.Attention, "softmax"), (layers.AdditiveAttention, "tanh and softmax")]
+)
+def test_what_attention_applies_is_named(kind, functions):
+    x = keras.Input((5, 4))
+    model = keras.Model(x, layers.ReLU()(kind(name="own")([x, x])))
+    assert unseen(model) == {"own": f"{kind.__name__} applies {functions}"}

@@ -324,6 +324,40 @@ def conv(**options):
     return keras.layers.Conv2D(2, 3, **{"padding": "same", "name": "conv", **options})
 
 
+class RootOfL2(keras.regularizers.L2):
+    """Of a stack, the root of a sum is not the sum of the roots."""
+
+    def __call__(self, w):
+        return keras.ops.sqrt(super().__call__(w))
+
+
+class RootOfL1(keras.regularizers.L1):
+    def __call__(self, w):
+        return keras.ops.sqrt(super().__call__(w))
+
+
+class RootOfBoth(keras.regularizers.L1L2):
+    def __call__(self, w):
+        return keras.ops.sqrt(super().__call__(w))
+
+
+class Renamed(keras.regularizers.L2):
+    """The sum of squares under another name."""
+
+
+def quantized(layer, mode):
+    layer.build((None, 2) if isinstance(layer, keras.layers.Dense) else (None, 4, 4, 2))
+    getattr(layer, "layer", layer).quantize(mode)
+    return layer
+
+
+def test_a_regularizer_that_only_has_another_name_is_kept():
+    layer = RolledUnits(pattern_of(conv(kernel_regularizer=Renamed(0.5))), ["a", "b"])
+    layer.build((None, 4, 4, 2))
+    kernel = np.asarray(layer.stacks["conv_kernel"].value)
+    assert float(layer.losses[0]) == pytest.approx(0.5 * np.square(kernel).sum(), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     "pattern, units, options, error, text",
     [
@@ -354,6 +388,44 @@ def conv(**options):
             {},
             ValueError,
             "only L1, L2 and L1L2 mean the same",
+        ),
+        *(
+            (
+                lambda own=own: pattern_of(conv(kernel_regularizer=own)),
+                ["a"],
+                {},
+                ValueError,
+                f"kernel_regularizer {type(own).__name__}; on stacked weights only L1, L2 and L1L2",
+            )
+            for own in (RootOfL2(0.1), RootOfL1(0.1), RootOfBoth(0.1, 0.1))
+        ),
+        *(
+            (
+                lambda mode=mode: pattern_of(quantized(keras.layers.Dense(2, name="fc"), mode)),
+                ["a"],
+                {},
+                ValueError,
+                f"'fc' is quantized to {mode}, which stacked weights cannot keep; roll a model that is not",
+            )
+            for mode in ("int8", "int4", "float8")
+        ),
+        (
+            lambda: pattern_of(
+                quantized(keras.layers.TimeDistributed(keras.layers.Dense(2, name="fc")), "int8"),
+            ),
+            ["a"],
+            {},
+            ValueError,
+            "'fc' is quantized to int8",
+        ),
+        (
+            lambda: pattern_of(
+                keras.layers.TimeDistributed(conv(activity_regularizer="l2")), shape=(3, 4, 4, 2)
+            ),
+            ["a"],
+            {},
+            ValueError,
+            "'conv' has an activity_regularizer",
         ),
     ],
 )

@@ -1,5 +1,7 @@
 """What all operations of surgery have in common: the model is untouched, results save, a layer that forgets is named."""
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import pytest
@@ -40,15 +42,17 @@ def test_results_save_and_load(tmp_path):
 
 def test_a_layer_that_forgets_is_named():
     class Forgets(layers.Layer):
+        factors: ClassVar = {}
+
         def __init__(self, factor=1.0, **options):
             super().__init__(**options)
-            self.cell = [lambda: factor]
+            self.factors[id(self)] = factor  # nothing that the layer holds tells
 
         def get_config(self):
             return {"name": self.name}
 
         def call(self, inputs):
-            return inputs * self.cell[0]()
+            return inputs * self.factors[id(self)]
 
     x = keras.Input((4,))
     model = keras.Model(

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 from transform_nets import batch, outputs, randomised
 
 from zoo.transforms import NotAffineError, affine_map
@@ -247,3 +247,60 @@ def test_inputs_that_are_no_numbers_or_indices_are_refused_with_the_reason():
         NotAffineError, match=r"counts: CategoryEncoding is not affine\. It does not take the numbers"
     ):
         affine_map(model)
+
+
+def cast_inputs():
+    for dtype in ("uint8", "int32", "bool"):
+        x = keras.Input((3,), dtype=dtype)
+        yield dtype, keras.Model(x, layers.Dense(2)(ops.cast(x, "float32")))
+    x = keras.Input((3,), dtype="uint8")
+    yield "twice", keras.Model(x, layers.Dense(2)(ops.cast(ops.cast(x, "int32") * 3, "float32")))
+    x = keras.Input((3,))
+    yield "real numbers", keras.Model(x, layers.Dense(2)(ops.cast(ops.cast(x, "float64"), "float32")))
+    a, b = keras.Input((3,), dtype="bool"), keras.Input((2,))
+    yield "several", keras.Model([a, b], layers.Dense(2)(layers.Concatenate()([ops.cast(a, "float32"), b])))
+
+
+CAST = dict(cast_inputs())
+
+
+@pytest.mark.parametrize("case", CAST)
+def test_a_cast_to_a_float_dtype_is_affine(case):
+    model = randomised(CAST[case])
+    matrix, offset = affine_map(model)
+    rng = np.random.default_rng(0)
+    x = [
+        rng.integers(0, 2 if t.dtype == "bool" else 100, (5, *t.shape[1:])).astype(t.dtype)
+        for t in model.inputs
+    ]
+    flat = np.concatenate([array.astype("float64") for array in x], axis=1)
+    expected = outputs(model, x if len(x) > 1 else x[0])[0]
+    assert np.allclose(flat @ matrix.T + offset, expected, rtol=1e-5, atol=1e-5)
+
+
+def casts_that_bend():
+    x = keras.Input((3,))
+    yield "Cast makes int32 of float32", x, ops.cast(ops.cast(x, "int32"), "float32")
+    x = keras.Input((3,), dtype="int32")
+    yield "Cast makes uint8 of int32", x, ops.cast(ops.cast(x, "uint8"), "float32")
+    x = keras.Input((3,), dtype="uint8")
+    yield "Add computes in uint8", x, ops.cast(x + x, "float32")
+    x = keras.Input((3,), dtype="uint8")
+    yield "Add computes in uint8", x, ops.cast(layers.Add()([x, x]), "float32")
+    x = keras.Input((3,), dtype="bool")
+    yield "All is not affine", x, ops.cast(ops.all(x, axis=-1, keepdims=True), "float32")
+    x = keras.Input((3,), dtype="int32")
+    yield "FloorDivide is not affine", x, ops.cast(x // 2, "float32")
+
+
+@pytest.mark.parametrize(("reason", "x", "y"), list(casts_that_bend()))
+def test_a_violating_pair_is_one_that_the_inputs_can_have(reason, x, y):
+    model = keras.Model(x, layers.Dense(2)(y))
+    with pytest.raises(NotAffineError, match=reason) as caught:
+        affine_map(model)
+    u, v = caught.value.u, caught.value.v
+    assert u.dtype == v.dtype == x.dtype and caught.value.gap != 0
+    total = u | v if x.dtype == "bool" else u + v
+    assert np.allclose(total.astype("float64"), u.astype("float64") + v)  # no overflow
+    f = [outputs(model, z)[0] for z in (total, np.zeros_like(u), u, v)]
+    assert not np.allclose(f[0] + f[1], f[2] + f[3], atol=1e-3)

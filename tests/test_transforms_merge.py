@@ -131,6 +131,12 @@ def subclassed():
     return net([Doubled(name="norm")], [conv()])
 
 
+def regularised_sum():
+    x = keras.Input((8, 8, 4))
+    add = layers.Add(name="sum", activity_regularizer="l2")
+    return keras.Model(x, add([conv(name="a")(x), conv(kernel=1, name="b")(x)]))
+
+
 KEPT = {
     "activation in a branch": (
         lambda: net([conv(), norm(), layers.ReLU(name="act")], [conv(kernel=1)]),
@@ -202,6 +208,17 @@ KEPT = {
         lambda: net([conv(activity_regularizer="l2", name="a")], []),
         "the activity_regularizer of 'a' acts on its output",
     ),
+    "sum regularised": (regularised_sum, "the activity_regularizer of 'sum' acts on the sum"),
+    "padding regularised": (
+        lambda: net(
+            [layers.ZeroPadding2D(1, activity_regularizer="l2", name="pad"), conv(padding="valid")], [conv(kernel=1)]
+        ),
+        "the activity_regularizer of 'pad' acts on its output",
+    ),
+    "normalisation regularised": (
+        lambda: net([conv(), norm(activity_regularizer="l2", name="norm")], [conv(kernel=1)]),
+        "'norm' cannot be folded: its activity_regularizer acts on its output",
+    ),
     "half precision": (
         lambda: net([conv(dtype="mixed_bfloat16", name="a")], []),
         "'a' computes in bfloat16, which rounds too coarsely",
@@ -221,6 +238,34 @@ def test_what_cannot_be_merged_is_kept_with_the_reason(case):
         assert text in result.kept["sum"]
     x = batch(model) if None not in model.input_shape[1:] else sample(model)
     assert all(np.array_equal(a, b) for a, b in zip(outputs(model, x), outputs(result.model, x), strict=True))
+
+
+@pytest.mark.parametrize("case", ["sum regularised", "padding regularised", "normalisation regularised"])
+def test_the_loss_stays_with_what_is_kept(case):
+    model = randomised(KEPT[case][0]())
+    result = merge_branches(model)
+    x = batch(model)
+    losses = []
+    for one in (model, result.model):
+        one(x)
+        losses.append(float(sum(one.losses)))
+    assert losses[0] > 0 and losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+class Renamed(layers.Add):
+    """Adds as the stock layer does."""
+
+
+class Averaged(layers.Add):
+    def call(self, inputs):
+        return super().call(inputs) / 2
+
+
+@pytest.mark.parametrize(("kind", "merged"), [(Renamed, ("sum",)), (Averaged, ())])
+def test_a_subclass_of_the_addition_is_one_if_it_has_no_code(kind, merged):
+    x = keras.Input((8, 8, 4))
+    model = randomised(keras.Model(x, kind(name="sum")([conv()(x), conv(kernel=1)(x)])))
+    assert merge_branches(model).merged == merged
 
 
 def test_what_can_be_merged_of_an_addition_is():
@@ -330,3 +375,16 @@ def test_a_residual_net_has_nothing_to_merge():
     assert fold_batchnorm(model).folded
     with pytest.raises(TypeError, match=r"expected a keras\.Model"):
         merge_branches(3)
+
+
+@pytest.mark.parametrize("bare", [True, False])
+def test_a_sum_in_another_precision_is_kept(bare):
+    """One convolution would put out float32, where the sum was float64."""
+    image = keras.Input((8, 8, 4), dtype="float64" if bare else "float32")
+    branch = layers.Conv2D(4, 3, padding="same", name="c", dtype="float32")(image)
+    other = image if bare else layers.Conv2D(4, 1, dtype="float32")(image)
+    total = other + branch if bare else layers.Add(dtype="float64", name="add")([other, branch])
+    found = merge_branches(keras.Model(image, total))
+    (reason,) = found.kept.values()
+    assert not found.merged and "the sum is float64, and" in reason
+    assert found.model.outputs[0].dtype == "float64"

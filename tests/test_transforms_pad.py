@@ -135,3 +135,11 @@ def test_features_are_no_pixels():
     model = chain(conv("a"), conv("b"), *parts)
     result = pad_once(model)
     assert result.padded == {"a_pad": ("a", "b")} and result.kept == {}
+
+
+def test_a_padding_layer_with_a_loss_stays():
+    pad = layers.ZeroPadding2D(1, activity_regularizer="l2", name="z")
+    model = chain(conv("a"), pad, conv("b", padding="valid"), conv("c"), conv("d"))
+    result = pad_once(model)
+    assert result.kept == {"z": "its activity_regularizer acts on its output."}
+    assert list(result.padded) == ["b_pad"] and result.model.get_layer("z").activity_regularizer is not None

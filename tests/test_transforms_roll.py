@@ -251,6 +251,22 @@ def test_a_unit_that_is_half_frozen_is_named():
         roll(model)
 
 
+@pytest.mark.tensorflow  # of a run that is no loop nothing depends on the backend
+@pytest.mark.parametrize("mode", ["int8", "float8"])
+def test_a_quantized_run_does_not_stop_the_others(mode):
+    x = y = keras.Input((8,))
+    for name, activation in [("a", "relu"), ("b", "tanh")]:
+        for k in range(3):
+            y = layers.Dense(8, activation=activation, name=f"{name}{k}_fc")(y)
+    model = randomised(keras.Model(x, y, name="both"))
+    for layer in model.layers[1:4]:
+        layer.quantize(mode)
+    with pytest.warns(UserWarning, match=f"leaves a part of 'both' as it is.* is quantized to {mode}"):
+        rolled = roll(model)
+    assert len(rolled.layers) == len(model.layers) - 2
+    assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
+
+
 def test_a_run_that_cannot_be_one_layer_does_not_stop_the_others():
     x = y = keras.Input((8,))
     for k in range(3):

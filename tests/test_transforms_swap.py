@@ -10,7 +10,8 @@ from transform_nets import batch, branching, configuration, outputs, randomised,
 
 import zoo
 from zoo.activations import sites
-from zoo.transforms import split_activations, swap_activation
+from zoo.layers import BlendedActivation
+from zoo.transforms import harden, split_activations, swap_activation
 
 
 def gelu_instead(model, x):
@@ -488,3 +489,10 @@ def test_a_layer_class_that_is_no_activation_is_led_to_surgery():
     with pytest.raises(ValueError, match=r"relu \(1\)\.$"):
         with pytest.warns():
             swap_activation(model, layers.ELU, "relu")
+
+
+@pytest.mark.parametrize("amount", [0.0, 1.0])
+def test_a_blended_activation_with_a_loss_is_not_taken_out(amount):
+    act = BlendedActivation("relu", amount, name="act", activity_regularizer="l2")
+    with pytest.raises(ValueError, match="cannot take out 'act': the activity_regularizer would be lost"):
+        harden(keras.Sequential([keras.Input((3,)), act]))

@@ -211,6 +211,7 @@ def test_a_body_takes_its_weights_from_a_full_file(name, options, top, tmp_path)
     with pytest.warns(LeftOutWarning) as said:
         body = zoo.build(name, weights=path, include_top=False, **SMALL | options)
     (text,) = [str(w.message) for w in said]
+    assert said[0].filename == __file__  # the line that asked for it, not one of the zoo
     start, _, rest = text.partition(": left out ")
     assert start == f"weights file '{path}'"
     listed, _, why = rest.partition(", since ")

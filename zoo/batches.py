@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graph import input_structure
+from zoo.graph import input_structure, producer
 
 DEFAULT_SIZE = 32
 
@@ -108,7 +108,7 @@ def read_batches(
         return
     arrays = input_arrays(model, x, None, argument)
     size = batch_size or fixed or DEFAULT_SIZE
-    samples = len(arrays[0])
+    samples = sample_count(arrays)
     if fixed is not None and (size != fixed or samples % fixed):
         raise ValueError(
             f"{model.name!r} takes batches of {fixed} samples; received {samples} samples"
@@ -121,7 +121,7 @@ def read_batches(
             raise ValueError(f"batches={batches}, but {argument} has {len(starts)} of {size} samples.")
         starts = starts[:batches]
     for start in starts:
-        yield [array[start : start + size] for array in arrays], None
+        yield [None if array is None else array[start : start + size] for array in arrays], None
 
 
 def fixed_size(model: keras.Model) -> int | None:
@@ -158,10 +158,10 @@ def refuse_targets(x: Any, y: Any) -> None:
 
 
 def input_arrays(model: keras.Model, x: Any, fixed: int | None, argument: str = "x") -> list[Any]:
-    """`x`, given as `argument`, as a flat list, one array for each input of `model`.
+    """`x`, given as `argument`, as a flat list, one array for each input of `model`; None for an optional one left out.
 
     Raises:
-        ValueError: the number of arrays or of samples is not right.
+        ValueError: the number of arrays or of samples is not right, or None is given for an input that is not optional.
     """
     symbols = keras.tree.flatten(model.inputs)
     if isinstance(x, dict) and not isinstance(input_structure(model), dict):
@@ -171,19 +171,22 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None, argument: str = 
         arrays = keras.tree.flatten(x) if isinstance(x, (list, tuple, dict)) else [x]
     names = [symbol.name for symbol in symbols]
     arrays = [_dense(array, argument) for array in arrays]
-    if not all(hasattr(array, "shape") for array in arrays):
-        kinds = sorted({type(array).__name__ for array in arrays if not hasattr(array, "shape")})
+    _refuse_none(model, symbols, arrays, argument)
+    given = [array for array in arrays if array is not None]
+    if not all(hasattr(array, "shape") for array in given):
+        kinds = sorted({type(array).__name__ for array in given if not hasattr(array, "shape")})
         raise ValueError(
             f"{model.name!r} takes one array for each of {names}; {argument} holds {', '.join(kinds)}. Make arrays of "
             f"them: numpy.array({argument})."
         )
-    shapes = [tuple(array.shape) for array in arrays]
+    shapes = [tuple(array.shape) for array in given]
     if len(arrays) != len(symbols) or not all(shapes) or len({shape[0] for shape in shapes}) != 1:
         raise ValueError(
             f"{model.name!r} takes one array for each of {names}, with the same number of samples; received "
-            f"{keras.tree.map_structure(np.shape, x)}."
+            f"{keras.tree.map_structure(_shape, x)}."
         )
-    for symbol, shape in zip(symbols, shapes, strict=True):
+    filled = (symbol for symbol, array in zip(symbols, arrays, strict=True) if array is not None)
+    for symbol, shape in zip(filled, shapes, strict=True):
         if len(shape) < len(symbol.shape) - (symbol.shape[-1] == 1):
             raise ValueError(
                 f"input {symbol.name!r} of {model.name!r} takes arrays of shape {tuple(symbol.shape)}, received "
@@ -201,6 +204,29 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None, argument: str = 
     if fixed not in (None, shapes[0][0]):
         raise ValueError(f"{model.name!r} takes batches of {fixed} samples; received {shapes[0][0]}.")
     return arrays
+
+
+def sample_count(arrays: list[Any]) -> int:
+    """How many samples the input arrays of a model have; an optional one that is left out has none to count."""
+    return next(len(array) for array in arrays if array is not None)
+
+
+def _refuse_none(model: keras.Model, symbols: list[Any], arrays: list[Any], argument: str) -> None:
+    """Refuse None where it stands for no optional input, or nothing else is given."""
+    if not any(array is None for array in arrays) or len(arrays) != len(symbols):
+        return
+    for symbol, array in zip(symbols, arrays, strict=True):
+        if array is None and not getattr(producer(symbol).operation, "optional", False):
+            raise ValueError(
+                f"{argument} has None for input {symbol.name!r} of {model.name!r}, which is not optional. Pass an array, or "
+                f"make the input with keras.Input(..., optional=True)."
+            )
+    if all(array is None for array in arrays):
+        raise ValueError(f"{argument} has no samples: it is None for every input of {model.name!r}.")
+
+
+def _shape(array: Any) -> Any:
+    return None if array is None else np.shape(array)
 
 
 def _dense(array: Any, argument: str) -> Any:

@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 
 from zoo import conversion, pretrained
+from zoo.callers import outside
 from zoo.catalog import ALPHAS, lookup, origin_of
 from zoo.graph.internals import automatic_name, flatten_layers
 from zoo.naming import in_classifier, is_classifier
@@ -129,7 +130,7 @@ def load(net: keras.Model, spec: ModelSpec) -> None:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, LeftOutWarning, stacklevel=2)
+    warnings.warn(text, LeftOutWarning, stacklevel=outside())
 
 
 Groups = list[tuple[str, list[np.ndarray]]]

@@ -1,7 +1,7 @@
 """Where a Keras model applies an activation, and what of it no graph shows."""
 
 from zoo.activations.classifier import classifier_names
-from zoo.activations.code import adds, adds_losses
+from zoo.activations.code import adds, adds_losses, is_addition
 from zoo.activations.inside import (
     InnerSite,
     Inside,
@@ -43,6 +43,7 @@ __all__ = [
     "classifier_names",
     "families",
     "insides",
+    "is_addition",
     "is_linear",
     "label",
     "listed",

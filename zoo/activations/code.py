@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import builtins
 import dis
+import itertools
+import re
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +18,7 @@ import keras
 import numpy as np
 
 from zoo.graph import attributes, flatten_layers
+from zoo.graph.internals import is_bare_addition
 
 _HARMLESS = frozenset(
     "keras ops np numpy super call training mask add subtract multiply matmul dot einsum tensordot reshape "
@@ -34,6 +37,15 @@ _NUMBERS = (
 
 # Where a function of a harmless name does what its name says.
 _OF_THE_BACKEND = {"keras", "numpy", "builtins"}
+
+# Operators that bend what they are applied to, whole quotients and remainders among them.
+_BENDING = ("**", "**=", "//", "//=", "%", "%=")
+# Linear in each factor, so not where one value is two of them.
+_PRODUCTS = ("*", "*=", "@", "@=")
+_PRODUCT_FUNCTIONS = frozenset("multiply matmul dot einsum tensordot".split())
+_WHOLE_NUMBERS = re.compile(r"u?int\d+")
+# What of a class has no part in what its layer computes.
+_BESIDE_THE_CALL = {"__init__", "get_config", "from_config"}
 
 
 def doubts(layer: Any) -> list[str] | None:
@@ -69,6 +81,24 @@ def adds(layer: Any) -> bool:
         if {"+", "+=", "add", "Add", "add_n"} & set(_names(function.__code__, ("+", "+="))):
             return True
     return False
+
+
+def is_addition(operation: Any) -> bool:
+    """Whether `operation` adds up what it gets and does nothing else: the layer, `a + b`, a subclass without code."""
+    # `a + b` leaves an operation in the graph, of the name of the layer.
+    return is_bare_addition(operation) or (
+        isinstance(operation, keras.layers.Add) and not _changes_what(operation, keras.layers.Add)
+    )
+
+
+def _changes_what(layer: Any, stock: type) -> bool:
+    """Whether the class of `layer` has another version of a function of `stock` that takes part in its call."""
+    own = (vars(cls).items() for cls in itertools.takewhile(_is_own, type(layer).__mro__))
+    return any(
+        callable(value) and hasattr(stock, name) and name not in _BESIDE_THE_CALL
+        for functions in own
+        for name, value in functions
+    )
 
 
 def adds_losses(layer: Any) -> bool:
@@ -137,16 +167,45 @@ def _is_known_global(name: str, function: types.FunctionType) -> bool:
     return name in _HARMLESS and origin.split(".")[0] in _OF_THE_BACKEND
 
 
-def _names(code: types.CodeType, operators: tuple[str, ...] = ("**", "**=")) -> Iterator[str]:
+def _names(code: types.CodeType, operators: tuple[str, ...] = _BENDING) -> Iterator[str]:
     for instruction in dis.get_instructions(code):
         if instruction.opname == "COMPARE_OP" or (
             instruction.opname.startswith("BINARY") and instruction.argrepr in operators
         ):
             yield instruction.argrepr
+    yield from _squares(code)
+    if "cast" in code.co_names:
+        words = (constant for constant in code.co_consts if isinstance(constant, str))
+        yield from (f"cast to {word}" for word in words if _WHOLE_NUMBERS.fullmatch(word))
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant, operators)
+
+
+def _squares(code: types.CodeType) -> Iterator[str]:
+    """The products in `code` of a value with itself, `z * z` and `matmul(z, z)`, where it has a name."""
+    steps = [step for step in _steps(code) if step[0] not in ("PRECALL", "PUSH_NULL")]
+    for place in range(len(steps) - 2):
+        (first, name), (second, other), (then, operator) = steps[place : place + 3]
+        if first != "LOCAL" or second != "LOCAL" or name != other:
+            continue
+        if then.startswith("BINARY") and operator in _PRODUCTS:
+            yield f"{name} {operator} {name}"
+        elif then.startswith("CALL"):
+            before = [step for step in steps[max(place - 2, 0) : place] if step[1] in _PRODUCT_FUNCTIONS]
+            yield from (f"{function}({name}, {name})" for _, function in before)
+
+
+def _steps(code: types.CodeType) -> Iterator[tuple[str, Any]]:
+    """The instructions of `code` with what they are about; those that read a variable of the function as "LOCAL"."""
+    for instruction in dis.get_instructions(code):
+        kind, about = instruction.opname, instruction.argval
+        if "LOAD_FAST" in kind or kind == "LOAD_DEREF":
+            # Newer Pythons read two at a time.
+            yield from (("LOCAL", name) for name in (about if isinstance(about, tuple) else (about,)))
+        else:
+            yield kind, about if kind.startswith("LOAD") else instruction.argrepr
 
 
 def _is_known(name: str, layer: Any) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from keras import layers
 
 from zoo.activations.code import doubts, doubts_of
 from zoo.activations.sites import families, is_linear, label, separate_function, sites, takes_activation
+from zoo.callers import outside
 from zoo.graph import Graph, flatten_layers, graphs
 from zoo.graph.internals import children
 
@@ -39,7 +39,7 @@ _GATES[_CONV_LSTM_CELL] = _GATES[layers.LSTMCell]
 # Attributes under which layers keep a function of their own that they apply.
 _ACTIVATION_NAME = re.compile(r"act(ivation|ivate)?(_?(fn|func|function))?\d*$|nonlinearity")
 _ATTENTION = (layers.MultiHeadAttention, layers.GroupQueryAttention)
-_SOFTMAX_IN_CODE = (layers.Attention, layers.AdditiveAttention)
+_IN_CODE = {layers.Attention: "softmax", layers.AdditiveAttention: "tanh and softmax"}
 
 # Nonlinear operations that people write activations with: maximum(x, 0), clip, where ... Roots are left to those who
 # normalise by them.
@@ -165,7 +165,7 @@ def warn_unseen(what: str, model: keras.Model, found: dict[str, str]) -> None:
         warnings.warn(
             f"{what} does not see all of {model.name!r}. Not seen: {listed(found)}.{_how_to_show(found)}",
             UnseenWarning,
-            stacklevel=_outside(),
+            stacklevel=outside(),
         )
 
 
@@ -190,14 +190,6 @@ def _how_to_show(found: dict[str, str]) -> str:
     if not any(".call is Python code" in reason for reason in found.values()):
         return ""
     return " A layer that is an activation and nothing else is seen if its class inherits from keras.layers.Activation."
-
-
-def _outside() -> int:
-    """The stack level of the line outside the zoo that led here: it is what a warning is about."""
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in ("zoo", "contextlib"):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def listed(found: dict[str, str], most: int = 12) -> str:
@@ -234,9 +226,17 @@ def _hidden_by(node: Any) -> str | None:
     # Of indices and truth values, masks are made.
     if kind in _NONLINEAR and any(keras.backend.is_float_dtype(t.dtype) for t in node.input_tensors):
         return f"{spelled} is not linear"
+    if kind == "Cast" and _rounds(node):
+        return f"{spelled} to {node.outputs[0].dtype} is not linear"
     held = keras.tree.flatten([list(vars(operation).values()), node.arguments.args, node.arguments.kwargs])
     names = [name for leaf in held if inspect.isroutine(leaf) for name in doubts_of(leaf)]
     return f"the function of {spelled} is Python code and uses {', '.join(names[:6])}" if names else None
+
+
+def _rounds(node: Any) -> bool:
+    """Whether a cast makes whole numbers of others."""
+    source, result = node.input_tensors[0].dtype, node.outputs[0].dtype
+    return keras.backend.is_float_dtype(source) and keras.backend.is_int_dtype(result)
 
 
 class _Look:
@@ -316,8 +316,9 @@ class _Look:
             self.inside.hides[path] = (
                 f"{type(layer).__name__} applies tanh where it reverses, by its logit_soft_cap"
             )
-        if isinstance(layer, _SOFTMAX_IN_CODE):
-            self.inside.hides[path] = f"{type(layer).__name__} applies softmax"
+        for kind, functions in _IN_CODE.items():
+            if isinstance(layer, kind):
+                self.inside.hides[path] = f"{type(layer).__name__} applies {functions}"
         if keras.saving.get_registered_name(type(layer)) == "zoo>RolledUnits":
             self.inside.hides[path] = (
                 "RolledUnits is a loop over units; zoo.transforms.unroll the model first"

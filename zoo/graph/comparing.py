@@ -178,7 +178,7 @@ class Comparison:
             made[id(tensor)] = _Pair(value, _as(value, result) if same else result, same)
         if self.wiring is not None and not replaced and not waiting:
             (copy,) = self.writer.parts(step)
-            args, kwargs = step.arguments.fill_in({key: pair.mark for key, pair in found.items()})
+            args, kwargs = self.writer.arguments(step, {key: pair.mark for key, pair in found.items()})
             self.wiring.note(copy, args, kwargs, [made[id(tensor)].mark for tensor in step.outputs])
         found.update(made)
 

@@ -76,9 +76,8 @@ def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
 
 
 def _given(layer: Any) -> set[str]:
-    return {
-        name for name, value in attributes(layer).items() if type(value) not in SIMPLE
-    } - plain_attributes()
+    given = {name for name, value in attributes(layer).items() if type(value) not in SIMPLE}
+    return given - (plain_attributes() - {"activity_regularizer"})
 
 
 def _writes_itself(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from zoo.graph.configuration import from_config, is_stock
-from zoo.graph.forgotten import take_settings
+from zoo.graph.forgotten import take_settings, take_terms
 from zoo.graph.internals import flatten_layers, keep_remat, lambda_arguments, without_history
 from zoo.graph.own_state import take_tables
 from zoo.graph.reasons import reason
@@ -65,6 +65,7 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
     for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
         if type(old) is type(copied):
             keep_remat(old, copied)
+            take_terms(old, copied, overrides)
             if old is not layer and copied.name != old.name:  # nobody named it, so Keras counted
                 copied.name = old.name
     if not is_stock(layer):

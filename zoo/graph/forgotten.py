@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import dis
+import contextlib
 import functools
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 import keras
 import numpy as np
 
+from zoo.graph.carrying import Between, NotCarried, Unlike, carried
+from zoo.graph.code import functions_in_use, stored
 from zoo.graph.configuration import is_of_keras, is_stock
-from zoo.graph.held import array_of, can_be_carried, duplicate, equal, is_array
-from zoo.graph.internals import attributes, children, flatten_layers, is_bookkeeping, plain_attributes
+from zoo.graph.held import array_of, equal, is_array, is_raw_variable
+from zoo.graph.internals import (
+    attributes,
+    children,
+    flatten_layers,
+    is_bookkeeping,
+    own_variables,
+    plain_attributes,
+    plain_model_attributes,
+)
+from zoo.graph.own_state import own_values
 
 
 def take_attributes(old: Any, new: Any) -> None:
@@ -26,6 +38,7 @@ def take_attributes(old: Any, new: Any) -> None:
 
     Raises:
         TypeError: a model has a layer or metric, set beside its graph, that its copy would lack.
+        ValueError: a layer keeps something that its copy would lack, and that cannot be copied.
     """
     # The layers of a model are copies of their own, and not in the same places where some were replaced.
     pairs = (
@@ -36,23 +49,56 @@ def take_attributes(old: Any, new: Any) -> None:
     for a, b in pairs:
         if type(a) is not type(b):
             continue
+        take_terms(a, b)
         if is_stock(a):
             _take_constants(a, b)
             continue
+        if isinstance(a, keras.Model):
+            _take_own_weights(a, b)
         held, others = attributes(a), attributes(b)
         for name in held.keys() - plain_attributes():
             if is_bookkeeping(name):
                 continue
-            value, other = held[name], others.get(name)
-            if _is_missing(value, other, a):
-                setattr(b, name, keras.tree.map_structure(duplicate, value))
-            elif isinstance(a, keras.Model) and type(value) is not type(other):
-                _take_parts(a, b, name, value)
+            if isinstance(a, keras.Model):
+                if name not in plain_model_attributes():
+                    _take_of_model(a, b, name, held[name], others.get(name))
+            else:
+                _take(a, b, name, held[name], others.get(name))
 
 
-def _is_missing(value: Any, other: Any, old: Any) -> bool:
-    """Whether an attribute of `old` is another one in the copy, and can be given to it."""
-    return value is not other and can_be_carried(value, other, old) and not equal(value, other)
+def _take(old: keras.layers.Layer, new: keras.layers.Layer, name: str, value: Any, other: Any) -> None:
+    """Give `new` what `old` keeps under `name`, or say why it cannot be given."""
+    kind: Any = type(old)
+    try:
+        _set(new, name, other, carried(value, other, Between(old, new)))
+    except NotCarried as error:
+        # What is made at the first call on data, the copy makes when it is called so.
+        if isinstance(error, Unlike) and name in _made_in_use(kind):
+            return
+        raise ValueError(
+            f"layer {old.name!r} ({kind.__name__}) keeps under {name!r} what its copy would lack: {error} Let "
+            f"get_config and the constructor of {kind.__name__} make it again, or keep it as a number, an array or a "
+            f"weight."
+        ) from error
+
+
+def _take_of_model(old: keras.Model, new: keras.Model, name: str, value: Any, other: Any) -> None:
+    """Give `new` what `old` keeps under `name`, or its own layers in the place of those kept there."""
+    try:
+        _set(new, name, other, carried(value, other, Between(old, new)))
+    except NotCarried as error:
+        if not isinstance(error, Unlike) and any(map(is_raw_variable, keras.tree.flatten(value))):
+            raise ValueError(
+                f"model {old.name!r} ({type(old).__name__}) keeps under {name!r} what its copy would lack: {error} "
+                f"Make it in the constructor, or pass keras.Model(model.inputs, model.outputs) for the graph alone."
+            ) from error
+        if type(value) is not type(other):
+            _take_parts(old, new, name, value)
+
+
+def _set(new: Any, name: str, other: Any, value: Any) -> None:
+    if value is not other:
+        setattr(new, name, value)
 
 
 def take_settings(old: Any, new: Any) -> None:
@@ -62,40 +108,50 @@ def take_settings(old: Any, new: Any) -> None:
     held, others = attributes(old), attributes(new)
     kind: Any = type(old)
     for name in held.keys() - plain_attributes() - _made_in_use(kind):
-        if not is_bookkeeping(name) and _is_missing(held[name], others.get(name), old):
-            setattr(new, name, keras.tree.map_structure(duplicate, held[name]))
+        if not is_bookkeeping(name):
+            # What cannot be given to the copy now, it may make when it is built.
+            with contextlib.suppress(NotCarried):
+                _set(new, name, others.get(name), carried(held[name], others.get(name), Between(old, new)))
     inner = children(old), children(new)
     if list(map(type, inner[0])) == list(map(type, inner[1])):
         for a, b in zip(*inner, strict=True):
             take_settings(a, b)
 
 
+def take_terms(old: keras.layers.Layer, new: keras.layers.Layer, apart: Collection[str] = ()) -> None:
+    """Hand over regularizers and constraints that no configuration makes again, neither theirs nor the layer's.
+
+    Args:
+        old: A layer.
+        new: One of the same class, from its configuration.
+        apart: The entries of the configuration that are others on purpose.
+    """
+    for name, value in vars(old).items():
+        if name.endswith(("regularizer", "constraint")) and name.lstrip("_") not in apart:
+            if not equal(value, vars(new).get(name)):
+                setattr(new, name, value)
+
+
 @functools.cache
 def _made_in_use(kind: Any) -> frozenset[str]:
     """The attributes that a layer gets when it is built or called, or that code of Keras sets."""
-    found: set[str] = set()
-    methods: dict[str, list[Any]] = {}
-    for cls in kind.__mro__:
-        for name, function in vars(cls).items():
-            function = getattr(function, "__wrapped__", function)
-            if not inspect.isfunction(function):
-                continue
-            if is_of_keras(cls):
-                found |= _stored(function)
-            else:
-                methods.setdefault(name, []).append(function)
-    names, seen = ["build", "call", "__call__"], set[str]()
-    while names:
-        if (name := names.pop()) not in seen:
-            seen.add(name)
-            for function in methods.get(name, ()):
-                found |= _stored(function)
-                names += function.__code__.co_names  # methods that it calls, among others
-    return frozenset(found)
+    of_keras = (value for cls in kind.__mro__ if is_of_keras(cls) for value in vars(cls).values())
+    functions = [f for f in (getattr(v, "__wrapped__", v) for v in of_keras) if inspect.isfunction(f)]
+    return frozenset[str]().union(*map(stored, functions + functions_in_use(kind)))
 
 
-def _stored(function: Any) -> set[str]:
-    return {i.argval for i in dis.get_instructions(function) if i.opname == "STORE_ATTR"}
+def _take_own_weights(old: keras.Model, new: keras.Model) -> None:
+    """Set the weights that a model has beside those of its layers."""
+    weights, others = own_variables(old), own_variables(new)
+    if [v.shape for v in weights] != [v.shape for v in others]:
+        raise ValueError(
+            f"model {old.name!r} ({type(old).__name__}) has the weights {[v.name for v in weights]} beside those of "
+            f"its layers, and its copy {[v.name for v in others]}: make them in the constructor, whose only arguments are "
+            f"inputs and outputs, or pass keras.Model(model.inputs, model.outputs) for the graph alone."
+        )
+    for a, b in zip(weights, others, strict=True):
+        b.assign(own_values(a))
+        b.trainable = a.trainable
 
 
 def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> None:

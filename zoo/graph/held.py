@@ -1,11 +1,14 @@
-"""What the attributes of a layer hold: numbers, arrays, functions, objects of somebody's own; looked at, compared, copied."""
+"""What the attributes of a layer hold: numbers, arrays, functions, objects of somebody's own; looked at and compared."""
 
 from __future__ import annotations
 
+import collections
 import copy
 import enum
 import functools
 import inspect
+import random
+import weakref
 from typing import Any
 
 import keras
@@ -15,6 +18,15 @@ import numpy as np
 SIMPLE = frozenset({bool, int, float, complex, str, bytes, type(None)})
 _NO_ARRAYS = (list, tuple, dict, keras.InputSpec)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.ndarray)
+# What holds more than its attributes.
+_CONTAINERS = (dict, list, tuple, set, frozenset, bytearray, collections.deque)
+# What has no variables and says what it does by what it holds.
+_TERMS = (keras.regularizers.Regularizer, keras.constraints.Constraint, keras.losses.Loss)
+# What Keras or the backend copies in a way of its own, or makes again.
+COPIED_ELSEWHERE: tuple[type, ...] = (
+    *(keras.layers.Layer, keras.Metric, keras.optimizers.Optimizer, keras.random.SeedGenerator),
+    *(keras.Variable, keras.KerasTensor, keras.callbacks.Callback, weakref.ref),
+)
 FRAMEWORKS = ("keras", "tensorflow", "jax", "jaxlib", "torch")
 
 
@@ -29,74 +41,136 @@ def is_function(value: Any, layer: Any) -> bool:
 
 def _is_callable_object(value: Any) -> bool:
     """Whether `value` is an object of somebody's own that can be called, and holds nothing that trains."""
-    kind = type(value)
-    if not callable(value) or not hasattr(value, "__dict__") or kind.__module__.split(".")[0] in FRAMEWORKS:
+    if not callable(value) or not hasattr(value, "__dict__") or module_of(value) in FRAMEWORKS:
         return False
     return all(isinstance(leaf, _PLAIN) or is_array(leaf) for leaf in keras.tree.flatten(dict(vars(value))))
-
-
-def can_be_carried(value: Any, other: Any, layer: Any, around: tuple[int, ...] = ()) -> bool:
-    """Whether a copy may be given what an attribute of `layer` holds: plain values, arrays and functions, however deep."""
-    leaves = keras.tree.flatten(value)
-    others = keras.tree.flatten(other)
-    for position, leaf in enumerate(leaves):
-        if isinstance(leaf, (*_PLAIN, enum.Enum)):
-            continue
-        if isinstance(leaf, keras.Variable):
-            return False
-        if keras.ops.is_tensor(leaf):
-            if isinstance(leaf, keras.KerasTensor) or array_of(leaf) is None:
-                return False
-        elif is_function(leaf, layer):
-            made_by_class = getattr(leaf, "__code__", None)
-            same = getattr(others[position], "__code__", 0) if position < len(others) else 0
-            if made_by_class is not None and made_by_class is same:
-                return False
-        else:
-            held = contents(leaf)
-            if held is None or id(leaf) in around:
-                return False
-            if not can_be_carried(held, None, layer, (*around, id(leaf))):
-                return False
-    return True
 
 
 def contents(value: Any) -> Any:
     """What a set or an object of somebody's own holds, such as a dataclass of options; None of all else."""
     if isinstance(value, (set, frozenset)):
         return list(value)
-    if callable(value) or not hasattr(value, "__dict__"):
+    return None if callable(value) else inside(value)
+
+
+def inside(value: Any) -> dict[str, Any] | None:
+    """The attributes of an object of somebody's own, by name, those in slots included; None of all else."""
+    if isinstance(value, (type, *_PLAIN, enum.Enum)) or inspect.isroutine(value):
         return None
-    return None if type(value).__module__.split(".")[0] in FRAMEWORKS else dict(vars(value))
+    if module_of(value) in FRAMEWORKS:
+        return None
+    if (state := _state_of_generator(value)) is not None:
+        return {"state": state}
+    slots = [name for cls in type(value).__mro__ for name in _slots(cls) if hasattr(value, name)]
+    if not hasattr(value, "__dict__") and not slots:
+        return None
+    return {name: getattr(value, name) for name in slots} | dict(getattr(value, "__dict__", {}))
 
 
-def equal(a: Any, b: Any) -> bool:
+def _slots(cls: type) -> list[str]:
+    """The names under which `cls` keeps things in slots; a class of Python keeps its own to itself."""
+    slots = vars(cls).get("__slots__", ())
+    names = [slots] if isinstance(slots, str) else list(slots)
+    mangled = [
+        f"_{cls.__name__.lstrip('_')}{n}" if n.startswith("__") and n[-2:] != "__" else n for n in names
+    ]
+    return [name for name in mangled if name not in ("__dict__", "__weakref__")]
+
+
+def _state_of_generator(value: Any) -> Any:
+    """The state of a generator of random numbers, of NumPy or of Python."""
+    if isinstance(value, np.random.Generator):
+        return value.bit_generator.state
+    if isinstance(value, np.random.RandomState):
+        return value.get_state(legacy=False)
+    return value.getstate() if isinstance(value, random.Random) else None
+
+
+def equal(a: Any, b: Any, around: frozenset[tuple[int, int]] = frozenset()) -> bool:
     """Whether two attributes hold the same: arrays to the bit, functions by identity, objects by what they hold."""
     first, second = keras.tree.flatten(a), keras.tree.flatten(b)
-    if len(first) != len(second) or _keys(a) != _keys(b):
+    if len(first) != len(second) or keys(a) != keys(b):
         return False
-    for x, y in zip(first, second, strict=True):
-        if x is y:
-            continue
-        if is_array(x) and is_array(y):
-            p, q = array_of(x), array_of(y)
-            if p is None or q is None or p.dtype != q.dtype or not np.array_equal(p, q):
-                return False
-        elif type(x) is not type(y) or callable(x):
-            return False
-        elif not isinstance(x, (set, frozenset, enum.Enum)) and contents(x) is not None:
-            if not equal(contents(x), contents(y)):
-                return False
-        elif x != y:
-            return False
+    return all(_equal_leaves(x, y, around) for x, y in zip(first, second, strict=True))
+
+
+def _equal_leaves(x: Any, y: Any, around: frozenset[tuple[int, int]]) -> bool:
+    if x is y or (id(x), id(y)) in around:
+        return True
+    if isinstance(x, COPIED_ELSEWHERE) and type(x) is type(y):  # in what the class made: the copy has its own
+        return True
+    if is_array(x) and is_array(y):
+        p, q = array_of(x), array_of(y)
+        return p is not None and q is not None and p.dtype == q.dtype and np.array_equal(p, q)
+    if type(x) is not type(y):
+        return False
+    if is_term(x) and not _same_config(x, y):
+        return False
+    if isinstance(x, _TERMS):
+        return equal(vars(x), vars(y), around | {(id(x), id(y))})
+    if isinstance(x, functools.partial):
+        first, second = ([z.func, list(z.args), z.keywords] for z in (x, y))
+        return equal(first, second, around)
+    if module_of(x) in FRAMEWORKS and not inspect.isroutine(x) and not isinstance(x, _CONTAINERS):
+        return True
+    held = inside(x)
+    if held is not None and not equal(held, inside(y), around | {(id(x), id(y))}):
+        return False
+    if held is not None and not isinstance(x, _CONTAINERS):
+        return True
+    if type(x).__eq__ is object.__eq__:  # a lock, a file: nothing says that they differ
+        return not callable(x) and not _can_be_copied(x)
+    try:
+        return bool(x == y)
+    except Exception:  # somebody's own may compare to an array
+        return False
+
+
+def is_term(value: Any) -> bool:
+    """Whether `value` says by its configuration what it does, and has no variables: a schedule, a regularizer."""
+    if isinstance(value, _TERMS):
+        return True
+    described = module_of(value) in FRAMEWORKS and hasattr(value, "get_config")
+    return described and not isinstance(value, (type, *COPIED_ELSEWHERE))
+
+
+def module_of(value: Any) -> str:
+    """The package that the class of `value` comes from."""
+    return type(value).__module__.split(".")[0]
+
+
+def _can_be_copied(value: Any) -> bool:
+    try:
+        copy.deepcopy(value)
+    except Exception:
+        return False
     return True
 
 
-def _keys(value: Any) -> Any:
+def _same_config(x: Any, y: Any) -> bool:
+    """Whether two regularizers, say, describe themselves alike; what says nothing of itself is like nothing else."""
+    try:
+        return equal(x.get_config(), y.get_config())
+    except Exception:
+        return False
+
+
+def keys(value: Any) -> Any:
     """The keys of the dicts in `value`, which a flat list of it leaves out."""
     if isinstance(value, dict):
-        return {key: _keys(item) for key, item in value.items()}
-    return [_keys(item) for item in value] if isinstance(value, (list, tuple)) else None
+        return {key: keys(item) for key, item in value.items()}
+    return [keys(item) for item in value] if isinstance(value, (list, tuple)) else None
+
+
+def is_raw_variable(value: Any) -> bool:
+    """Whether `value` is a variable of the backend that no `keras.Variable` is round; JAX has none."""
+    if (
+        type(value) in SIMPLE
+        or isinstance(value, (*_NO_ARRAYS, np.ndarray, keras.Variable))
+        or callable(value)
+    ):
+        return False
+    return hasattr(value, "assign") and keras.ops.is_tensor(value)
 
 
 def is_array(value: Any) -> bool:
@@ -113,14 +187,3 @@ def array_of(value: Any) -> np.ndarray | None:
         return np.asarray(keras.ops.convert_to_numpy(value))
     except Exception:  # a tensor of a graph that was traced and is gone has no values
         return None
-
-
-def duplicate(value: Any) -> Any:
-    """What a copy is given in the place of `value`, so that neither changes with the other."""
-    if isinstance(value, np.ndarray):
-        return value.copy()
-    if keras.ops.is_tensor(value):
-        return keras.ops.copy(value)
-    if isinstance(value, (set, frozenset)):
-        return type(value)(value) if type(value) in (set, frozenset) else set(value)
-    return value if contents(value) is None else copy.deepcopy(value)

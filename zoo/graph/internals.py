@@ -83,6 +83,13 @@ def plain_attributes() -> frozenset[str]:
     return frozenset(vars(keras.layers.Layer(name="plain")))
 
 
+@cache
+def plain_model_attributes() -> frozenset[str]:
+    """The attributes that every Functional model has: its graph, and what `compile` and the first steps make."""
+    x = keras.Input((1,), name="plain_input")
+    return frozenset(vars(keras.Model(x, x, name="plain")))
+
+
 def is_bookkeeping(attribute: str) -> bool:
     """Whether a backend or Keras' saving keeps the attribute of a layer, and not the class of the layer.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import inspect
+import itertools
 import random
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,7 +24,8 @@ from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passe
 from zoo.graph.reading import Graph, graphs, input_structure, read
 from zoo.graph.reasons import reason
 from zoo.graph.samples import is_numeric
-from zoo.graph.variables import copy_variables, draw_nothing
+from zoo.graph.ties import belongings, is_the_same, is_variable, owners, reached, reached_by
+from zoo.graph.variables import Take, copy_variables, draw_nothing
 
 # What a user of a model calls besides the model itself. A class that has its own keeps it, or is refused.
 STEPS = (
@@ -48,6 +51,8 @@ def rewrite(
     compiled state is not. Layers called several times stay shared, nested models stay nested, and a Sequential
     model stays one.
 
+    A call that is given a variable of a layer, as `ops.matmul(x, dense.kernel)` is, is given that of its copy.
+
     Then both models compute one batch, call by call: each copied layer gets what the original layer got and
     has to return what it returned. The first that does not is named in an error.
 
@@ -70,7 +75,8 @@ def rewrite(
 
     Raises:
         TypeError: `model` cannot be read, see `read`, or its class would be lost.
-        ValueError: a layer cannot be copied, or its copy computes something else; the message names it.
+        ValueError: a layer cannot be copied, its copy computes something else, or would go on to read variables of
+            the original; the message names it.
 
     Example:
         >>> import keras
@@ -174,6 +180,8 @@ class _Writer:
         self.fills: list[tuple[Any, Any]] = []
         self.copies: list[tuple[Any, Any]] = []
         self.flags: list[tuple[Any, bool]] = []
+        self.tied: dict[int, Any] = {}
+        self.found = found
         self.shared = _shared_activations(found)
 
     def model(self, model: keras.Model, part: Graph | None = None) -> keras.Model:
@@ -213,7 +221,7 @@ class _Writer:
 
     def _open(self, node: Any, tensors: dict[int, Any], training: bool | None) -> list[Any]:
         """Call the layers of a nested model, where it is called."""
-        args, kwargs = node.arguments.fill_in(tensors)
+        args, kwargs = self.arguments(node, tensors)
         inputs = args[0] if args else kwargs["inputs"]
         graph = read(node.operation)
         given = passed_on(node.operation, inputs)
@@ -322,7 +330,7 @@ class _Writer:
             (only,) = step.input_tensors
             return [tensors[id(only)]]
         else:
-            args, kwargs = step.arguments.fill_in(tensors)
+            args, kwargs = self.arguments(step, tensors)
             if type(parts[0]) is not type(step.operation):
                 kwargs = accepted(parts[0], step, kwargs)
             result = self._made(step, parts[0], args, kwargs, training)
@@ -339,6 +347,45 @@ class _Writer:
                 f"{len(outputs_of(step))}."
             )
         return results
+
+    def arguments(self, node: Any, values: Mapping[int, Any]) -> tuple[Any, dict[str, Any]]:
+        """Those of a call, with `values` in the place of tensors, and variables of the new model in that of its own."""
+        filled: tuple[Any, dict[str, Any]] = node.arguments.fill_in(values)
+        if not any(is_variable(leaf) for leaf in keras.tree.flatten(filled)):
+            return filled
+        args, kwargs = keras.tree.map_structure(
+            lambda leaf: self._tied(node, leaf) if is_variable(leaf) else leaf, filled
+        )
+        return args, kwargs
+
+    def _tied(self, node: Any, variable: Any) -> Any:
+        """The variable of the new model in the place of one that a call of the original is given."""
+        if id(variable) not in self.tied:
+            homes = self.owners.get(id(variable), [])
+            found = [new for home in homes for new in self._twins(home, variable)]
+            if not found:
+                raise ValueError(_cannot_tie(node, variable, homes))
+            self.tied[id(variable)] = found[0]
+        return self.tied[id(variable)]
+
+    @functools.cached_property
+    def owners(self) -> dict[int, list[Any]]:
+        """`id` of each variable of the original -> the calls of layers that have it."""
+        return owners(self.outline.part or self.found[0])
+
+    def _twins(self, home: Any, variable: Any) -> Iterator[Any]:
+        """The variables in the place of `variable`, of the layers in the place of the one that `home` calls."""
+        if id(home) in self.covered:
+            return
+        parts = self.parts(home)
+        for fill, layer in list(self.fills):
+            if not any(layer is part for part in parts) or not isinstance(fill, Take):
+                continue
+            if not layer.built:  # the variable is read before its layer is called
+                layer.build_from_config(fill.source.get_build_config() or {})
+            for new, old in fill.matching(layer):
+                if is_the_same(variable, old):
+                    yield new if isinstance(variable, keras.Variable) else new.value
 
     def _made(self, step: Any, part: Any, args: Any, kwargs: dict[str, Any], training: bool | None) -> Any:
         symbolic = any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten((args, kwargs)))
@@ -403,6 +450,7 @@ class _Writer:
             if not isinstance(old, keras.Model) or not is_stock(old):
                 take_attributes(old, new)
         self._refuse_untied()
+        self._refuse_tied()
 
     def _copy(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         overrides = dict(self.settings)
@@ -429,12 +477,38 @@ class _Writer:
         twins: dict[int, tuple[Any, Any]] = {}
         for fill, layer in self.fills:
             for new, old in getattr(fill, "pairs", lambda _: ())(layer):
+                if new is old:
+                    raise ValueError(
+                        f"layer {fill.source.name!r} and its copy would have one variable {old.path!r} together. Let "
+                        f"the layer make the variable itself, with add_weight."
+                    )
                 source, twin = twins.setdefault(id(old), (fill.source, new))
                 if twin is not new:
                     raise ValueError(
                         f"layers {source.name!r} and {fill.source.name!r} share the variable {old.path!r}, and "
                         f"their copies would have one each, which training takes apart. Share a whole layer "
                         f"instead of one inside two layers."
+                    )
+
+    def _refuse_tied(self) -> None:
+        """Refuse what leads from the new model to layers and variables of the original."""
+        told = belongings(self.found)
+        _, new = self.copies[0]
+        seen: set[int] = set()
+        for node in (node for graph in graphs(new) for node in graph.nodes):
+            operation = node.operation
+            given = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
+            leads = [reached_by(value) for value in given if not isinstance(value, keras.KerasTensor)]
+            if not isinstance(operation, keras.Model) and id(operation) not in seen:
+                seen.add(id(operation))
+                leads.append(reached(operation))
+            for thing in itertools.chain.from_iterable(leads):
+                if id(thing) in told:
+                    raise ValueError(
+                        f"layer {operation.name!r} ({type(operation).__name__}) reaches {told[id(thing)]} of the model by "
+                        f"a function or an object that it holds, and its copy would go on to read that of the original. "
+                        f"Pass the variable as an argument of the call, such as keras.ops.matmul(x, layer.kernel), or "
+                        f"make the layer that reads it a part of it."
                     )
 
     def _input(self, tensor: Any) -> Any:
@@ -453,6 +527,21 @@ def _takes_place(step: Any, part: Any) -> str:
     """The beginning of the sentence that it cannot."""
     where = "be inserted after" if isinstance(step, Stretch) and not step.nodes else "stand in the place of"
     return f"{type(part).__name__} {getattr(part, 'name', '')!r} cannot {where}"
+
+
+def _cannot_tie(node: Any, variable: Any, homes: list[Any]) -> str:
+    known = getattr(variable, "path", variable.name)
+    what = f"{name_of(node)!r} ({type(node.operation).__name__}) reads the variable {known!r}"
+    if not homes:
+        return (
+            f"{what}, which is of no layer of the model that is copied: the new model would go on to read that of the "
+            f"original. Make it a weight of a layer, with add_weight."
+        )
+    home = name_of(homes[0])
+    return (
+        f"{what} of the layer {home!r}, and something else stands in the place of that layer, whose variables are "
+        f"others. Leave {home!r} as it is, or give {name_of(node)!r} a variable of its own."
+    )
 
 
 def _shapes(tensors: list[Any]) -> str:

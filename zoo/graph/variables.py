@@ -23,7 +23,7 @@ def copy_variables(source: keras.layers.Layer, *, drop: int = 0) -> Fill:
         source: A built layer.
         drop: Leave out this many of its last variables.
     """
-    return _Take(source, drop)
+    return Take(source, drop)
 
 
 def set_values(**values: Any) -> Fill:
@@ -58,7 +58,9 @@ def _adapt_kernel(old: Any, new: Any) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Take:
+class Take:
+    """See `copy_variables`."""
+
     source: keras.layers.Layer
     drop: int = 0
 
@@ -68,6 +70,7 @@ class _Take:
         return value if isinstance(value, keras.Variable) else None
 
     def __call__(self, layer: keras.layers.Layer) -> None:
+        """Set all that `layer` has to what the source has."""
         source = self.source
         pairs = list(zip(flatten_layers(source), flatten_layers(layer), strict=False))
         for old, new in pairs:
@@ -84,7 +87,7 @@ class _Take:
                     new.trainable = old.trainable
                 # A variable has those of the day it was made, whatever was set on the layer since.
                 for what in ("regularizer", "constraint"):
-                    if not _is_alike(getattr(new, what), getattr(old, what)):
+                    if not equal(getattr(new, what), getattr(old, what)):
                         setattr(new, what, getattr(old, what))
         elif not self._quantised():
             old, new = source.variables[: len(source.variables) - self.drop], layer.variables
@@ -103,6 +106,10 @@ class _Take:
         kept = self.source.variables[: len(self.source.variables) - self.drop]
         return zip(layer.variables, kept, strict=False)
 
+    def matching(self, layer: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
+        """`pairs`, where they are in one order for sure; none where not."""
+        return self.pairs(layer) if self._variables_match(layer) else iter(())
+
     def _variables_match(self, layer: keras.layers.Layer) -> bool:
         old = self.source.variables[: len(self.source.variables) - self.drop]
         described = [[(tuple(v.shape), v.dtype) for v in variables] for variables in (old, layer.variables)]
@@ -112,16 +119,6 @@ class _Take:
 
     def _quantised(self) -> bool:
         return bool(getattr(self.source, "quantization_mode", None)) and not self.drop
-
-
-def _is_alike(first: Any, second: Any) -> bool:
-    """Whether two regularizers or constraints are of one class, with one configuration."""
-    if first is second or type(first) is not type(second):
-        return first is second
-    try:
-        return equal(first.get_config(), second.get_config())
-    except Exception:  # one of somebody's own may be a function, or say nothing of itself
-        return False
 
 
 class _Start(keras.initializers.Initializer):

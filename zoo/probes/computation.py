@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from zoo.graph import Graph, read
-from zoo.graph.internals import as_taken, hears_of_training, standardised
+from zoo.graph import Graph, flatten_layers, is_stock, plain_attributes, read
+from zoo.graph.internals import as_taken, hears_of_training, is_bookkeeping, standardised
 
 # Called with each layer or operation before it is called.
 Before = Callable[[Any], None]
@@ -32,7 +33,7 @@ def compute(
     learns of it. A tensor is dropped after its last reader.
 
     Call it within `keras.StatelessScope()`: moving statistics, states and seeds move there and not in the
-    model.
+    model. What layers of somebody's own keep as Python attributes is as before afterwards.
 
     Args:
         model: Its graph is walked, those of models nested in it too.
@@ -45,7 +46,53 @@ def compute(
         The outputs, flat.
     """
     given = as_taken(model, inputs)
-    return _walk(model, given, training, before, measure)
+    with _attributes_kept(model):
+        return _walk(model, given, training, before, measure)
+
+
+@contextlib.contextmanager
+def _attributes_kept(model: keras.Model) -> Iterator[None]:
+    """Give layers of somebody's own the attributes back that their `call` sets or fills, in the end."""
+    own = [layer for layer in flatten_layers(model) if not is_stock(layer)]
+    held = [(layer, _settings(layer)) for layer in own]
+    filled = [(value, value.copy()) for _, values in held for value in values.values() if _is_filled(value)]
+    try:
+        yield
+    finally:
+        for layer, values in held:
+            _put_back(layer, values)
+        for value, content in filled:
+            _refill(value, content)
+
+
+def _settings(layer: Any) -> dict[str, Any]:
+    """The attributes that a class of somebody's own added to its layers."""
+    plain = plain_attributes()
+    return {k: v for k, v in vars(layer).items() if k not in plain and not is_bookkeeping(k)}
+
+
+def _put_back(layer: Any, values: dict[str, Any]) -> None:
+    # Past Keras' own __setattr__, which would track what is set.
+    now = _settings(layer)
+    for name in now.keys() - values.keys():
+        object.__delattr__(layer, name)
+    for name, value in values.items():
+        if now.get(name, values) is not value:
+            object.__setattr__(layer, name, value)
+
+
+def _is_filled(value: Any) -> bool:
+    """Whether a value is something that a call may put more into, of plain things alone."""
+    inside = value.values() if isinstance(value, dict) else value
+    return isinstance(value, (list, dict, set)) and all(isinstance(v, (int, float, str)) for v in inside)
+
+
+def _refill(value: Any, content: Any) -> None:
+    value.clear()
+    if isinstance(value, list):
+        value.extend(content)
+    else:
+        value.update(content)
 
 
 def _walk(

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from zoo.batches import fixed_size, input_arrays, read_labelled, refuse_targets
+from zoo.batches import fixed_size, input_arrays, read_labelled, refuse_targets, sample_count
 from zoo.graph import seeds_untouched
 from zoo.graph.internals import mask_of
 from zoo.graph.reasons import reason
@@ -83,7 +83,7 @@ def gradient_stats(
             [np.zeros(shape, "float32") for _, shape in visits],
             [part.variable for part in weights],
         )
-        count = 1 if objective.sums else len(arrays[0])
+        count = 1 if objective.sums else sample_count(arrays)
         samples = 1 if objective.sums else samples + count
         for part, gradient in zip(weights, by_weight, strict=True):
             part.add(gradient, count)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.activations import adds, listed, warn_unseen
+from zoo.activations import adds, is_addition, listed, warn_unseen
 from zoo.batches import is_stream, read_batches
 from zoo.graph import ChannelAxes, Graph, flatten_layers, graphs, producer, seeds_untouched
 from zoo.probes.computation import by_channel, compute
@@ -140,7 +140,7 @@ def residual_units(graph: Graph) -> list[Unit]:
     for node in graph.nodes:
         parents = [depth.get(id(producer(tensor)), 0) for tensor in node.input_tensors]
         depth[id(node)] = 1 + max(parents, default=0)
-        if type(node.operation).__name__ == "Add" and len(node.input_tensors) > 1:
+        if is_addition(node.operation) and len(node.input_tensors) > 1:
             deepest = max(node.input_tensors, key=lambda tensor: depth.get(id(producer(tensor)), 0))
             found.append((node, deepest, followers(graph, node)))
     # What follows every addition belongs to the unit; what follows some belongs to the next one or the head.
@@ -157,7 +157,8 @@ def _hidden(found: list[Graph]) -> dict[str, str]:
             if not isinstance(operation, layers.Layer) or isinstance(operation, keras.Model):
                 continue
             for layer in flatten_layers(operation):
-                if adds(layer) or (isinstance(layer, layers.Add) and layer is not operation):
+                shown = layer is operation and is_addition(layer)
+                if adds(layer) or (isinstance(layer, layers.Add) and not shown):
                     where = f"inside {type(operation).__name__}" if layer is not operation else "in its call"
                     hidden[graph.path + operation.name] = f"{type(layer).__name__} adds, {where}"
     return hidden

@@ -15,9 +15,12 @@ import keras
 import numpy as np
 
 from zoo.activations import adds_losses
+from zoo.graph import flatten_layers
 from zoo.graph.internals import inbound_nodes, takes_training
 
 SEED = "seed_generator_state"
+# Of a stack of weights they make the sum of what they make of each.
+_SUMS = {kind.__call__ for kind in (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)}
 
 
 @dataclass(frozen=True)
@@ -217,10 +220,8 @@ def _check_stackable(layer, model) -> None:
             f"{_the(model)} calls layer {layer.name!r} {len(inbound_nodes(layer))} times; each layer of a "
             "unit that repeats is called once."
         )
-    if getattr(layer, "activity_regularizer", None) is not None:
-        raise ValueError(
-            f"layer {layer.name!r} has an activity_regularizer; a rolled unit cannot add losses of its own."
-        )
+    for inner in flatten_layers(layer):
+        _check_plain(inner)
     if adds_losses(layer):
         raise ValueError(
             f"layer {layer.name!r} ({type(layer).__name__}) calls add_loss; a rolled unit cannot add losses of its own."
@@ -231,9 +232,20 @@ def _check_stackable(layer, model) -> None:
                 f"layer {layer.name!r} has a {variable.name}_constraint, which stacked weights cannot keep."
             )
         regularizer = variable.regularizer
-        sums = keras.regularizers.L1 | keras.regularizers.L2 | keras.regularizers.L1L2
-        if regularizer is not None and not isinstance(regularizer, sums):
+        if regularizer is not None and type(regularizer).__call__ not in _SUMS:
             raise ValueError(
                 f"layer {layer.name!r} has the {variable.name}_regularizer {type(regularizer).__name__}; on "
                 "stacked weights only L1, L2 and L1L2 mean the same as on separate ones."
             )
+
+
+def _check_plain(layer) -> None:
+    """Refuse a layer, of a unit or inside one of its layers, that is more than its weights and their use."""
+    if getattr(layer, "activity_regularizer", None) is not None:
+        raise ValueError(
+            f"layer {layer.name!r} has an activity_regularizer; a rolled unit cannot add losses of its own."
+        )
+    if (mode := getattr(layer, "quantization_mode", None)) is not None:
+        raise ValueError(
+            f"layer {layer.name!r} is quantized to {mode}, which stacked weights cannot keep; roll a model that is not."
+        )

@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import is_linear, takes_activation
-from zoo.graph import graphs, in_inference, input_structure, rewrite, seeds_untouched
+from zoo.graph import Part, graphs, in_inference, input_structure, rewrite, seeds_untouched
 from zoo.graph.reasons import reason
 from zoo.transforms.batchnorm import called_in_training, is_batchnorm
 
@@ -64,6 +64,11 @@ AFFINE_OPERATIONS = frozenset(
     "Add Subtract Negative Concatenate Stack GetItem Reshape Transpose Squeeze ExpandDims Mean Sum Moveaxis "
     "Flip Roll Repeat Tile".split()
 )
+# What computes with what it gets, which small whole numbers do not hold: 200 + 100 is 44 in uint8.
+_ARITHMETIC = frozenset("Add Subtract Average Negative Sum Multiply".split())
+_SMALL = frozenset("bool int8 uint8 int16 uint16".split())
+# Whole numbers that float32 holds, sums of two of them too.
+_LARGEST_WHOLE = 2**23
 SCALES = (1.0, 10.0, 0.1, 1e3, 1e-3, 1e6)
 # A net with more inputs than this and a layer that is not affine is refused by that name, before anything is computed.
 LARGEST_SEARCH = 2**14
@@ -91,9 +96,9 @@ def affine_map(
     r"""The matrix $A$ and offset $c$ of an activation-free model: $y = A x + c$ for every input.
 
     $x$ is the input and $y$ the output, flattened row by row; several inputs, or outputs, stand one after
-    the other in the order of `model.inputs`. $c$ is the output for zeros; column $i$ of $A$ is the output
-    for the $i$-th unit vector minus $c$. Computed in float64 where the backend has it, so that nothing but
-    the weights is rounded.
+    the other in the order of `model.inputs`. Inputs may be whole numbers or truth values, 0 and 1.
+    $c$ is the output for zeros; column $i$ of $A$ is the output for the $i$-th unit vector minus $c$. Computed in
+    float64 where the backend has it, so that nothing but the weights is rounded.
 
     That is one forward pass for every number of the input: meant for small models.
 
@@ -137,10 +142,13 @@ def affine_map(
             f"affine_map needs numbers; the inputs {words} of {model.name!r} are strings. Take the part "
             f"behind them: zoo.surgery.cut(model, inputs=...)."
         )
+    dtypes = [tensor.dtype for tensor in keras.tree.flatten(model.inputs)]
     if suspects:
-        _refuse(_Flat(model, shapes, "float32"), model, suspects)
+        _refuse(_Flat(model, shapes, dtypes, "float32"), model, suspects)
     dtype = "float64" if _has_float64() else "float32"
-    function = _Flat(rewrite(model, settings={"dtype": dtype}, probe=probe), shapes, dtype)
+    # Casts would round what is computed exactly.
+    replace: dict[Any, list[Part]] = {cast: [] for cast in _casts(model)}
+    function = _Flat(rewrite(model, replace, settings={"dtype": dtype}, probe=probe), shapes, dtypes, dtype)
     function.check_samples()
     _refuse_non_additive(function, model, [])
     zero = function(np.zeros((1, function.inputs)))
@@ -154,12 +162,20 @@ def affine_map(
 
 
 class _Flat:
-    """A model as a function of rows of numbers."""
+    """A model as a function of rows of numbers.
 
-    def __init__(self, model: keras.Model, shapes: list[tuple[int, ...]], dtype: str):
+    Args:
+        model: The model, or a copy of it.
+        shapes: Of a sample of each input.
+        dtypes: Of each input of the model that was given.
+        dtype: In which the numbers are passed.
+    """
+
+    def __init__(self, model: keras.Model, shapes: list[tuple[int, ...]], dtypes: list[str], dtype: str):
         self.dtype = dtype
         self.model = model
         self.shapes = shapes
+        self.dtypes = dtypes
         self.inputs = sum(math.prod(shape) for shape in shapes)
         batch_sizes = {tensor.shape[0] for tensor in keras.tree.flatten(model.inputs)} - {None}
         self.batch_size = min(batch_sizes, default=None)
@@ -205,10 +221,46 @@ class _Flat:
 
     def packed(self, rows: np.ndarray) -> Any:
         """Rows in the structure of the model's inputs."""
+        return self._packed(rows, [self.dtype] * len(self.shapes))
+
+    def shown(self, rows: np.ndarray) -> Any:
+        """Rows as the model that was given takes them: whole numbers where it takes such."""
+        return self._packed(rows, [d if _is_whole(d) else self.dtype for d in self.dtypes])
+
+    def _packed(self, rows: np.ndarray, dtypes: list[str]) -> Any:
         edges = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
-        pieces = np.split(rows.astype(self.dtype), edges, axis=1)
-        arrays = [piece.reshape(len(rows), *shape) for piece, shape in zip(pieces, self.shapes, strict=True)]
+        pieces = zip(np.split(rows, edges, axis=1), self.shapes, dtypes, strict=True)
+        arrays = [piece.reshape(len(rows), *shape).astype(dtype) for piece, shape, dtype in pieces]
         return keras.tree.pack_sequence_as(input_structure(self.model), arrays)
+
+    def pairs(self, rng: np.random.Generator, scale: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """`count` pairs of rows of numbers of that size, each of which, and the sum of both, every input can have."""
+        drawn = [
+            _pair(rng, scale, (count, math.prod(shape)), dtype)
+            for shape, dtype in zip(self.shapes, self.dtypes, strict=True)
+        ]
+        u, v = zip(*drawn, strict=True)
+        return np.concatenate(u, axis=1), np.concatenate(v, axis=1)
+
+
+def _is_whole(dtype: str) -> bool:
+    return dtype == "bool" or keras.backend.is_int_dtype(dtype)
+
+
+def _pair(
+    rng: np.random.Generator, scale: float, shape: tuple[int, ...], dtype: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two arrays that an input of `dtype` can have, and their sum too."""
+    if not _is_whole(dtype):
+        u, v = scale * rng.normal(size=(2, *shape))
+    elif dtype == "bool":
+        whose = rng.integers(3, size=shape)  # nobody's, u's or v's: a sum is 0 or 1
+        u, v = whose == 1, whose == 2
+    else:
+        most = max(1, min(round(8 * scale), np.iinfo(dtype).max // 2, _LARGEST_WHOLE // 2))
+        least = -most if dtype.startswith("int") else 0
+        u, v = rng.integers(least, most, size=(2, *shape), endpoint=True)
+    return u.astype("float64"), v.astype("float64")
 
 
 def _has_float64() -> bool:
@@ -227,7 +279,7 @@ def _has_float64() -> bool:
 def _refuse(function: _Flat, model: keras.Model, suspects: list[str]) -> None:
     """Say what is not affine, with a pair of inputs that shows it where that is cheap."""
     if function.inputs <= LARGEST_SEARCH:
-        u = function.packed(np.zeros((1, function.inputs)))
+        u = function.shown(np.zeros((1, function.inputs)))
         searched = (
             f"No pair of inputs that violates additivity was found at scales {SCALES}, which proves nothing."
         )
@@ -256,14 +308,14 @@ def _refuse_non_additive(function: _Flat, model: keras.Model, suspects: list[str
     zero = function(np.zeros((1, function.inputs)))
     who = f" ({suspects[0]})" if suspects else ""
     for scale in SCALES:
-        u, v = scale * rng.normal(size=(2, 8, function.inputs))
+        u, v = function.pairs(rng, scale, 8)
         of_u, of_v, of_sum = function(u), function(v), function(u + v)
         gaps = of_sum + zero - of_u - of_v
         size = max(np.abs(values).max() for values in (of_u, of_v, of_sum, zero)) or 1.0
         row, entry = np.unravel_index(np.abs(gaps).argmax(), gaps.shape)
         if abs(gaps[row, entry]) <= tolerance * size:  # also False for nan, which no affine map returns
             continue
-        pair = function.packed(u[row : row + 1]), function.packed(v[row : row + 1])
+        pair = function.shown(u[row : row + 1]), function.shown(v[row : row + 1])
         values = of_sum[row, entry], zero[0, entry], of_u[row, entry], of_v[row, entry]
         message = (
             f"{model.name!r} is not affine{who}. For u = {_shown(u[row])} and v = {_shown(v[row])}, output "
@@ -291,9 +343,38 @@ def _not_affine(model: keras.Model) -> list[str]:
     return suspects
 
 
+def _casts(model: keras.Model) -> list[Any]:
+    """The bare casts in `model`."""
+    nodes = (node for graph in graphs(model) for node in graph.nodes)
+    return [node.operation for node in nodes if _is_bare_cast(node.operation)]
+
+
+def _is_bare_cast(operation: Any) -> bool:
+    return type(operation).__name__ == "Cast" and type(operation).__module__.startswith("keras.")
+
+
+def _keeps_numbers(source: str, result: str) -> bool:
+    """Whether a cast leaves every number as it is, but for rounding."""
+    if keras.backend.is_float_dtype(result):
+        return True
+    return _is_whole(source) and _is_whole(result) and np.can_cast(source, result)
+
+
+def _computes_in(node: Any) -> str:
+    # A layer says its compute_dtype, to which it casts no whole numbers.
+    if isinstance(node.operation, layers.Layer):
+        return keras.backend.result_type(*(tensor.dtype for tensor in node.input_tensors))
+    return node.outputs[0].dtype
+
+
 def _suspicion(node: Any, training: bool) -> str | None:
     operation = node.operation
     kind = type(operation).__name__
+    if kind in _ARITHMETIC and (dtype := _computes_in(node)) in _SMALL:
+        return f"{kind} computes in {dtype}, which sums leave; cast to a float dtype first"
+    if _is_bare_cast(operation):
+        source, result = node.input_tensors[0].dtype, node.outputs[0].dtype
+        return None if _keeps_numbers(source, result) else f"Cast makes {result} of {source}"
     if isinstance(operation, keras.Model) or type(operation) in AFFINE_LAYERS:
         return None
     if takes_activation(operation) or isinstance(operation, layers.Activation):

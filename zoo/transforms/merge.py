@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.activations import is_linear
+from zoo.activations import is_addition, is_linear
 from zoo.graph import (
     Graph,
     Part,
@@ -22,7 +22,6 @@ from zoo.graph import (
     seeds_untouched,
     set_values,
 )
-from zoo.graph.internals import is_bare_addition
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.fold import measured_error
 from zoo.transforms.kernels import (
@@ -208,7 +207,7 @@ class Merging:
         self._in_training = called_in_training(self.found)
         for graph in self.found:
             for node in graph.nodes:
-                if _is_addition(node.operation):
+                if is_addition(node.operation):
                     self._visit(graph, node)
 
     def _visit(self, graph: Graph, node: Any) -> None:
@@ -278,6 +277,11 @@ class Merging:
                 padding = producer(tensor)
                 if padding.operation.data_format != operation.data_format:
                     reasons.append(f"{padding.operation.name!r} pads in another data format")
+                    return found
+                if padding.operation.activity_regularizer is not None:
+                    reasons.append(
+                        f"the activity_regularizer of {padding.operation.name!r} acts on its output"
+                    )
                     return found
                 amount = padding.operation.padding
                 amount = (amount,) if isinstance(amount[0], int) else amount
@@ -358,9 +362,14 @@ class Merging:
                         )
                     if norm.compute_dtype != first.compute_dtype:
                         return f"{norm.name!r} computes in {norm.compute_dtype}, {first.name!r} in {first.compute_dtype}"
-        if isinstance(addition.operation, layers.Layer):
-            return precision_obstacle(addition.operation)
-        return None
+        if (dtype := addition.outputs[0].dtype) != first.compute_dtype:
+            return f"the sum is {dtype}, and {first.name!r} computes in {first.compute_dtype}"
+        layer = addition.operation
+        if not isinstance(layer, layers.Layer):
+            return None
+        if layer.activity_regularizer is not None:
+            return f"the activity_regularizer of {layer.name!r} acts on the sum"
+        return precision_obstacle(layer)
 
     def _join(self, group: dict[int, _Branch]) -> str | None:
         """Plan one convolution in the place of a group; None, or why that is not possible."""
@@ -451,11 +460,6 @@ def _alike(group: dict[int, _Branch]) -> list[dict[int, _Branch]]:
 def _of_rate(branches: dict[int, Any], rate: Any) -> dict[int, Any]:
     """Those of one dilation, and those of size 1, which have any."""
     return {i: b for i, b in branches.items() if b.conv.dilation_rate == rate or max(b.conv.kernel_size) == 1}
-
-
-def _is_addition(operation: Any) -> bool:
-    # `a + b` leaves an operation in the graph, of the name of the layer.
-    return type(operation) is layers.Add or is_bare_addition(operation)
 
 
 def _kind(conv: Any) -> str:

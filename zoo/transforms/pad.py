@@ -251,6 +251,8 @@ def _read(node: Any) -> tuple[tuple[tuple[int, int], ...] | None, tuple[int, ...
     if data_format == "channels_first" and rank == 3:
         raise ValueError("ZeroPadding1D pads sequences with their channels last only.")
     if type(operation) in PADDING:
+        if operation.activity_regularizer is not None:
+            raise ValueError("its activity_regularizer acts on its output.")
         padding = operation.padding
         return (tuple(padding),) if rank == 3 else tuple(map(tuple, padding)), (1,) * (rank - 2), data_format
     shape = node.input_tensors[0].shape

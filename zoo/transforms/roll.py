@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from zoo.callers import outside
 from zoo.graph import (
     Graph,
     Part,
@@ -188,7 +189,7 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
             f"{obstacles[0] if obstacles else nothing}"
         )
     if obstacles:
-        warnings.warn(f"roll leaves a part of {model.name!r} as it is: {obstacles[0]}", stacklevel=3)
+        warnings.warn(f"roll leaves a part of {model.name!r} as it is: {obstacles[0]}", stacklevel=outside())
     return rewrite(model, stretches=stretches, exact=True, probe=probe)
 
 

@@ -96,6 +96,8 @@ def soften(
         >>> [layer.name for layer in harden(soft).model.layers]
         ['fc']
     """
+    if sites is None:
+        raise TypeError("sites must be names, sites of zoo.activations.sites or one of them, received None.")
     chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     taken = names(graphs(model))
     replace: dict[Any, list[Part]] = {}
@@ -150,8 +152,8 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: there is nothing to take out; `threshold` is not from 0 to 1; or, without it, a layer is
-            left between 0 and 1.
+        ValueError: there is nothing to take out; a layer has an `activity_regularizer`; `threshold` is not from 0
+            to 1; or, without it, a layer is left between 0 and 1.
 
     Example:
         See `soften`.
@@ -176,6 +178,12 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
     }
     if not blended:
         raise ValueError(f"{model.name!r} has no BlendedActivation; zoo.transforms.soften puts them in.")
+    regularized = [name for name, (layer, _) in blended.items() if layer.activity_regularizer is not None]
+    if regularized:
+        raise ValueError(
+            f"cannot take out {', '.join(map(repr, regularized))}: the activity_regularizer would be lost with it. Build "
+            f"the layer without."
+        )
     amounts = {name: float(keras.ops.convert_to_numpy(layer.amount)) for name, (layer, _) in blended.items()}
     between = {name: amount for name, amount in amounts.items() if amount not in (0.0, 1.0)}
     if between and threshold is None:
