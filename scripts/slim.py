@@ -95,26 +95,30 @@ def loaded(parser, path):
         parser.error(f"{path} is no .keras file that loads here ({error})")
 
 
-def compiled(net, y, rate, steps):
-    """The net ready to train: with the loss that its last function and its labels ask for."""
+def judged(net, y):
+    """The loss and the accuracy that the last function of a net and its labels ask for."""
     probabilities = bool(classifier_functions(net) & {"softmax", "sigmoid"})
     if net.output_shape[-1] == 1:
-        loss = keras.losses.BinaryCrossentropy(from_logits=not probabilities)
         right = keras.metrics.BinaryAccuracy("accuracy", threshold=0.5 if probabilities else 0.0)
-    elif y.ndim == 1 or y.shape[1] == 1:
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities)
+        return keras.losses.BinaryCrossentropy(from_logits=not probabilities), right
+    if y.ndim == 1 or y.shape[1] == 1:
         right = keras.metrics.SparseCategoricalAccuracy("accuracy")
-    else:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=not probabilities)
-        right = keras.metrics.CategoricalAccuracy("accuracy")
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities), right
+    right = keras.metrics.CategoricalAccuracy("accuracy")
+    return keras.losses.CategoricalCrossentropy(from_logits=not probabilities), right
+
+
+def compiled(net, judges, rate, steps):
+    """The net ready to train."""
+    loss, right = judges
     schedule = keras.optimizers.schedules.CosineDecay(rate, steps)
     optimizer = keras.optimizers.SGD(schedule, momentum=0.9)
     net.compile(optimizer, loss, metrics=[right], jit_compile=False)
     return net
 
 
-def accuracy(net, x, y):
-    return compiled(net, y, 1.0, 1).evaluate(x, y, verbose=0)[1]
+def accuracy(net, judges, x, y):
+    return compiled(net, judges, 1.0, 1).evaluate(x, y, verbose=0)[1]
 
 
 def importance_table(rows):
@@ -171,6 +175,7 @@ def main(words=None):
         writer.writeheader()
         writer.writerows({**row, "merges": " ".join(row["merges"])} for row in rows)
 
+    judges = judged(net, y)
     folded = zoo.transforms.fold_batchnorm(net).model
     stopwatch = Stopwatch(given.batch)
     before = stopwatch(folded)
@@ -189,13 +194,13 @@ def main(words=None):
     steps = -(-len(x) // given.batch) * given.epochs
     if plan.drop:
         soft, _ = zoo.transforms.soften(net, plan.drop)
-        compiled(soft, y, given.rate, steps)
+        compiled(soft, judges, given.rate, steps)
         anneal = ActivationAnnealing(steps=max(1, steps // 2))
         soft.fit(x, y, batch_size=given.batch, epochs=given.epochs, verbose=0, callbacks=[anneal])
         trained = zoo.transforms.harden(soft).model
     if given.border == "move" and plan.stretches:
         trained = zoo.transforms.pad_once(trained, plan.named(trained)).model
-        compiled(trained, y, given.rate, steps)
+        compiled(trained, judges, given.rate, steps)
         trained.fit(x, y, batch_size=given.batch, epochs=given.epochs, verbose=0)
     slim = plan.merge(trained).model
     slim.save(given.out / "slim.keras")
@@ -205,7 +210,10 @@ def main(words=None):
     table = Table("net", "layers", "ms a batch", "accuracy", title=f"On {len(x_test)} test images")
     for name, model, time in (("folded", folded, now), ("slim", slim, measured)):
         table.add_row(
-            name, str(len(model.layers)), f"{time:.2f}", f"{100 * accuracy(model, x_test, y_test):.2f} %"
+            name,
+            str(len(model.layers)),
+            f"{time:.2f}",
+            f"{100 * accuracy(model, judges, x_test, y_test):.2f} %",
         )
     console.print(table)
     gap = np.abs(trained.predict(x_test[few], verbose=0) - slim.predict(x_test[few], verbose=0)).max()

@@ -153,5 +153,8 @@ def test_probabilities_and_logits_are_trained_by_the_same_loss(slim, classes, on
     scores = keras.layers.Dense(classes)(keras.layers.Dense(5, activation="relu")(inputs))
     ends = keras.layers.Activation("sigmoid" if classes == 1 else "softmax")(scores)
     nets = [keras.Model(inputs, scores), keras.Model(inputs, ends)]
-    for row in zip(*(slim.compiled(net, y, 0.1, 1).evaluate(x, y, verbose=0) for net in nets), strict=True):
+    for row in zip(
+        *(slim.compiled(net, slim.judged(net, y), 0.1, 1).evaluate(x, y, verbose=0) for net in nets),
+        strict=True,
+    ):
         np.testing.assert_allclose(*row, rtol=1e-5)
