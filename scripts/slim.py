@@ -67,7 +67,7 @@ def images(parser, path):
         if missing:
             parser.error(f"{path} lacks {', '.join(sorted(missing))}; it holds {', '.join(data)}")
         arrays = {name: data[name] for name in ("x", "y", "x_test", "y_test")}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         parser.error(f"{path} is no .npz file of numbers ({error})")
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" or not array.ndim or not len(array):
@@ -91,14 +91,16 @@ def loaded(parser, path):
     """The net in a file."""
     try:
         return keras.models.load_model(path)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError) as error:
         parser.error(f"{path} is no .keras file that loads here ({error})")
 
 
 def judged(net, y):
     """The loss and the accuracy that the last function of a net and its labels ask for."""
-    probabilities = bool(classifier_functions(net) & {"softmax", "sigmoid"})
-    if net.output_shape[-1] == 1:
+    ends = classifier_functions(net)
+    probabilities = bool(ends & {"softmax", "sigmoid"})
+    several = y.ndim == 2 and y.shape[1] > 1 and "sigmoid" in ends  # each class by itself
+    if net.output_shape[-1] == 1 or several:
         right = keras.metrics.BinaryAccuracy("accuracy", threshold=0.5 if probabilities else 0.0)
         return keras.losses.BinaryCrossentropy(from_logits=not probabilities), right
     if y.ndim == 1 or y.shape[1] == 1:

@@ -473,10 +473,16 @@ def test_initial_kernels_differ_between_layers_and_follow_the_paper():
 
 
 @pytest.mark.parametrize(
-    "given", [keras.initializers.HeNormal(seed=1), keras.initializers.Orthogonal(seed=7)]
+    "seeded",
+    [
+        lambda: keras.initializers.HeNormal(seed=1),
+        lambda: keras.initializers.Orthogonal(seed=7),
+        lambda: keras.initializers.HeNormal(seed=keras.random.SeedGenerator(3)),
+    ],
 )
-def test_a_seed_starts_no_two_layers_alike_and_the_net_again_as_it_was(given):
+def test_a_seed_starts_no_two_layers_alike_and_the_net_again_as_it_was(seeded):
     """One option for a whole net: with the same seed for each layer, all of one shape would start as one."""
+    given = seeded()
     nets = [zoo.build("resnet8", kernel_initializer=given, **SMALL) for _ in range(2)]
     kernels = [keras.ops.convert_to_numpy(nets[0].get_layer(f"stage1_unit1_conv{k}").kernel) for k in (1, 2)]
     assert not np.array_equal(*kernels)

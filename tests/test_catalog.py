@@ -488,3 +488,6 @@ def test_signs_that_no_name_has(name):
 def test_a_name_in_other_capitals_is_taken():
     with pytest.raises(ValueError, match="'ResNet20' differs from 'resnet20' in its capitals alone"):
         register("ResNet20", specify("resnet8"))
+    for name in ("ResNet26", "WRN22_8", "MobileNetV2_0.9"):
+        with pytest.raises(ValueError, match=f"'{name}' is taken: a family followed by a number"):
+            register(name, specify("resnet8"))

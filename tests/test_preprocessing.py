@@ -196,5 +196,9 @@ def test_a_model_may_scale_several_images(names):
 def test_the_range_of_a_depth_that_only_other_units_fit():
     """Thirteen layers are no wide net of two convolutions a unit, and one of three."""
     assert zoo.preprocess_input("wrn13_2", np.full((1, 2, 2, 3), 255.0)).max() == 1.0
+    with pytest.raises(
+        ValueError, match=r"depth 27 fits no wrn with 2 convolutions a unit, whose depths are 6n\+4"
+    ):
+        zoo.preprocess_input("wrn27_10", np.full((1, 2, 2, 3), 255.0))
     net = zoo.build("wrn13_2", convolutions=3, include_preprocessing=True)
     assert net.get_layer("image_scaled")

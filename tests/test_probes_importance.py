@@ -379,9 +379,25 @@ def test_labels_that_are_no_numbers_are_refused_by_name(y):
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-@pytest.mark.parametrize("fit", ["affine", "identity"])
-def test_data_that_are_no_numbers_explain_nothing(wrong, fit):
+def test_data_that_are_no_numbers_explain_nothing(wrong):
     x = X.copy()
     x[3, 2, 1, 0] = wrong
     with pytest.raises(ValueError, match="its values on `x` are not finite"):
-        activation_importance(net(), x, Y, fit=fit)
+        activation_importance(net(), x, Y)
+    assert all(np.isnan(row["unexplained"]) for row in activation_importance(net(), x, Y, fit="identity"))
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_an_optional_input_may_be_left_out_wherever_it_stands(missing):
+    class Either(layers.Layer):
+        def call(self, a, b):
+            return b if a is None else a
+
+    inputs = [keras.Input((4,), optional=place == missing) for place in (0, 1)]
+    given = inputs if missing == 0 else inputs[::-1]
+    y = layers.Dense(3, activation="relu", name="d")(Either()(*given))
+    model = keras.Model(inputs, layers.Dense(4)(y))
+    x = np.random.default_rng(0).normal(size=(21, 4)).astype("float32")
+    arrays = [None if place == missing else x for place in (0, 1)]
+    (row,) = activation_importance(model, arrays, Y, batch_size=8)
+    assert row["site"] == "d" and np.isfinite(row["loss"])

@@ -623,3 +623,61 @@ def test_what_attention_applies_is_named(kind, functions):
     x = keras.Input((5, 4))
     model = keras.Model(x, layers.ReLU()(kind(name="own")([x, x])))
     assert unseen(model) == {"own": f"{kind.__name__} applies {functions}"}
+
+
+class Shuffled(layers.Layer):
+    """Channels in groups, as in ShuffleNet: a size is divided, and no value."""
+
+    def call(self, x):
+        height, width, channels = x.shape[1:]
+        x = ops.reshape(x, (-1, height, width, 2, channels // 2))
+        return ops.reshape(ops.transpose(x, (0, 1, 2, 4, 3)), (-1, height, width, channels))
+
+
+class Windows(layers.Layer):
+    def __init__(self, size=2, **options):
+        super().__init__(**options)
+        self.size = size
+
+    def call(self, x):
+        rows, columns = x.shape[1] // self.size, x.shape[2] // self.size
+        if ops.shape(x)[1] % self.size:
+            return x
+        area = self.size * self.size
+        return ops.reshape(x, (-1, rows, columns, area * x.shape[-1]))
+
+
+class PixelShuffled(layers.Layer):
+    def call(self, x):
+        r = 2
+        height, width, channels = x.shape[1], x.shape[2], x.shape[3]
+        return ops.reshape(x, (-1, height * r, width * r, channels // (r * r)))
+
+
+@pytest.mark.parametrize("layer", [Shuffled, Windows, PixelShuffled])
+def test_arithmetic_of_sizes_is_no_activation(layer):
+    image = keras.Input((4, 4, 4))
+    assert unseen(keras.Model(image, layers.ReLU()(layer()(image)))) == {}
+
+
+def test_one_type_in_a_function_with_another_cast_is_no_cast():
+    image = keras.Input((4,))
+    place = layers.Lambda(lambda z: z + ops.cast(ops.zeros((4,), dtype="int32"), "float32"))
+    assert unseen(keras.Model(image, layers.ReLU()(place(image)))) == {}
+    rounds = layers.Lambda(lambda z: ops.cast(ops.cast(z, "int32"), "float32"), name="rounds")
+    assert "cast to int32" in unseen(keras.Model(image, layers.ReLU()(rounds(image))))["rounds"]
+
+
+@pytest.mark.parametrize(
+    "bends",
+    [
+        lambda z: z // 2,
+        lambda z: z % z.shape[-1],
+        lambda z: z.shape[-1] * z // 2,
+        lambda z: ops.reshape(z, (-1, z.shape[-1])) * z // 1,
+    ],
+)
+def test_a_size_beside_a_value_excuses_nothing(bends):
+    image = keras.Input((4,))
+    model = keras.Model(image, layers.ReLU()(layers.Lambda(bends, name="bends")(image)))
+    assert "bends" in unseen(model)

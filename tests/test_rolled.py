@@ -505,3 +505,15 @@ def test_the_second_net_of_a_process_has_the_same_configuration():
     assert first == second
     rolled_once, rolled_again = (roll(small()).get_config() for _ in range(2))
     assert rolled_once == rolled_again
+
+
+def test_units_of_a_seeded_net_start_unlike_one_another():
+    """A stack drawn with one seed would be one unit many times."""
+    given = keras.initializers.HeNormal(seed=1)
+    net = zoo.build("resnet32v2", rolled=True, kernel_initializer=given, input_shape=(8, 8, 3), width=4)
+    kernels = []
+    for layer in net.layers:
+        for weight in layer.weights if "_to_" in layer.name else ():
+            if "kernel" in weight.name:
+                kernels += [k.tobytes() for k in keras.ops.convert_to_numpy(weight)]
+    assert len(kernels) > 8 and len(set(kernels)) == len(kernels)

@@ -158,3 +158,15 @@ def test_probabilities_and_logits_are_trained_by_the_same_loss(slim, classes, on
         strict=True,
     ):
         np.testing.assert_allclose(*row, rtol=1e-5)
+
+
+def test_classes_that_go_together_are_judged_one_by_one(slim):
+    """Sigmoids of several outputs are no distribution: dividing by their sum would be another loss."""
+    inputs = keras.Input((4,))
+    net = keras.Model(inputs, keras.layers.Dense(3, activation="sigmoid")(inputs))
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 4)).astype("float32"), rng.integers(0, 2, (20, 3)).astype("float32")
+    loss, right = slim.compiled(net, slim.judged(net, y), 0.1, 1).evaluate(x, y, verbose=0)
+    p = net.predict(x, verbose=0)
+    assert loss == pytest.approx(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)), rel=1e-4)
+    assert right == pytest.approx(np.mean((p > 0.5) == y))

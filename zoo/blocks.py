@@ -12,7 +12,6 @@ import functools
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from itertools import count
 from typing import Any
 
 import keras
@@ -25,6 +24,7 @@ from zoo.naming import ZooNames
 from zoo.normalization import BatchNormalization
 from zoo.normalizer_free import NF_ALPHA, BranchScale, ScaledStandardizedConv2D, activation_gain
 from zoo.placement import NOTHING, Steps
+from zoo.seeding import in_turn
 from zoo.spec import STANDARDISED, ModelSpec, UnitSpec
 
 # The layers of a feature map, by the number of its spatial axes.
@@ -423,14 +423,14 @@ def branch_convolutions(unit: UnitSpec, filters: int, strides: int) -> list[tupl
 
 
 def check_floats(x, reader: str) -> None:
-    """Keras multiplies a kernel of floats only by floats, and says so when the model is first called.
+    """Refuse whole numbers and truth values, which Keras refuses only when the model is first called on data.
 
     Args:
         x: A symbolic tensor.
         reader: What reads it, for the message.
 
     Raises:
-        ValueError: If it holds integers or truth values.
+        ValueError: If it holds any.
     """
     if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(x.dtype)):
         raise ValueError(
@@ -530,11 +530,7 @@ def initializers(given: Any, default: Callable[[], Any], shape: tuple[int, ...])
         )
     if not isinstance(initializer, keras.initializers.Initializer):
         return lambda: initializer
-    seed = initializer.get_config().get("seed")
-    if not isinstance(seed, int):
-        return lambda: initializer.clone()
-    seeds = count(seed)
-    return lambda: initializer.from_config({**initializer.get_config(), "seed": next(seeds)})
+    return in_turn(initializer)
 
 
 def he_fan_out() -> keras.initializers.Initializer:

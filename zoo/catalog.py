@@ -337,6 +337,7 @@ def _beyond(name: str, block: str | None, convolutions: int | None) -> Entry | N
 
 
 def _named_by_numbers(name: str) -> bool:
+    name = name.lower()
     return bool(_BY_DEPTH.fullmatch(name)) or any(re.fullmatch(pattern, name) for pattern in _BY_NUMBERS)
 
 
@@ -543,8 +544,8 @@ def register(
 
     Raises:
         TypeError: If the name or the reference is no string, or the spec no `ModelSpec`.
-        ValueError: If the name is taken, or has signs that no name has, if a residual net's ends in `v2` with another
-            ordering than full_pre_activation, or if `preprocessing` is not known.
+        ValueError: If the name is taken; has a character other than letters, digits, `_`, `.`, `+` and `-`; or ends in `v2`
+            though the residual net has another ordering than full_pre_activation. If `preprocessing` is not known.
 
     Example:
         >>> import zoo

@@ -220,9 +220,9 @@ def _recipe(factory: Callable, error: str) -> str:
         )
     if "kernel_initializer" in error:
         return (
-            " A separable or depthwise convolution has no kernel_initializer: name what it has as arguments of the "
-            "function, such as lambda filters, kernel, depthwise_initializer, pointwise_initializer, **settings: ..., "
-            "and pass that on."
+            " Let the function take kernel_initializer and pass it on. If the convolution is separable or depthwise, it has "
+            "none: name what it has as arguments of the function instead, such as lambda filters, kernel, "
+            "depthwise_initializer, pointwise_initializer, **settings: ..."
         )
     return ""
 

@@ -47,8 +47,7 @@ def preprocess_input(name: str, x: Any) -> Any:
         >>> zoo.preprocess_input("resnet20", np.full((1, 2, 2, 3), 255.0)).max()
         np.float64(1.0)
     """
-    # The range is a matter of the family: whatever units a depth is made of, units of one convolution make it, too.
-    mode = lookup(name, convolutions=1).preprocessing
+    mode = _range(name)
     if isinstance(x, keras.KerasTensor):
         return scaled(name, mode, x, prefix=None)
     if not isinstance(x, np.ndarray) and not keras.ops.is_tensor(x):
@@ -67,6 +66,17 @@ def preprocess_input(name: str, x: Any) -> Any:
     if isinstance(x, np.ndarray):
         x = x.copy()
     return keras.applications.imagenet_utils.preprocess_input(x, mode=mode)
+
+
+def _range(name: str) -> str:
+    """The range of a net by its name: of a depth that the usual units do not make, units of one convolution may."""
+    try:
+        return lookup(name).preprocessing
+    except ValueError as error:
+        try:
+            return lookup(name, convolutions=1).preprocessing
+        except ValueError:
+            raise error from None
 
 
 def scaled(name: str, mode: str, x: keras.KerasTensor, *, prefix: str | None = "image") -> keras.KerasTensor:

@@ -17,7 +17,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from zoo.activations.sizes import is_of_sizes, locals_read, sizes, within
 from zoo.graph import attributes, flatten_layers
+from zoo.graph.code import globals_of
 from zoo.graph.internals import is_bare_addition
 
 _HARMLESS = frozenset(
@@ -132,7 +134,7 @@ def _doubts(function: Any, layer: Any) -> list[str]:
         return [getattr(function, "__name__", type(function).__name__)]
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     closed = [name for name, cell in cells if name != "__class__" and not _is_number_alone(cell)]
-    loaded = _globals_of(function.__code__)
+    loaded = globals_of(function.__code__)
     return closed + [
         name
         for name in _names(function.__code__)
@@ -149,13 +151,6 @@ def _is_number_alone(cell: types.CellType) -> bool:
     return _is_number(value) and not any(isinstance(v, keras.layers.Layer) for v in keras.tree.flatten(value))
 
 
-def _globals_of(code: types.CodeType) -> set[str]:
-    """The names that `code`, or a function inside it, takes from its module."""
-    found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
-    return found.union(*map(_globals_of, inner))
-
-
 def _is_known_global(name: str, function: types.FunctionType) -> bool:
     """Whether a name of a module is a number, or a function that is harmless and not one's own of such a name."""
     value = function.__globals__.get(name, getattr(builtins, name, None))
@@ -168,27 +163,43 @@ def _is_known_global(name: str, function: types.FunctionType) -> bool:
 
 
 def _names(code: types.CodeType, operators: tuple[str, ...] = _BENDING) -> Iterator[str]:
-    for instruction in dis.get_instructions(code):
-        if instruction.opname == "COMPARE_OP" or (
-            instruction.opname.startswith("BINARY") and instruction.argrepr in operators
-        ):
-            yield instruction.argrepr
-    yield from _squares(code)
-    if "cast" in code.co_names:
-        words = (constant for constant in code.co_consts if isinstance(constant, str))
-        yield from (f"cast to {word}" for word in words if _WHOLE_NUMBERS.fullmatch(word))
+    steps, known = list(dis.get_instructions(code)), sizes(code)
+    for step in steps:
+        if step.opname == "COMPARE_OP":
+            yield step.argrepr
+        elif step.opname.startswith("BINARY") and step.argrepr in operators:
+            parts = within(steps, step)
+            if not parts or not is_of_sizes(parts, known):
+                yield step.argrepr
+    yield from _squares(code, known)
+    yield from _casts(steps)
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant, operators)
 
 
-def _squares(code: types.CodeType) -> Iterator[str]:
+def _casts(steps: list[dis.Instruction]) -> Iterator[str]:
+    """The casts to whole numbers, `ops.cast(z, "int32")`."""
+    for step in steps:
+        if step.opname.startswith("CALL"):
+            parts = within(steps, step)
+            words = [part.argval for part in parts if isinstance(part.argval, str) and "CONST" in part.opname]
+            # Of several words the last one is the type: the others belong to calls inside this one.
+            if (
+                any(part.argval == "cast" for part in parts[:4])
+                and words
+                and _WHOLE_NUMBERS.fullmatch(words[-1])
+            ):
+                yield f"cast to {words[-1]}"
+
+
+def _squares(code: types.CodeType, known: set[str]) -> Iterator[str]:
     """The products in `code` of a value with itself, `z * z` and `matmul(z, z)`, where it has a name."""
     steps = [step for step in _steps(code) if step[0] not in ("PRECALL", "PUSH_NULL")]
     for place in range(len(steps) - 2):
         (first, name), (second, other), (then, operator) = steps[place : place + 3]
-        if first != "LOCAL" or second != "LOCAL" or name != other:
+        if first != "LOCAL" or second != "LOCAL" or name != other or name in known:
             continue
         if then.startswith("BINARY") and operator in _PRODUCTS:
             yield f"{name} {operator} {name}"
@@ -201,10 +212,9 @@ def _steps(code: types.CodeType) -> Iterator[tuple[str, Any]]:
     """The instructions of `code` with what they are about; those that read a variable of the function as "LOCAL"."""
     for instruction in dis.get_instructions(code):
         kind, about = instruction.opname, instruction.argval
-        if "LOAD_FAST" in kind or kind == "LOAD_DEREF":
-            # Newer Pythons read two at a time.
-            yield from (("LOCAL", name) for name in (about if isinstance(about, tuple) else (about,)))
-        else:
+        if read := locals_read(instruction):
+            yield from (("LOCAL", name) for name in read)
+        elif kind != "LOAD_FAST_AND_CLEAR":
             yield kind, about if kind.startswith("LOAD") else instruction.argrepr
 
 

@@ -49,7 +49,7 @@ def taken_from_outside(function: types.FunctionType) -> Iterator[Any]:
             continue
     yield from function.__defaults__ or ()
     yield from (function.__kwdefaults__ or {}).values()
-    for name in _globals_of(function.__code__) & function.__globals__.keys():
+    for name in globals_of(function.__code__) & function.__globals__.keys():
         yield function.__globals__[name]
 
 
@@ -59,9 +59,10 @@ def _names(code: types.CodeType) -> Iterator[str]:
         yield from _names(inner)
 
 
-def _globals_of(code: types.CodeType) -> set[str]:
+def globals_of(code: types.CodeType) -> set[str]:
+    """The names that `code`, or a function inside it, takes from its module."""
     found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
-    return found.union(*map(_globals_of, _inner(code)))
+    return found.union(*map(globals_of, _inner(code)))
 
 
 def _inner(code: types.CodeType) -> list[types.CodeType]:

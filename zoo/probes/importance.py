@@ -133,8 +133,9 @@ def activation_importance(
     with without_gradients(), _progress(progress, 2 * len(data), model.name) as advance:
         moments = execution.measure(data, advance)
         best = [m.best() for m in moments]
-        for site, map_ in zip(chosen, best, strict=True):
-            check_finite(site.name, map_, "x")
+        if fit == "affine":
+            for site, map_ in zip(chosen, best, strict=True):
+                check_finite(site.name, map_, "x")
         put = best if fit == "affine" else [AffineMap.identity(len(m.scale)) for m in best]
         whole, without = score.tally(), [score.tally() for _ in chosen]
         # What one run leaves behind, such as the state of a loop or the next seed, is not for the others.
@@ -296,8 +297,9 @@ class _Scoring:
         """The batches of `data` with their targets."""
         start = 0
         for batch in data:
-            yield batch, self.targets[start : start + len(batch[0])]
-            start += len(batch[0])
+            size = sample_count(batch)
+            yield batch, self.targets[start : start + size]
+            start += size
 
     def tally(self) -> _Tally:
         """Sums to be filled batch by batch."""

@@ -17,8 +17,11 @@ import numpy as np
 from zoo.activations import adds_losses
 from zoo.graph import flatten_layers
 from zoo.graph.internals import inbound_nodes, takes_training
+from zoo.seeding import in_turn
 
 SEED = "seed_generator_state"
+# Between the seeds of the units in a row: more than a net has layers, which take the seeds between.
+SEEDS_APART = 100_003
 # Of a stack of weights they make the sum of what they make of each.
 _SUMS = {kind.__call__ for kind in (keras.regularizers.L1, keras.regularizers.L2, keras.regularizers.L1L2)}
 
@@ -143,7 +146,11 @@ class UnitGraph:
                 initializer, keras.initializers.Constant | keras.initializers.Zeros | keras.initializers.Ones
             ):
                 return initializer(shape, dtype=dtype)
-            draws = [initializer, *(_fresh(initializer) for _ in range(count - 1))]
+            if isinstance(initializer, keras.initializers.Initializer):
+                fresh = in_turn(initializer, SEEDS_APART)
+                draws = [fresh() for _ in range(count)]
+            else:
+                draws = [initializer] * count
             return keras.ops.stack([draw(shape[1:], dtype=dtype) for draw in draws])
 
         return stacked
@@ -169,12 +176,6 @@ def _as_built(layer, variable, count):
         other = type(layer).from_config(layer.get_config())
         other.build_from_config(layer.get_build_config())
         yield other.variables[place].value
-
-
-def _fresh(initializer):
-    # A clone made without an explicit seed draws a seed of its own; with one, each unit starts alike, as it
-    # would unrolled.
-    return initializer.clone() if hasattr(initializer, "clone") else initializer
 
 
 def _the(model) -> str:

@@ -77,6 +77,8 @@ class Moments:
         zz, za, aa = self.second
         explained = np.where(zz > 0, za**2 / np.where(zz > 0, zz, 1.0), 0.0)
         total = aa.sum()
+        if not np.isfinite(total):
+            return float("nan")
         return float(np.clip(1.0 - explained.sum() / total, 0.0, 1.0)) if total > 0 else 0.0
 
 
@@ -93,8 +95,8 @@ def check_finite(site: str, found: AffineMap, argument: str) -> None:
     """
     if not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
         raise ValueError(
-            f"cannot fit {site!r}: its values on `{argument}` are not finite. Look for nan and inf in `{argument}`, and in "
-            "the weights before this site."
+            f"cannot fit {site!r}: its values on `{argument}` are not finite. Look for nan and inf in `{argument}` and in "
+            "the weights before this site; where the net means them, as in a mask, leave the site out with sites=."
         )
 
 
