@@ -298,7 +298,7 @@ def test_a_function_that_leads_to_another_layer_of_the_model_is_refused(case):
     assert same(outputs(alone, batch(alone)), outputs(rewrite(alone), batch(alone)))
 
 
-def test_the_functions_of_a_condition_are_looked_at_too():
+def test_the_function_that_an_operation_is_given_is_looked_at_too():
     x = keras.Input((4,))
     fc = layers.Dense(4, name="fc")
     y = fc(x)

@@ -18,11 +18,13 @@ import numpy as np
 from zoo.graph.held import (
     COPIED_ELSEWHERE,
     FRAMEWORKS,
+    SETTINGS,
     array_of,
     equal,
     inside,
     is_array,
     is_function,
+    is_of_python,
     is_raw_variable,
     is_term,
     keys,
@@ -52,12 +54,12 @@ class Between:
     Attributes:
         old: The original.
         new: The copy.
-        begun: `id`s of the functions that were carried, which may call themselves.
+        made: `id` of a function that was carried, which may call itself -> what it is in the copy.
     """
 
     old: Any
     new: Any
-    begun: set[int] = field(default_factory=set, repr=False)
+    made: dict[int, Any] = field(default_factory=dict, repr=False)
 
 
 def carried(value: Any, other: Any, between: Between) -> Any:
@@ -76,6 +78,8 @@ def carried(value: Any, other: Any, between: Between) -> Any:
         return other
     alike = len(leaves) == len(others) and keys(value) == keys(other)
     if not alike:
+        if any(map(_is_symbolic, leaves)):  # a list of what calls were given, say
+            return other
         others = [None] * len(leaves)
     found = [_carried_leaf(x, y, between) for x, y in zip(leaves, others, strict=True)]
     if alike and all(x is y for x, y in zip(found, others, strict=True)):
@@ -88,10 +92,12 @@ def _carried_leaf(value: Any, other: Any, between: Between) -> Any:
         return _assigned(value, other)
     if value is other or isinstance(value, _UNCHANGING):
         return other if equal(value, other) else value
+    if isinstance(value, SETTINGS):
+        return value if other is None else other
+    if isinstance(value, keras.KerasTensor):
+        return other
     if is_array(value) and not isinstance(value, keras.Variable):
-        # A tensor of a graph that was traced and is gone has no values.
-        symbolic = isinstance(value, keras.KerasTensor) or array_of(value) is None
-        return other if symbolic or equal(value, other) else duplicate(value)
+        return other if _is_symbolic(value) or equal(value, other) else duplicate(value)
     if isinstance(value, (set, frozenset)):
         return other if equal(value, other) else _copied(value, other)
     if is_term(value):
@@ -105,6 +111,13 @@ def _carried_leaf(value: Any, other: Any, between: Between) -> Any:
             )
         return other
     return other if equal(value, other) else _copied(value, other)
+
+
+def _is_symbolic(value: Any) -> bool:
+    """Whether `value` is a tensor without values: of a model, or of a graph that was traced and is gone."""
+    if isinstance(value, keras.KerasTensor):
+        return True
+    return is_array(value) and not isinstance(value, keras.Variable) and array_of(value) is None
 
 
 def _assigned(value: Any, other: Any) -> Any:
@@ -126,23 +139,51 @@ def _is_copied_elsewhere(value: Any, layer: Any) -> bool:
 
 
 def _carried_function(value: Any, other: Any, between: Between) -> Any:
-    """The function `value` for the copy; one that the class made keeps what it encloses, but for what is carried."""
+    """The function `value` for the copy; what the copy made itself stays where it does the same."""
+    if inspect.ismethod(value) and inspect.ismethod(other) and value.__func__ is other.__func__:
+        if type(value.__self__) is type(other.__self__):
+            held = _carried_inside(value.__self__, other.__self__, between)
+            return other if held is other.__self__ else types.MethodType(value.__func__, held)
     if isinstance(value, functools.partial) and type(value) is type(other):
-        held = [_carried_inside(getattr(value, of), getattr(other, of), between) for of in _OF_A_PARTIAL]
-        same = all(x is getattr(other, of) for x, of in zip(held, _OF_A_PARTIAL, strict=True))
-        return other if same else type(value)(held[0], *held[1], **held[2])
+        parts = [_carried_inside(getattr(value, of), getattr(other, of), between) for of in _OF_A_PARTIAL]
+        same = all(x is getattr(other, of) for x, of in zip(parts, _OF_A_PARTIAL, strict=True))
+        return other if same else type(value)(parts[0], *parts[1], **parts[2])
+    if value is other:
+        return other
     if not (inspect.isfunction(value) and inspect.isfunction(other) and value.__code__ is other.__code__):
         return other if equal(value, other) else value
-    if value is other or id(value) in between.begun:  # it calls itself
-        return other
-    between.begun.add(id(value))
-    for a, b in zip(value.__closure__ or (), other.__closure__ or (), strict=True):
-        # A cell that is not filled yet has no contents.
-        if a is not b and not _is_empty(a) and not _is_empty(b):
-            b.cell_contents = _carried_inside(a.cell_contents, b.cell_contents, between)
+    if id(value) not in between.made:
+        between.made[id(value)] = _function_like(value)  # it may call itself
+        between.made[id(value)] = _filled(between.made[id(value)], value, other, between)
+    return between.made[id(value)]
+
+
+def _function_like(value: types.FunctionType) -> types.FunctionType:
+    """A function with the code of `value` that encloses nothing yet."""
+    cells = tuple(types.CellType() for _ in value.__closure__ or ())
+    new = types.FunctionType(value.__code__, value.__globals__, value.__name__, closure=cells)
+    new.__qualname__, new.__doc__ = value.__qualname__, value.__doc__
+    vars(new).update(vars(value))
+    return new
+
+
+def _filled(new: Any, value: Any, other: Any, between: Between) -> Any:
+    """`new` with what `value` holds, carried over; `other` where it holds the same, which is never written to.
+
+    It may be the copy's own, and as well one of a module that others call.
+    """
+    same = equal(vars(value), vars(other))
+    cells = zip(new.__closure__ or (), value.__closure__ or (), other.__closure__ or (), strict=True)
+    for cell, a, b in cells:
+        if _is_empty(a):
+            continue
+        has = None if _is_empty(b) else b.cell_contents
+        cell.cell_contents = a.cell_contents if a is b else _carried_inside(a.cell_contents, has, between)
+        same = same and cell.cell_contents is has
     for of in ("__defaults__", "__kwdefaults__"):
-        setattr(other, of, _carried_inside(getattr(value, of), getattr(other, of), between))
-    return other
+        setattr(new, of, _carried_inside(getattr(value, of), getattr(other, of), between))
+        same = same and getattr(new, of) is getattr(other, of)
+    return other if same else new
 
 
 def _is_empty(cell: types.CellType) -> bool:
@@ -157,14 +198,12 @@ def _carried_inside(value: Any, other: Any, between: Between) -> Any:
     """`carried` of what a function holds: where that of the original holds its layer, that of the copy has its own."""
     if isinstance(value, keras.layers.Layer) and type(value) is type(other):
         return other
-    if inspect.ismethod(value) and inspect.ismethod(other) and value.__func__ is other.__func__:
-        return other if value.__self__ is between.old else value
     return carried(value, other, between)
 
 
 def _copied(value: Any, other: Any) -> Any:
     """A copy of an object of somebody's own, or of Python, all the way down."""
-    for part in _all_inside(value, set()):
+    for part in _all_inside(value):
         if isinstance(part, COPIED_ELSEWHERE) or is_raw_variable(part):
             raise NotCarried(f"it holds a {type(part).__name__}, which stays with the original.")
     try:
@@ -175,15 +214,20 @@ def _copied(value: Any, other: Any) -> Any:
         raise NotCarried(f"a {type(value).__name__} cannot be copied: {error}") from error
 
 
-def _all_inside(value: Any, seen: set[int]) -> Iterator[Any]:
-    for leaf in keras.tree.flatten(value):
-        if id(leaf) not in seen:
+def _all_inside(value: Any) -> Iterator[Any]:
+    """Whatever `value` holds; of objects of Python's own, such as loggers, not what they lead to."""
+    seen: set[int] = set()
+    stack = [value]
+    while stack:
+        for leaf in keras.tree.flatten(stack.pop()):
+            if id(leaf) in seen:
+                continue
             seen.add(id(leaf))
             yield leaf
             if isinstance(leaf, (set, frozenset)):
-                yield from _all_inside(list(leaf), seen)
-            if (held := inside(leaf)) is not None:
-                yield from _all_inside(list(held.values()), seen)
+                stack.append(list(leaf))
+            elif not is_of_python(leaf):
+                stack.append(list((inside(leaf) or {}).values()))
 
 
 def duplicate(value: Any) -> Any:

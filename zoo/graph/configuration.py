@@ -66,7 +66,7 @@ def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
     inner = flatten_layers(layer)
     kinds = {type(value) for value in inner[1:] if not is_stock(value)}
     for holder in inner:
-        leaves = keras.tree.flatten([attributes(holder)[name] for name in _given(holder)])
+        leaves = keras.tree.flatten([attributes(holder)[name] for name in given_attributes(holder)])
         kinds |= {type(value) for value in leaves if _writes_itself(value)}
     named: dict[str, set[type]] = {}
     for kind in kinds:
@@ -75,7 +75,8 @@ def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
     return {name: kind for name, (kind, *others) in named.items() if not others}
 
 
-def _given(layer: Any) -> set[str]:
+def given_attributes(layer: Any) -> set[str]:
+    """The names under which `layer` keeps what its class added, or what it was given, plain numbers left out."""
     given = {name for name, value in attributes(layer).items() if type(value) not in SIMPLE}
     return given - (plain_attributes() - {"activity_regularizer"})
 

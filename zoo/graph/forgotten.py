@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from zoo.graph.carrying import Between, NotCarried, Unlike, carried
-from zoo.graph.code import functions_in_use, stored
+from zoo.graph.code import functions_in_use, names_in, stored
 from zoo.graph.configuration import is_of_keras, is_stock
 from zoo.graph.held import array_of, equal, is_array, is_raw_variable
 from zoo.graph.internals import (
@@ -73,7 +73,7 @@ def _take(old: keras.layers.Layer, new: keras.layers.Layer, name: str, value: An
         _set(new, name, other, carried(value, other, Between(old, new)))
     except NotCarried as error:
         # What is made at the first call on data, the copy makes when it is called so.
-        if isinstance(error, Unlike) and name in _made_in_use(kind):
+        if isinstance(error, Unlike) and (name in _made_in_use(kind) or _is_a_note(kind, name, value)):
             return
         raise ValueError(
             f"layer {old.name!r} ({kind.__name__}) keeps under {name!r} what its copy would lack: {error} Let "
@@ -135,9 +135,25 @@ def take_terms(old: keras.layers.Layer, new: keras.layers.Layer, apart: Collecti
 @functools.cache
 def _made_in_use(kind: Any) -> frozenset[str]:
     """The attributes that a layer gets when it is built or called, or that code of Keras sets."""
+    return frozenset[str]().union(*map(stored, _functions(kind)))
+
+
+def _is_a_note(kind: Any, name: str, value: Any) -> bool:
+    """Whether layers and metrics, such as a teacher, were only put down on a layer, and no call of it reads them."""
+    parts = (keras.layers.Layer, keras.Metric)
+    return name not in _read_in_use(kind) and all(isinstance(x, parts) for x in keras.tree.flatten(value))
+
+
+@functools.cache
+def _read_in_use(kind: Any) -> frozenset[str]:
+    """The names in the code of a layer that is built or called, and in that of Keras."""
+    return frozenset[str]().union(*(names_in(function.__code__) for function in _functions(kind)))
+
+
+def _functions(kind: Any) -> list[Any]:
     of_keras = (value for cls in kind.__mro__ if is_of_keras(cls) for value in vars(cls).values())
     functions = [f for f in (getattr(v, "__wrapped__", v) for v in of_keras) if inspect.isfunction(f)]
-    return frozenset[str]().union(*map(stored, functions + functions_in_use(kind)))
+    return functions + functions_in_use(kind)
 
 
 def _take_own_weights(old: keras.Model, new: keras.Model) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import collections
 import copy
 import enum
 import functools
 import inspect
 import random
+import sys
+import types
 import weakref
 from typing import Any
 
@@ -28,6 +31,10 @@ COPIED_ELSEWHERE: tuple[type, ...] = (
     *(keras.Variable, keras.KerasTensor, keras.callbacks.Callback, weakref.ref),
 )
 FRAMEWORKS = ("keras", "tensorflow", "jax", "jaxlib", "torch")
+# What a layer and its copy make of their own settings.
+SETTINGS = (keras.DTypePolicy, keras.InputSpec)
+# Classes of Python that hold what somebody puts into them.
+_BAGS = (types.SimpleNamespace, argparse.Namespace)
 
 
 def is_function(value: Any, layer: Any) -> bool:
@@ -55,7 +62,7 @@ def contents(value: Any) -> Any:
 
 def inside(value: Any) -> dict[str, Any] | None:
     """The attributes of an object of somebody's own, by name, those in slots included; None of all else."""
-    if isinstance(value, (type, *_PLAIN, enum.Enum)) or inspect.isroutine(value):
+    if isinstance(value, (type, types.ModuleType, *_PLAIN, enum.Enum)) or inspect.isroutine(value):
         return None
     if module_of(value) in FRAMEWORKS:
         return None
@@ -87,7 +94,11 @@ def _state_of_generator(value: Any) -> Any:
 
 
 def equal(a: Any, b: Any, around: frozenset[tuple[int, int]] = frozenset()) -> bool:
-    """Whether two attributes hold the same: arrays to the bit, functions by identity, objects by what they hold."""
+    """Whether two attributes hold the same: arrays to the bit, functions by identity, objects by what they hold.
+
+    Two layers, variables or random generators of one class count as the same, as each has its own, and their values
+    are carried over elsewhere; but for a variable that a regularizer, constraint or loss holds, which nobody carries.
+    """
     first, second = keras.tree.flatten(a), keras.tree.flatten(b)
     if len(first) != len(second) or keys(a) != keys(b):
         return False
@@ -107,7 +118,8 @@ def _equal_leaves(x: Any, y: Any, around: frozenset[tuple[int, int]]) -> bool:
     if is_term(x) and not _same_config(x, y):
         return False
     if isinstance(x, _TERMS):
-        return equal(vars(x), vars(y), around | {(id(x), id(y))})
+        first, second = (keras.tree.map_structure(_value_of, dict(vars(z))) for z in (x, y))
+        return equal(first, second, around | {(id(x), id(y))})
     if isinstance(x, functools.partial):
         first, second = ([z.func, list(z.args), z.keywords] for z in (x, y))
         return equal(first, second, around)
@@ -126,17 +138,26 @@ def _equal_leaves(x: Any, y: Any, around: frozenset[tuple[int, int]]) -> bool:
         return False
 
 
+def _value_of(value: Any) -> Any:
+    return array_of(value) if isinstance(value, keras.Variable) else value
+
+
 def is_term(value: Any) -> bool:
     """Whether `value` says by its configuration what it does, and has no variables: a schedule, a regularizer."""
     if isinstance(value, _TERMS):
         return True
     described = module_of(value) in FRAMEWORKS and hasattr(value, "get_config")
-    return described and not isinstance(value, (type, *COPIED_ELSEWHERE))
+    return described and not isinstance(value, (type, *SETTINGS, *COPIED_ELSEWHERE))
 
 
 def module_of(value: Any) -> str:
-    """The package that the class of `value` comes from."""
-    return type(value).__module__.split(".")[0]
+    """The package that a function, or the class of any other `value`, comes from."""
+    return str(getattr(value if inspect.isroutine(value) else type(value), "__module__", "")).split(".")[0]
+
+
+def is_of_python(value: Any) -> bool:
+    """Whether `value` is an object of Python's own library that leads far away, such as a logger or a module."""
+    return module_of(value) in sys.stdlib_module_names and not isinstance(value, _BAGS)
 
 
 def _can_be_copied(value: Any) -> bool:

@@ -87,7 +87,9 @@ def plain_attributes() -> frozenset[str]:
 def plain_model_attributes() -> frozenset[str]:
     """The attributes that every Functional model has: its graph, and what `compile` and the first steps make."""
     x = keras.Input((1,), name="plain_input")
-    return frozenset(vars(keras.Model(x, x, name="plain")))
+    model = keras.Model(x, x, name="plain")
+    model.compile(keras.optimizers.SGD(name="plain"))
+    return frozenset(vars(model))
 
 
 def is_bookkeeping(attribute: str) -> bool:

@@ -10,9 +10,9 @@ from typing import Any
 import keras
 
 from zoo.graph.code import functions_in_use, taken_from_outside
-from zoo.graph.configuration import is_stock
-from zoo.graph.held import FRAMEWORKS, SIMPLE, inside, is_raw_variable
-from zoo.graph.internals import attributes, flatten_layers, is_bookkeeping, plain_attributes
+from zoo.graph.configuration import given_attributes, is_stock
+from zoo.graph.held import FRAMEWORKS, SIMPLE, inside, is_of_python, is_raw_variable, module_of
+from zoo.graph.internals import attributes, flatten_layers, is_bookkeeping
 from zoo.graph.reading import Graph, read
 
 
@@ -41,14 +41,15 @@ def is_the_same(variable: Any, known: keras.Variable) -> bool:
 
 
 def belongings(found: list[Graph]) -> dict[int, str]:
-    """`id` of each layer and variable in `found` -> what it is, in words."""
+    """`id` of each layer and variable in `found` -> what it is, in words; stock layers without variables are left out."""
     told: dict[int, str] = {}
     for graph in found:
         for operation in [graph.model, *(node.operation for node in graph.nodes)]:
             if not isinstance(operation, keras.layers.Layer):
                 continue
             for layer in flatten_layers(operation):
-                told.setdefault(id(layer), f"the layer {layer.name!r}")
+                if layer.variables or not is_stock(layer):  # nothing else can two have together
+                    told.setdefault(id(layer), f"the layer {layer.name!r}")
             for variable in operation.variables:
                 told.update(dict.fromkeys(_keys(variable), f"the variable {variable.path!r}"))
     return told
@@ -65,9 +66,8 @@ def reached(operation: Any) -> Iterator[Any]:
     seen: set[int] = set()
     for layer in layers:
         held = attributes(layer)
-        names = [name for name in held.keys() - plain_attributes() if not is_bookkeeping(name)]
-        for name in names:
-            if type(held[name]) not in SIMPLE:
+        for name in given_attributes(layer):
+            if not is_bookkeeping(name):
                 yield from _reached(held[name], own, seen, deep=True)
         if not is_stock(layer):
             for function in functions_in_use(type(layer)):
@@ -102,7 +102,9 @@ def _parts(value: Any, deep: bool) -> list[tuple[Any, bool]]:
         return [(part, True) for part in value.values()]
     if isinstance(value, (list, tuple, set, frozenset)):
         return [(part, True) for part in value]
-    if _module(value) in (*FRAMEWORKS, "zoo"):
+    if (compiled := _compiled_from(value)) is not None:
+        return [(compiled, False)]
+    if module_of(value) in (*FRAMEWORKS, "zoo") or is_of_python(value):
         return []
     if inspect.isfunction(value):
         return [(part, False) for part in taken_from_outside(value)]
@@ -110,8 +112,11 @@ def _parts(value: Any, deep: bool) -> list[tuple[Any, bool]]:
     return [] if held is None else [(part, True) for part in held.values()]
 
 
-def _module(value: Any) -> str:
-    return str(getattr(value if inspect.isroutine(value) else type(value), "__module__", "")).split(".")[0]
+def _compiled_from(value: Any) -> Any:
+    """The function of Python that `tf.function` or `jax.jit`, say, made `value` of; None of all else."""
+    if inspect.isfunction(value) or isinstance(value, type) or not callable(value):
+        return None
+    return getattr(value, "__wrapped__", None)
 
 
 def _keys(variable: keras.Variable) -> list[int]:
