@@ -588,7 +588,7 @@ class Drawn(layers.Layer):
             np.random.default_rng().normal(size=4).astype("float32"),
         )
         self.function = {
-            "function": lambda x: x * c + table,
+            "function": lambda x: x * c + ops.convert_to_tensor(table),
             "of the layer": lambda x: self.base * x * c,
             "default": lambda x, c=c: x * c,
             "named default": lambda x, *, c=c: x * c,

@@ -362,9 +362,14 @@ class Merging:
                         )
                     if norm.compute_dtype != first.compute_dtype:
                         return f"{norm.name!r} computes in {norm.compute_dtype}, {first.name!r} in {first.compute_dtype}"
-        if (dtype := addition.outputs[0].dtype) != first.compute_dtype:
-            return f"the sum is {dtype}, and {first.name!r} computes in {first.compute_dtype}"
         layer = addition.operation
+        dtypes = {addition.outputs[0].dtype}
+        if not isinstance(
+            layer, layers.Layer
+        ):  # a layer casts what it adds; of a bare sum, Torch says less than it does
+            dtypes |= {tensor.dtype for tensor in addition.input_tensors}
+        if dtypes != {first.compute_dtype}:
+            return f"the sum is of {', '.join(sorted(dtypes))}, and {first.name!r} computes in {first.compute_dtype}"
         if not isinstance(layer, layers.Layer):
             return None
         if layer.activity_regularizer is not None:
