@@ -52,9 +52,7 @@ ELSEWHERE = tuple(f"test_{subject}_" for subjects in LEFT_OUT.values() for subje
 PROCESSOR = Path("/proc/cpuinfo")  # Linux tells
 if BACKEND == "torch" and PROCESSOR.exists() and "avx512f" not in PROCESSOR.read_text(encoding="utf-8"):
     # As TensorFlow's oneDNN below: without AVX-512, the one of torch 2.13 corrupts the heap in gradients of convolutions.
-    import torch
-
-    torch.backends.mkldnn.set_flags(False)
+    os.environ["ONEDNN_MAX_CPU_ISA"] = "SSE41"
 
 if BACKEND == "jax":
     import jax_draws

@@ -362,19 +362,7 @@ class Merging:
                         )
                     if norm.compute_dtype != first.compute_dtype:
                         return f"{norm.name!r} computes in {norm.compute_dtype}, {first.name!r} in {first.compute_dtype}"
-        layer = addition.operation
-        dtypes = {addition.outputs[0].dtype}
-        if not isinstance(
-            layer, layers.Layer
-        ):  # a layer casts what it adds; of a bare sum, Torch says less than it does
-            dtypes |= {tensor.dtype for tensor in addition.input_tensors}
-        if dtypes != {first.compute_dtype}:
-            return f"the sum is of {', '.join(sorted(dtypes))}, and {first.name!r} computes in {first.compute_dtype}"
-        if not isinstance(layer, layers.Layer):
-            return None
-        if layer.activity_regularizer is not None:
-            return f"the activity_regularizer of {layer.name!r} acts on the sum"
-        return precision_obstacle(layer)
+        return _more_than_a_sum(addition, first)
 
     def _join(self, group: dict[int, _Branch]) -> str | None:
         """Plan one convolution in the place of a group; None, or why that is not possible."""
@@ -465,6 +453,23 @@ def _alike(group: dict[int, _Branch]) -> list[dict[int, _Branch]]:
 def _of_rate(branches: dict[int, Any], rate: Any) -> dict[int, Any]:
     """Those of one dilation, and those of size 1, which have any."""
     return {i: b for i, b in branches.items() if b.conv.dilation_rate == rate or max(b.conv.kernel_size) == 1}
+
+
+def _more_than_a_sum(addition: Any, first: Any) -> str | None:
+    """Why a convolution like `first` does not stand for an addition, as far as its own settings go."""
+    layer, dtypes = addition.operation, {addition.outputs[0].dtype}
+    # A layer casts what it adds. Of a bare sum, Torch says less than it does.
+    if not isinstance(layer, layers.Layer):
+        dtypes |= {tensor.dtype for tensor in addition.input_tensors}
+    if dtypes != {first.compute_dtype}:
+        return (
+            f"the sum is of {', '.join(sorted(dtypes))}, and {first.name!r} computes in {first.compute_dtype}"
+        )
+    if not isinstance(layer, layers.Layer):
+        return None
+    if layer.activity_regularizer is not None:
+        return f"the activity_regularizer of {layer.name!r} acts on the sum"
+    return precision_obstacle(layer)
 
 
 def _kind(conv: Any) -> str:
