@@ -233,6 +233,7 @@ def test_what_rounds_coarsely_ends_a_run_and_stops_no_other(kind, dtype):
     assert collapse_linear(model).collapsed == {"e": ("d", "e")}
 
 
+@pytest.mark.tensorflow  # JAX has no float64 until it is told to have it
 @pytest.mark.parametrize(
     "parts",
     [
