@@ -22,8 +22,10 @@ def cluster(options: argparse.Namespace):
     """A cluster of Slurm jobs, none asked for yet."""
     from dask_jobqueue import SLURMCluster
 
-    # As the command has them: a run belongs to its backend. Where nothing is set, all have the same default.
-    settings = [f"export {name}={os.environ[name]}" for name in ("KERAS_BACKEND",) if name in os.environ]
+    prologue = [f"cd {ROOT}", f"export PYTHONPATH={ROOT}"]
+    # As the command has it: a run belongs to its backend. Where none is set, all have the same default.
+    if backend := os.environ.get("KERAS_BACKEND"):
+        prologue.append(f"export KERAS_BACKEND={backend}")
     return SLURMCluster(
         queue=options.queue,
         walltime=options.walltime,
@@ -31,7 +33,7 @@ def cluster(options: argparse.Namespace):
         cores=1,
         processes=1,
         python=sys.executable,
-        job_script_prologue=[f"cd {ROOT}", f"export PYTHONPATH={ROOT}", *settings],
+        job_script_prologue=prologue,
         scheduler_options={"dashboard_address": None},
     )
 

@@ -163,7 +163,8 @@ def _is_known_global(name: str, function: types.FunctionType) -> bool:
 
 
 def _names(code: types.CodeType, operators: tuple[str, ...] = _BENDING) -> Iterator[str]:
-    steps, known = list(dis.get_instructions(code)), sizes(code)
+    steps = list(dis.get_instructions(code))
+    known = sizes(steps)
     for step in steps:
         if step.opname == "COMPARE_OP":
             yield step.argrepr
@@ -171,7 +172,7 @@ def _names(code: types.CodeType, operators: tuple[str, ...] = _BENDING) -> Itera
             parts = within(steps, step)
             if not parts or not is_of_sizes(parts, known):
                 yield step.argrepr
-    yield from _squares(code, known)
+    yield from _squares(steps, known)
     yield from _casts(steps)
     yield from code.co_names
     for constant in code.co_consts:
@@ -194,9 +195,9 @@ def _casts(steps: list[dis.Instruction]) -> Iterator[str]:
                 yield f"cast to {words[-1]}"
 
 
-def _squares(code: types.CodeType, known: set[str]) -> Iterator[str]:
-    """The products in `code` of a value with itself, `z * z` and `matmul(z, z)`, where it has a name."""
-    steps = [step for step in _steps(code) if step[0] not in ("PRECALL", "PUSH_NULL")]
+def _squares(instructions: list[dis.Instruction], known: set[str]) -> Iterator[str]:
+    """The products of a value with itself, `z * z` and `matmul(z, z)`, where it has a name."""
+    steps = [step for step in _steps(instructions) if step[0] not in ("PRECALL", "PUSH_NULL")]
     for place in range(len(steps) - 2):
         (first, name), (second, other), (then, operator) = steps[place : place + 3]
         if first != "LOCAL" or second != "LOCAL" or name != other or name in known:
@@ -208,9 +209,9 @@ def _squares(code: types.CodeType, known: set[str]) -> Iterator[str]:
             yield from (f"{function}({name}, {name})" for _, function in before)
 
 
-def _steps(code: types.CodeType) -> Iterator[tuple[str, Any]]:
-    """The instructions of `code` with what they are about; those that read a variable of the function as "LOCAL"."""
-    for instruction in dis.get_instructions(code):
+def _steps(instructions: list[dis.Instruction]) -> Iterator[tuple[str, Any]]:
+    """The instructions with what they are about; those that read a variable of the function as "LOCAL"."""
+    for instruction in instructions:
         kind, about = instruction.opname, instruction.argval
         if read := locals_read(instruction):
             yield from (("LOCAL", name) for name in read)

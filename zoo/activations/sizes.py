@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dis
-import types
 from collections.abc import Sequence
 
 # What gives the size of something, as an attribute or as a function.
 _SIZE = frozenset({"shape", "ndim", "rank", "len"})
 
 
-def sizes(code: types.CodeType) -> set[str]:
+def sizes(instructions: Sequence[dis.Instruction]) -> set[str]:
     """The variables of a function that hold sizes, such as those of `batch, height, width, channels = x.shape`."""
     known: set[str] = set()
     value: list[dis.Instruction] = []
     storing = False
-    for step in dis.get_instructions(code):
+    for step in instructions:
         stores = step.opname.startswith(("STORE_FAST", "UNPACK"))
         if (storing and not stores) or step.opname in ("POP_TOP", "RESUME"):
             value = []

@@ -115,7 +115,9 @@ def activation_importance(
     """
     if fit not in FITS:
         raise ValueError(f"fit must be one of {', '.join(map(repr, FITS))}; received {fit!r}.")
-    chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
+    chosen = choose(
+        model, sites, include_classifier=include_classifier, argument="sites", all_by_default=True
+    )
     hidden = unseen(model) if sites is None else {}
     if hidden:
         tell_unseen("activation_importance", model)
@@ -332,7 +334,7 @@ class _Tally:
 
 def classifier_functions(model: keras.Model) -> set[str]:
     """The names of the functions with which `model` turns scores into what it returns: softmax, sigmoid or none."""
-    present = choose(model, None, include_classifier=True, argument="sites")
+    present = choose(model, None, include_classifier=True, argument="sites", all_by_default=True)
     names = classifier_names(model, present)
     return {family for site in present if site.name in names for family in families(site.function)}
 

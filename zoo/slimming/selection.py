@@ -17,14 +17,17 @@ from zoo.layers import BlendedActivation
 RESHAPING = {"glu"}
 
 
-def choose(model: keras.Model, names: Any, *, include_classifier: bool, argument: str) -> list[Site]:
+def choose(
+    model: keras.Model, names: Any, *, include_classifier: bool, argument: str, all_by_default: bool = False
+) -> list[Site]:
     """The sites of `model` with those names, in the order of the computation.
 
     Args:
         model: A Functional or built Sequential model.
-        names: One name or several; None for all but the classifier.
+        names: One name or several.
         include_classifier: Whether the classifier may be among them.
         argument: What the caller calls `names`; for messages.
+        all_by_default: Whether None stands for all but the classifier.
 
     Raises:
         TypeError: `model` cannot be read, or `names` are no names.
@@ -34,7 +37,7 @@ def choose(model: keras.Model, names: Any, *, include_classifier: bool, argument
     refuse_blended(model)
     present = sites(model)
     classifiers = classifier_names(model, present)
-    if names is None:
+    if names is None and all_by_default:
         chosen = [s for s in present if include_classifier or s.name not in classifiers]
     else:
         chosen = named(model, present, names, argument)

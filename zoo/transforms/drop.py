@@ -110,8 +110,6 @@ def drop_activations(
         >>> [layer.name for layer in short.layers], dropped
         (['fc'], {'act': 'identity'})
     """
-    if sites is None:
-        raise TypeError("sites must be names, sites of zoo.activations.sites or one of them, received None.")
     chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     for site in chosen:
         if not site.built_in and getattr(site.operation, "activity_regularizer", None) is not None:

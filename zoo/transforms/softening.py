@@ -96,8 +96,6 @@ def soften(
         >>> [layer.name for layer in harden(soft).model.layers]
         ['fc']
     """
-    if sites is None:
-        raise TypeError("sites must be names, sites of zoo.activations.sites or one of them, received None.")
     chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     taken = names(graphs(model))
     replace: dict[Any, list[Part]] = {}
