@@ -517,3 +517,16 @@ def test_units_of_a_seeded_net_start_unlike_one_another():
             if "kernel" in weight.name:
                 kernels += [k.tobytes() for k in keras.ops.convert_to_numpy(weight)]
     assert len(kernels) > 8 and len(set(kernels)) == len(kernels)
+
+
+def test_a_stack_draws_as_many_seeds_as_it_has_units():
+    """The first unit's weights come from the initialiser given: a seed more or fewer, and published runs start anew."""
+    model = zoo.build("resnet20v2", rolled=True, input_shape=(8, 8, 3), width=4)
+    unit = rolled_layers(model)[0].unit
+    kernel = next(v for v in unit.trainable if v.path.endswith("kernel"))
+    given = unit.owners[id(kernel)].kernel_initializer
+    keras.utils.set_random_seed(3)
+    expected = [given(kernel.shape), *(given.clone()(kernel.shape) for _ in range(2))]
+    keras.utils.set_random_seed(3)
+    drawn = unit.initializer(kernel, 3)((3, *kernel.shape), dtype="float32")
+    np.testing.assert_array_equal(drawn, np.stack(expected))

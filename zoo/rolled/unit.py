@@ -147,8 +147,9 @@ class UnitGraph:
             ):
                 return initializer(shape, dtype=dtype)
             if isinstance(initializer, keras.initializers.Initializer):
-                fresh = in_turn(initializer, SEEDS_APART)
-                draws = [fresh() for _ in range(count)]
+                # The first unit's is the one given, not a clone: one without a seed has drawn its own already.
+                fresh = in_turn(initializer, SEEDS_APART, start=1)
+                draws = [initializer, *(fresh() for _ in range(count - 1))]
             else:
                 draws = [initializer] * count
             return keras.ops.stack([draw(shape[1:], dtype=dtype) for draw in draws])
