@@ -18,6 +18,7 @@ FLOORS = {
     "spec": 1,
     "naming": 0,
     "callers": 0,
+    "wording": 0,
     "seeding": 0,
     "normalization": 0,
     "normalizer_free": 0,

@@ -7,7 +7,6 @@ everything else here calls it. Nets and the units for nets of one's own are buil
 from __future__ import annotations
 
 import copy
-import difflib
 import functools
 import warnings
 from collections import Counter
@@ -26,6 +25,7 @@ from zoo.normalizer_free import NF_ALPHA, BranchScale, ScaledStandardizedConv2D,
 from zoo.placement import NOTHING, Steps
 from zoo.seeding import in_turn
 from zoo.spec import STANDARDISED, ModelSpec, UnitSpec
+from zoo.wording import listed, nearest
 
 # The layers of a feature map, by the number of its spatial axes.
 _CONV = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}
@@ -614,8 +614,8 @@ def _near(given: Any) -> str:
     if not isinstance(given, str):
         return ""
     known = [name for name, value in vars(keras.activations).items() if callable(value)]
-    near = difflib.get_close_matches(given.lower(), known, n=2)
-    return f". Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    near = nearest(given, known, most=2)
+    return f". Did you mean {listed(near, 'or')}?" if near else ""
 
 
 def activation_function(argument: str, given: Any) -> Callable:

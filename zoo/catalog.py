@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any, Unpack
 from zoo import pretrained
 from zoo.options import Options
 from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec, is_one_of, require_one_of
+from zoo.wording import nearest
 
 KRIZHEVSKY = (
     "Krizhevsky et al. 2012, ImageNet Classification with Deep Convolutional Neural Networks, figure 1"
@@ -389,7 +389,7 @@ def lookup(name: str, block: str | None = None, convolutions: int | None = None)
     entry = MODELS.get(name)
     match = _BY_DEPTH.fullmatch(name)
     if entry is None and match is None:
-        near = difflib.get_close_matches(name.lower(), MODELS, n=4, cutoff=0.5)
+        near = nearest(name, MODELS, most=4, cutoff=0.5)
         hint = f"The nearest names are {', '.join(map(repr, near))}. " if near else ""
         raise ValueError(f"model {name!r} is not known. {hint}zoo.list_models() lists them all.")
     if entry is not None and (entry.fixed_block or block is None or match is None):
@@ -509,7 +509,7 @@ def _instead_of(option: str) -> str:
         return f"it is a setting of Keras for all that is built after it: {_SETTINGS_OF_KERAS[option]}."
     if option in _SAID_OTHERWISE:
         return _SAID_OTHERWISE[option]
-    near = difflib.get_close_matches(option, OPTIONS, n=3, cutoff=0.5)
+    near = nearest(option, OPTIONS, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? The" if near else "the"
     return f"{hint} options are {', '.join(OPTIONS)}."
 

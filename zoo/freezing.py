@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Literal, get_args
 
 import keras
 from keras import layers
 
 from zoo.graph import Graph, flatten_layers, graphs, producer, rewrite
+from zoo.wording import did_you_mean
 
 Norms = Literal["inference", "follow"]
 NORMS = get_args(Norms)
@@ -76,10 +76,7 @@ def _before(found: list[Graph], until: str) -> set[str]:
     """Names of the layer `until` and of all it is computed from, in the models round it too."""
     named = {graph.path + node.operation.name: (graph, node) for graph in found for node in graph.nodes}
     if until not in named:
-        near = difflib.get_close_matches(until, named, n=3) or list(named)[:3]
-        raise ValueError(
-            f"until={until!r} is no layer of the model; did you mean {', '.join(map(repr, near))}?"
-        )
+        raise ValueError(f"until={until!r} is no layer of the model; {did_you_mean(until, named)}")
     by_path = {graph.path: graph for graph in found}
     graph, node = named[until]
     frozen = _ancestors(graph, node, by_path)

@@ -365,23 +365,28 @@ def _draw(spec: dict, path: Path) -> None:
 
 
 def _machine(data: Path) -> str:
-    lines = []
+    """Where and when each part was measured; machines are numbered, for they differ."""
+    machines: dict[str, int] = {}
+    rows = []
     for path in sorted(data.glob("performance_*.json")):
         about = json.loads(path.read_text())
-        part = path.stem.removeprefix("performance_")
-        lines.append(
-            f"| {part} | `{about['command']}` | {about['threads']} | {about['load_before']} to "
-            f"{about['load_after']} | {about['date']} |"
+        versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+        machine = (
+            f"{about['processor']}, {about['processors']} processors, {about['memory_gb']:.0f} GB; {versions}."
         )
-        machine = about
-    versions = ", ".join(f"{name} {number}" for name, number in machine["versions"].items())
-    head = "| part | command | threads | load before and after | date |\n|---|---|---|---|---|\n"
-    return (
-        f"{machine['processor']}, {machine['processors']} processors, {machine['memory_gb']} GB; {versions}.\n\n"
-        + head
-        + "\n".join(lines)
-        + "\n"
-    )
+        rows.append(
+            [
+                path.stem.removeprefix("performance_"),
+                f"`{about['command']}`",
+                str(machines.setdefault(machine, len(machines) + 1)),
+                str(about["threads"]),
+                f"{about['load_before']} to {about['load_after']}",
+                about["date"],
+            ]
+        )
+    head = ["part", "command", "machine", "threads", "load before and after", "date"]
+    numbered = "\n".join(f"{number}. {machine}" for machine, number in machines.items())
+    return f"{_table(head, rows)}\n{numbered}\n"
 
 
 def _rows(path: Path) -> list[dict]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ from keras import layers
 from zoo.activations import Site, classifier_names, families, sites
 from zoo.graph import Graph, Part, graphs
 from zoo.layers import BlendedActivation
+from zoo.wording import did_you_mean
 
 # Their output has another shape than their input, or no value of its own for each input.
 RESHAPING = {"glu"}
@@ -125,9 +125,7 @@ def _name_of(received: Any) -> str:
 
 
 def _unknown(model: keras.Model, name: str, known: list[str], argument: str) -> str:
-    near = difflib.get_close_matches(name, known, n=3) or known[:8]
-    has = f"did you mean {', '.join(map(repr, near))}?" if near else "it has none."
     return (
-        f"{argument} names {name!r}, which is no activation site of {model.name!r}; {has} "
+        f"{argument} names {name!r}, which is no activation site of {model.name!r}; {did_you_mean(name, known)} "
         f"zoo.probes.activation_stats lists them all."
     )

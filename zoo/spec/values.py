@@ -1,6 +1,5 @@
 """What one value has to be, whatever the others are: one of a few, an integer, a number, True or False."""
 
-from collections.abc import Iterable
 from typing import Any
 
 
@@ -48,9 +47,3 @@ def require_rate(argument: str, received: Any) -> None:
     require_number(argument, received)
     if not 0 <= received < 1:
         raise ValueError(f"{argument} must be in [0, 1), received {received!r}.")
-
-
-def listed(names: Iterable[object], last: str) -> str:
-    """Names as a sentence has them: `'a', 'b' and 'c'`."""
-    *first, end = map(repr, names)
-    return f"{', '.join(first)} {last} {end}" if first else end

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,6 +10,7 @@ from typing import Any
 import keras
 
 from zoo.graph import Graph, calls, graphs, producer
+from zoo.wording import did_you_mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,10 +128,7 @@ def _by_name(model: keras.Model, everything: list[Place], name: str, argument: s
         (place,) = _by_name(model, everything, front, argument)
         return [_one_call(place, int(number), argument)]
     known = [place.name for place in everything]
-    near = difflib.get_close_matches(name, known, n=3) or known[:8]
-    raise ValueError(
-        f"{argument}={name!r} is no layer of model {model.name!r}; did you mean {', '.join(map(repr, near))}?"
-    )
+    raise ValueError(f"{argument}={name!r} is no layer of model {model.name!r}; {did_you_mean(name, known)}")
 
 
 def _one_call(place: Place, number: int, argument: str) -> Place:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from zoo.graph import (
 from zoo.graph.internals import keep_remat
 from zoo.naming import activation_of
 from zoo.slimming.selection import named
+from zoo.wording import did_you_mean
 
 ALIASES = {"swish": "silu", "hard_swish": "hard_silu"}
 NOT_ACTIVATIONS = {"get", "serialize", "deserialize"}
@@ -182,8 +182,7 @@ def _matching(old: Any, found: list[Site]) -> list[Site]:
                 _refuse_namesakes(old, matching)
             return matching
     if name not in known:
-        near = difflib.get_close_matches(old, sorted(known | set(ALIASES)), n=3) or sorted(known)
-        raise ValueError(f"unknown activation old={old!r}; did you mean {', '.join(map(repr, near))}?")
+        raise ValueError(f"unknown activation old={old!r}; {did_you_mean(old, sorted(known | set(ALIASES)))}")
     return []
 
 
@@ -246,8 +245,9 @@ def _maker(new: Any) -> Callable[..., layers.Layer] | Callable[[Any], Any]:
         if name == "prelu":
             raise ValueError("new='prelu' has weights and is no function: pass keras.layers.PReLU.")
         if name not in NAMES:
-            near = difflib.get_close_matches(new, sorted(NAMES | set(ALIASES)), n=3) or sorted(NAMES)
-            raise ValueError(f"unknown activation new={new!r}; did you mean {', '.join(map(repr, near))}?")
+            raise ValueError(
+                f"unknown activation new={new!r}; {did_you_mean(new, sorted(NAMES | set(ALIASES)))}"
+            )
         return keras.activations.get(name)
     if callable(new):
         return new

@@ -1,7 +1,6 @@
 """Data sets by name: found on this machine, checked against known hashes, cut to what a spec asks for."""
 
 import dataclasses
-import difflib
 import functools
 import gzip
 import hashlib
@@ -14,6 +13,7 @@ import numpy as np
 
 from zoo.experiments.data import jpegs
 from zoo.experiments.design.experiment import Dataset, canonical
+from zoo.wording import did_you_mean
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")  # of the package dataset-fashion-mnist
 
@@ -236,8 +236,7 @@ def load(dataset: Dataset) -> Images:
         (100, 8, 8, 1)
     """
     if dataset.name not in SOURCES:
-        near = difflib.get_close_matches(dataset.name, SOURCES, n=2) or sorted(SOURCES)
-        raise ValueError(f"unknown data set {dataset.name!r}; did you mean {' or '.join(map(repr, near))}?")
+        raise ValueError(f"unknown data set {dataset.name!r}; {did_you_mean(dataset.name, sorted(SOURCES))}")
     x_train, y_train, x_test, y_test = SOURCES[dataset.name]()
     pick_train, pick_test = balanced(y_train, dataset.train), balanced(y_test, dataset.test)
     parts = [x_train[pick_train], x_test[pick_test]]

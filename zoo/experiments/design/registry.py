@@ -4,7 +4,6 @@ The engine imports no study: whoever runs a command hands a registry in, so a fo
 `zoo.studies` does.
 """
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from zoo.experiments.design.experiment import Experiment
 from zoo.experiments.design.study import Study
+from zoo.wording import did_you_mean
 
 
 class UnknownExperimentError(ValueError):
@@ -91,9 +91,7 @@ class Registry:
         for study in self.studies():
             if any(one.name == name for one in study.experiments):
                 return study
-        names = self.names()
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {', '.join(names)}"
+        hint = did_you_mean(name, self.names(), cutoff=0.5)
         raise UnknownExperimentError(f"unknown experiment {name!r}; {hint}")
 
     def experiments(self) -> list[Experiment]:

@@ -4,13 +4,13 @@ A measurement is a function `measure(context, **arguments)` that returns rows. A
 `module.function` for a module in this folder, or `package.module:function` for one anywhere else.
 """
 
-import difflib
 import importlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from zoo.experiments.data.sets import Images
+from zoo.wording import did_you_mean
 
 
 class Row(NamedTuple):
@@ -70,10 +70,7 @@ def resolve(name: str, home: str = __name__) -> Callable:
         raise ValueError(f"{name!r} names the module {module_name}, which does not exist") from error
     if not callable(getattr(module, function, None)):
         public = [key for key in vars(module) if callable(getattr(module, key)) and not key.startswith("_")]
-        near = difflib.get_close_matches(function, public, n=3)
-        raise ValueError(
-            f"{module_name} has no function {function!r}" + (f"; did you mean {near}?" if near else "")
-        )
+        raise ValueError(f"{module_name} has no function {function!r}; {did_you_mean(function, public)}")
     return getattr(module, function)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import RESIDUAL
-from zoo.spec.values import listed, require_one_of
+from zoo.spec.values import require_one_of
 from zoo.spec.words import BRANCH_SCALING, NORMALIZATIONS
+from zoo.wording import listed
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec

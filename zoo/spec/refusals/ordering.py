@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from zoo.placement import PLAIN, RESIDUAL, V2, WORDS, Row
-from zoo.spec.values import is_one_of, listed
+from zoo.spec.values import is_one_of
 from zoo.spec.words import PLAIN_ORDERINGS, RESIDUAL_ORDERINGS
+from zoo.wording import listed, nearest
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec
@@ -65,5 +65,5 @@ def _hint(ordering: str) -> str:
             return f" It is a {kind}."
     if " " in ordering.strip():
         return " A row of your own words is for zoo.conv_unit."
-    near = difflib.get_close_matches(ordering, (*PLAIN, *RESIDUAL), n=2)
+    near = nearest(ordering, (*PLAIN, *RESIDUAL), most=2)
     return f" Did you mean {listed(near, 'or')}?" if near else ""

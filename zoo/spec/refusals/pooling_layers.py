@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, get_args
 
 from zoo.options import Padding, PoolingLayer, PoolingOrder
 from zoo.placement import PLAIN
-from zoo.spec.values import listed, require_one_of
+from zoo.spec.values import require_one_of
 from zoo.spec.words import WAYS_DOWN
+from zoo.wording import listed
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec
