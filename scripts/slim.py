@@ -27,7 +27,7 @@ import zoo
 from zoo.callbacks import ActivationAnnealing
 from zoo.latency import Stopwatch
 from zoo.planning import BORDERS
-from zoo.probes.importance import classifier_functions
+from zoo.probes.labels import read_labels
 
 console = Console()
 
@@ -97,17 +97,15 @@ def loaded(parser, path):
 
 def judged(net, y):
     """The loss and the accuracy that the last function of a net and its labels ask for."""
-    ends = classifier_functions(net)
-    probabilities = bool(ends & {"softmax", "sigmoid"})
-    several = y.ndim == 2 and y.shape[1] > 1 and "sigmoid" in ends  # each class by itself
-    if net.output_shape[-1] == 1 or several:
-        right = keras.metrics.BinaryAccuracy("accuracy", threshold=0.5 if probabilities else 0.0)
-        return keras.losses.BinaryCrossentropy(from_logits=not probabilities), right
-    if y.ndim == 1 or y.shape[1] == 1:
-        right = keras.metrics.SparseCategoricalAccuracy("accuracy")
-        return keras.losses.SparseCategoricalCrossentropy(from_logits=not probabilities), right
-    right = keras.metrics.CategoricalAccuracy("accuracy")
-    return keras.losses.CategoricalCrossentropy(from_logits=not probabilities), right
+    labels = read_labels(net, y)
+    kinds = {
+        "one": (keras.losses.SparseCategoricalCrossentropy, keras.metrics.SparseCategoricalAccuracy),
+        "shares": (keras.losses.CategoricalCrossentropy, keras.metrics.CategoricalAccuracy),
+        "each": (keras.losses.BinaryCrossentropy, keras.metrics.BinaryAccuracy),
+    }
+    loss, right = kinds[labels.kind]
+    more = {"threshold": labels.threshold} if labels.kind == "each" else {}
+    return loss(from_logits=not labels.probabilities), right("accuracy", **more)
 
 
 def compiled(net, judges, rate, steps):
@@ -166,6 +164,7 @@ def main(words=None):
     few = slice(0, given.samples)
 
     try:
+        judges = judged(net, y)
         rows = zoo.probes.activation_importance(net, x[few], y[few], batch_size=given.batch)
     except (TypeError, ValueError) as error:
         parser.error(str(error))
@@ -177,7 +176,6 @@ def main(words=None):
         writer.writeheader()
         writer.writerows({**row, "merges": " ".join(row["merges"])} for row in rows)
 
-    judges = judged(net, y)
     folded = zoo.transforms.fold_batchnorm(net).model
     stopwatch = Stopwatch(given.batch)
     before = stopwatch(folded)

@@ -69,6 +69,18 @@ def test_one_output_is_two_classes(activation):
     assert row["loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean(), rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["float32", "int64", "bool"])
+def test_classes_that_go_together_are_judged_one_by_one(kind):
+    """Sigmoids of several outputs are no distribution: dividing by their sum would be another loss."""
+    parts = [layers.Dense(4, activation="tanh", name="a"), layers.Dense(3, activation="sigmoid", name="top")]
+    model = randomised(keras.Sequential([keras.Input((3,)), *parts]))
+    x, y = batch(model, 9), np.random.default_rng(2).integers(0, 2, (9, 3)).astype(kind)
+    (row,) = activation_importance(model, x, y)
+    p = keras.ops.convert_to_numpy(drop_activations(model, "a", fit=x).model(x)).astype("float64")
+    assert row["accuracy"] == pytest.approx(np.mean((p > 0.5) == y))
+    assert row["loss"] == pytest.approx(-np.log(np.where(y, p, 1 - p)).mean(), rel=1e-4)
+
+
 def test_batches_forms_and_bars_change_nothing_and_the_model_stays(capsys):
     model = net()
     before, weights = configuration(model), model.get_weights()
@@ -119,6 +131,10 @@ BAD = {
     r"y does not fit .* values from -1 to": {"y": Y - 1},
     r"y does not fit .* received shape \(21, 3\)": {"y": np.ones((21, 3))},
     r"y does not fit .* values from 0.5 to": {"y": Y + 0.5},
+    r"rows of shares .* sum to 1, .* row 2 is \[1\.0, 1\.0, 0\.0, 0\.0\]. For classes that go together end": {
+        "y": np.where(np.arange(21)[:, None] == 2, [1, 1, 0, 0], np.eye(4)[Y])
+    },
+    r"rows of shares that are not negative": {"y": 2 * np.eye(4)[Y] - 1 / 4},
     r"input .* of .* takes arrays of shape \(None, 8, 8, 3\), received": {"x": X[..., :2]},
     r"one array for each of .*, with the same number": {"x": [X, X]},
     "x has no samples": {"x": X[:0], "y": Y[:0]},

@@ -371,9 +371,7 @@ def _machine(data: Path) -> str:
     for path in sorted(data.glob("performance_*.json")):
         about = json.loads(path.read_text())
         versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-        machine = (
-            f"{about['processor']}, {about['processors']} processors, {about['memory_gb']:.0f} GB; {versions}."
-        )
+        machine = f"{about['processor']}, {about['processors']} processors, {about['memory_gb']:.0f} GB; {versions}."
         rows.append(
             [
                 path.stem.removeprefix("performance_"),

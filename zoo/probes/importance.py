@@ -9,12 +9,12 @@ from typing import Any, Literal, get_args
 
 import keras
 import numpy as np
-from keras import ops
 
-from zoo.activations import classifier_names, families, label, tell_unseen, unseen
+from zoo.activations import label, tell_unseen, unseen
 from zoo.batches import input_arrays, read_batches, read_labelled, refuse_targets, sample_count
 from zoo.graph import graphs, seeds_untouched
 from zoo.probes.rows import Rows
+from zoo.probes.scoring import Scoring, Tally
 from zoo.slimming.execution import Execution, without_gradients
 from zoo.slimming.linear_fit import AffineMap, check_finite
 from zoo.slimming.neighbours import meeting
@@ -63,13 +63,14 @@ def activation_importance(
             PyDataset, a loader or a generator of batches `(x, y)`; then `y` is left out, and sample weights do not
             count.
         y: Targets: classes as integers of shape `(samples,)` or `(samples, 1)`, one row of `(samples,
-            classes)` each, or what `loss` and `metric` take.
+            classes)` each, or what `loss` and `metric` take. A row has a share for each class, in sum 1; where the
+            model ends in a sigmoid, yes or no (1 or 0) for each, and several may be right.
         fit: "affine" or "identity".
-        metric: "accuracy": the share of samples whose largest output is that of `y`; where the model has one
-            output, whose output is on the same side of the threshold, one half for a sigmoid, else 0. Or a
-            name, function or `keras.metrics.Metric`.
+        metric: "accuracy": the share of samples whose largest output is that of `y`; where the model has one output, or
+            rows of yes and no, the share of outputs on the right side of the threshold, one half for a sigmoid, else
+            0. Or a name, function or `keras.metrics.Metric`.
         loss: Name, function or `keras.losses.Loss`. By default the cross-entropy, of probabilities where the
-            model ends in softmax or sigmoid, else of logits.
+            model ends in softmax or sigmoid, else of logits; the binary one for one output and for yes and no.
         sites: Names of the sites to look at; by default all but the classifier.
         include_classifier: Look at the classifier too.
         batch_size: Samples of arrays computed at a time; by default that of the model if fixed, else 32. A stream
@@ -127,7 +128,7 @@ def activation_importance(
             f"the one to look at: keras.Model(model.inputs, model.outputs[i])."
         )
     data, targets, samples = _read(model, x, y, batch_size, batches)
-    score = _Scoring(model, targets, samples, loss, metric)
+    score = Scoring(model, targets, samples, loss, metric)
     if not chosen:
         return Rows(unseen=hidden)
     # Normalisation that is part of a convolution is a pass over memory saved in every run.
@@ -157,8 +158,8 @@ def _from_the_cut_on(
     execution: Execution,
     pairs: Iterable[tuple[list[Any], np.ndarray]],
     put: list[AffineMap],
-    whole: _Tally,
-    without: list[_Tally],
+    whole: Tally,
+    without: list[Tally],
     advance: Callable[[], None],
 ) -> None:
     """What comes before a site is computed once for all sites."""
@@ -181,8 +182,8 @@ def _each_from_the_start(
     execution: Execution,
     pairs: Iterable[tuple[list[Any], np.ndarray]],
     put: list[AffineMap],
-    whole: _Tally,
-    without: list[_Tally],
+    whole: Tally,
+    without: list[Tally],
     advance: Callable[[], None],
 ) -> None:
     """The model as it is, and once more for each site, batch after batch from the state that it was given in."""
@@ -215,140 +216,6 @@ def _read(
                 f"targets of shape {target.shape} for {sample_count(arrays)} samples."
             )
     return [arrays for arrays, _ in pairs], np.concatenate(targets), sum(map(len, targets))
-
-
-class _Scoring:
-    """Loss and metric for the targets that were given, which have to fit the output of the model."""
-
-    def __init__(self, model: keras.Model, y: Any, samples: int, loss: Any, metric: Any):
-        (output,) = keras.tree.flatten(model.outputs)
-        self.targets = np.asarray(y)
-        if not self.targets.ndim or len(self.targets) != samples:
-            raise ValueError(
-                f"y must have one target for each of the {samples} samples of x; received shape {self.targets.shape}."
-            )
-        self.classes = output.shape[-1]
-        self.sparse = False
-        self.threshold = 0.0
-        named = metric == "accuracy" if isinstance(metric, str) else False
-        if loss is None or named:
-            self._read_labels(output)
-        ends = classifier_functions(model)
-        self.threshold = 0.5 if "sigmoid" in ends else 0.0
-        if loss is None and "log_softmax" in ends:
-            raise ValueError("loss must be given for a model that ends in log_softmax, such as loss=my_nll.")
-        self.loss = (
-            self._cross_entropy(bool(ends & {"softmax", "sigmoid"}))
-            if loss is None
-            else keras.losses.get(loss)
-        )
-        self.metric: Any
-        self.metric, self.name = (self._accuracy, "accuracy") if named else _metric(metric)
-
-    def _read_labels(self, output: Any) -> None:
-        y, classes = self.targets, self.classes
-        if len(output.shape) != 2:
-            raise ValueError(
-                f"y is read as classes, one for each sample, but the output has the shape {output.shape}: pass loss= "
-                f"and metric= that take such targets."
-            )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        counts = np.issubdtype(y.dtype, np.integer) or y.dtype == bool
-        whole = counts or (np.issubdtype(y.dtype, np.floating) and (y == np.round(y)).all())
-        most = max(classes, 2)
-        if y.ndim == 1 and whole and y.min() >= 0 and y.max() < most:
-            self.sparse, self.targets = True, y.astype("int64")
-        elif y.ndim == 2 and y.shape[1] == classes and classes > 1 and np.issubdtype(y.dtype, np.number):
-            self.targets = y.astype("float32")
-        else:
-            span = (
-                f" with values from {y.min()} to {y.max()}"
-                if y.size and np.issubdtype(y.dtype, np.number)
-                else ""
-            )
-            raise ValueError(
-                f"y does not fit the output, which has {classes} classes: expected integers from 0 to {most - 1}, one "
-                f"for each sample, or rows of {classes} numbers; received shape {self.targets.shape}{span}. For "
-                f"other targets pass loss= and metric=."
-            )
-
-    def _cross_entropy(self, probabilities: bool) -> Callable[[Any, Any], Any]:
-        if self.classes == 1:
-            function = keras.losses.binary_crossentropy
-        elif self.sparse:
-            function = keras.losses.sparse_categorical_crossentropy
-        else:
-            function = keras.losses.categorical_crossentropy
-
-        def loss(targets: Any, output: Any) -> Any:
-            targets = ops.reshape(targets, (-1, 1)) if self.classes == 1 else targets
-            return function(targets, output, from_logits=not probabilities)
-
-        return loss
-
-    def _accuracy(self, targets: Any, output: Any) -> Any:
-        if self.classes == 1:
-            right = ops.cast(output[:, 0] > self.threshold, "int32") == ops.cast(targets, "int32")
-        else:
-            wanted = targets if self.sparse else ops.argmax(targets, axis=-1)
-            right = ops.cast(ops.argmax(output, axis=-1), "int32") == ops.cast(wanted, "int32")
-        return ops.cast(right, "float32")
-
-    def pairs(self, data: list[list[Any]]) -> Iterator[tuple[list[Any], np.ndarray]]:
-        """The batches of `data` with their targets."""
-        start = 0
-        for batch in data:
-            size = sample_count(batch)
-            yield batch, self.targets[start : start + size]
-            start += size
-
-    def tally(self) -> _Tally:
-        """Sums to be filled batch by batch."""
-        metric: Any = self.metric
-        if isinstance(metric, keras.metrics.Metric):
-            metric = type(metric).from_config(metric.get_config())
-        return _Tally(self.loss, metric, self.name)
-
-
-class _Tally:
-    def __init__(self, loss: Any, metric: Any, name: str):
-        self.loss, self.metric, self.name = loss, metric, name
-        self.count, self.losses, self.metrics = 0, 0.0, 0.0
-
-    def add(self, targets: np.ndarray, output: Any) -> None:
-        output, count = ops.cast(output, "float32"), len(targets)
-        wanted = ops.convert_to_tensor(targets)
-        self.count += count
-        self.losses += count * _mean(self.loss(wanted, output))
-        if isinstance(self.metric, keras.metrics.Metric):
-            self.metric.update_state(wanted, output)
-        else:
-            self.metrics += count * _mean(self.metric(wanted, output))
-
-    def result(self) -> dict[str, float]:
-        stateful = isinstance(self.metric, keras.metrics.Metric)
-        value = _mean(self.metric.result()) if stateful else self.metrics / self.count
-        return {"loss": self.losses / self.count, self.name: value}
-
-
-def classifier_functions(model: keras.Model) -> set[str]:
-    """The names of the functions with which `model` turns scores into what it returns: softmax, sigmoid or none."""
-    present = choose(model, None, include_classifier=True, argument="sites", all_by_default=True)
-    names = classifier_names(model, present)
-    return {family for site in present if site.name in names for family in families(site.function)}
-
-
-def _metric(metric: Any) -> tuple[Any, str]:
-    found = keras.metrics.get(metric)
-    if not callable(found):
-        raise ValueError(f"metric must be a name, a function or a keras.metrics.Metric, received {metric!r}.")
-    name = str(getattr(found, "name", None) or getattr(found, "__name__", type(found).__name__))
-    return found, "metric" if name == "loss" else name
-
-
-def _mean(values: Any) -> float:
-    return float(np.asarray(ops.convert_to_numpy(values), "float64").mean())
 
 
 @contextlib.contextmanager
