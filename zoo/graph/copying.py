@@ -7,9 +7,11 @@ from typing import Any
 
 import keras
 
+from zoo.graph.carrying import all_inside
 from zoo.graph.configuration import from_config, is_stock
 from zoo.graph.forgotten import take_settings, take_terms
-from zoo.graph.internals import flatten_layers, keep_remat, lambda_arguments, without_history
+from zoo.graph.held import is_raw_variable
+from zoo.graph.internals import attributes, flatten_layers, keep_remat, lambda_arguments, without_history
 from zoo.graph.own_state import take_tables
 from zoo.graph.reasons import reason
 from zoo.graph.variables import Fill
@@ -46,19 +48,8 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
         new = without_history(layer)
         vars(new).update(overrides)
         return new
-    try:
-        if isinstance(layer, keras.layers.Lambda):
-            # Its configuration holds marshalled bytecode, which Keras refuses to read back.
-            base = keras.layers.Layer.get_config(layer)
-            new = type(layer)(*lambda_arguments(layer), **(base | overrides))
-        else:
-            new = from_config(layer, overrides)
-    except Exception as error:
-        raise ValueError(
-            f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied from its configuration: "
-            f"{reason(error)} "
-            f"Give the class a get_config and a from_config that restore it, or use a stock layer."
-        ) from error
+    new = _made(layer, overrides)
+    _refuse_common(layer, new, overrides)
     # Keras' own configuration of a class without get_config may leave the name out.
     if new.name != (name := overrides.get("name", layer.name)):
         new.name = name
@@ -74,3 +65,46 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
         take_tables(layer, new)
         take_settings(layer, new)
     return new
+
+
+def _made(layer: keras.layers.Layer, overrides: dict[str, Any]) -> Any:
+    """A new layer from the configuration of `layer`."""
+    try:
+        if isinstance(layer, keras.layers.Lambda):
+            # Its configuration holds marshalled bytecode, which Keras refuses to read back.
+            base = keras.layers.Layer.get_config(layer)
+            return type(layer)(*lambda_arguments(layer), **(base | overrides))
+        return from_config(layer, overrides)
+    except Exception as error:
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied from its configuration: "
+            f"{reason(error)} "
+            f"Give the class a get_config and a from_config that restore it, or use a stock layer."
+        ) from error
+
+
+def _refuse_common(layer: keras.layers.Layer, new: Any, overrides: dict[str, Any]) -> None:
+    """Refuse a constructor that gives each layer the same variable or layer, into which the copy would write.
+
+    That only a second one tells from what the constructor makes: such as the default of an argument.
+    """
+    made = _parts(new)
+    if is_stock(layer) or not made:
+        return
+    given = _parts(layer).keys() | {id(value) for value in overrides.values()}
+    for key, part in _parts(_made(layer, overrides)).items():
+        if key in made and key not in given:
+            name = getattr(part, "name", "")
+            raise ValueError(
+                f"layer {layer.name!r} ({type(layer).__name__}) would be copied into the {type(part).__name__} {name!r}, "
+                f"which its constructor gives to every layer where get_config does not say otherwise: that would be "
+                f"changed. Write what the layer was given into get_config, or make a new one in the constructor."
+            )
+
+
+def _parts(layer: keras.layers.Layer) -> dict[int, Any]:
+    """The layers inside `layer`, and the variables that it has, by their `id`."""
+    inner = flatten_layers(layer)
+    held = [list(attributes(part).values()) for part in inner if not is_stock(part)]
+    raw = [value for value in all_inside(held) if is_raw_variable(value)]
+    return {id(part): part for part in [*inner[1:], *layer.variables, *raw]}

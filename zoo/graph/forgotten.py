@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Collection
+import types
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
-from zoo.graph.carrying import Between, NotCarried, Unlike, carried
+from zoo.graph.carrying import Between, NotCarried, Unlike, carried, carried_term
 from zoo.graph.code import functions_in_use, names_in, stored
 from zoo.graph.configuration import is_of_keras, is_stock
-from zoo.graph.held import array_of, equal, is_array, is_raw_variable
+from zoo.graph.held import SIMPLE, array_of, is_array
 from zoo.graph.internals import (
     attributes,
     children,
@@ -52,28 +53,34 @@ def take_attributes(old: Any, new: Any) -> None:
         take_terms(a, b)
         if is_stock(a):
             _take_constants(a, b)
+            if not is_stock(old):
+                _take_numbers(a, b)
             continue
         if isinstance(a, keras.Model):
             _take_own_weights(a, b)
-        held, others = attributes(a), attributes(b)
-        for name in held.keys() - plain_attributes():
-            if is_bookkeeping(name):
-                continue
-            if isinstance(a, keras.Model):
-                if name not in plain_model_attributes():
-                    _take_of_model(a, b, name, held[name], others.get(name))
-            else:
-                _take(a, b, name, held[name], others.get(name))
+        between = Between(a, b)
+        for name in _own_attributes(a):
+            if not isinstance(a, keras.Model):
+                _take(between, name)
+            elif name not in plain_model_attributes():
+                _take_of_model(between, name)
 
 
-def _take(old: keras.layers.Layer, new: keras.layers.Layer, name: str, value: Any, other: Any) -> None:
-    """Give `new` what `old` keeps under `name`, or say why it cannot be given."""
+def _own_attributes(layer: Any) -> list[str]:
+    """The names of what the class of a layer keeps, in the order in which they were set."""
+    return [name for name in attributes(layer) if name not in plain_attributes() and not is_bookkeeping(name)]
+
+
+def _take(between: Between, name: str) -> None:
+    """Give the copy what the original keeps under `name`, or say why it cannot be given."""
+    old = between.old
     kind: Any = type(old)
+    value = attributes(old)[name]
     try:
-        _set(new, name, other, carried(value, other, Between(old, new)))
+        _set(between, name)
     except NotCarried as error:
         # What is made at the first call on data, the copy makes when it is called so.
-        if isinstance(error, Unlike) and (name in _made_in_use(kind) or _is_a_note(kind, name, value)):
+        if (isinstance(error, Unlike) and name in _made_in_use(kind)) or _is_a_note(kind, name, value):
             return
         raise ValueError(
             f"layer {old.name!r} ({kind.__name__}) keeps under {name!r} what its copy would lack: {error} Let "
@@ -82,12 +89,14 @@ def _take(old: keras.layers.Layer, new: keras.layers.Layer, name: str, value: An
         ) from error
 
 
-def _take_of_model(old: keras.Model, new: keras.Model, name: str, value: Any, other: Any) -> None:
-    """Give `new` what `old` keeps under `name`, or its own layers in the place of those kept there."""
+def _take_of_model(between: Between, name: str) -> None:
+    """Give the copy what the original keeps under `name`, or its own layers in the place of those kept there."""
+    old, new = between.old, between.new
+    value, other = attributes(old)[name], attributes(new).get(name)
     try:
-        _set(new, name, other, carried(value, other, Between(old, new)))
+        _set(between, name)
     except NotCarried as error:
-        if not isinstance(error, Unlike) and any(map(is_raw_variable, keras.tree.flatten(value))):
+        if not isinstance(error, Unlike) and not _made_by_compile(old, name):
             raise ValueError(
                 f"model {old.name!r} ({type(old).__name__}) keeps under {name!r} what its copy would lack: {error} "
                 f"Make it in the constructor, or pass keras.Model(model.inputs, model.outputs) for the graph alone."
@@ -96,22 +105,32 @@ def _take_of_model(old: keras.Model, new: keras.Model, name: str, value: Any, ot
             _take_parts(old, new, name, value)
 
 
-def _set(new: Any, name: str, other: Any, value: Any) -> None:
-    if value is not other:
-        setattr(new, name, value)
+def _made_by_compile(model: keras.Model, name: str) -> bool:
+    """Whether what `model` keeps under `name` may come with the next compile, or is Keras' own."""
+    compiles = type(model).compile is not keras.Model.compile and model.compiled
+    return compiles or name.startswith("_")
+
+
+def _set(between: Between, name: str) -> None:
+    held, others = attributes(between.old)[name], attributes(between.new)
+    value = carried(held, others.get(name), between)
+    # A model's own None, unlike a layer's, may be of Keras: what its last `fit` has put away.
+    forgets = held is None and name not in others and not isinstance(between.old, keras.Model)
+    if value is not others.get(name) or forgets:
+        setattr(between.new, name, value)
 
 
 def take_settings(old: Any, new: Any) -> None:
     """Carry over, before the copy is built, what neither its constructor nor its build nor its call sets."""
     if is_stock(old):
         return
-    held, others = attributes(old), attributes(new)
     kind: Any = type(old)
-    for name in held.keys() - plain_attributes() - _made_in_use(kind):
-        if not is_bookkeeping(name):
+    between = Between(old, new)
+    for name in _own_attributes(old):
+        if name not in _made_in_use(kind):
             # What cannot be given to the copy now, it may make when it is built.
             with contextlib.suppress(NotCarried):
-                _set(new, name, others.get(name), carried(held[name], others.get(name), Between(old, new)))
+                _set(between, name)
     inner = children(old), children(new)
     if list(map(type, inner[0])) == list(map(type, inner[1])):
         for a, b in zip(*inner, strict=True):
@@ -128,8 +147,9 @@ def take_terms(old: keras.layers.Layer, new: keras.layers.Layer, apart: Collecti
     """
     for name, value in vars(old).items():
         if name.endswith(("regularizer", "constraint")) and name.lstrip("_") not in apart:
-            if not equal(value, vars(new).get(name)):
-                setattr(new, name, value)
+            other = vars(new).get(name)
+            if (own := carried_term(value, other)) is not other:
+                setattr(new, name, own)
 
 
 @functools.cache
@@ -139,15 +159,41 @@ def _made_in_use(kind: Any) -> frozenset[str]:
 
 
 def _is_a_note(kind: Any, name: str, value: Any) -> bool:
-    """Whether layers and metrics, such as a teacher, were only put down on a layer, and no call of it reads them."""
+    """Whether something was only put down on a layer.
+
+    Of layers and metrics, such as a teacher, no call reads it; of all else, such as a lock, no method at all.
+    """
     parts = (keras.layers.Layer, keras.Metric)
-    return name not in _read_in_use(kind) and all(isinstance(x, parts) for x in keras.tree.flatten(value))
+    if name in _read_in_use(kind):
+        return False
+    return all(isinstance(x, parts) for x in keras.tree.flatten(value)) or name not in _read_at_all(kind)
 
 
 @functools.cache
 def _read_in_use(kind: Any) -> frozenset[str]:
-    """The names in the code of a layer that is built or called, and in that of Keras."""
-    return frozenset[str]().union(*(names_in(function.__code__) for function in _functions(kind)))
+    """The words in the code of a layer that is built or called, and in that of Keras."""
+    return frozenset[str]().union(*(_words(function.__code__) for function in _functions(kind)))
+
+
+@functools.cache
+def _read_at_all(kind: Any) -> frozenset[str]:
+    """The words in all methods of a layer."""
+    methods = [
+        getattr(value, "fget", None) or getattr(value, "__wrapped__", value)
+        for cls in kind.__mro__
+        for value in vars(cls).values()
+    ]
+    return frozenset[str]().union(*(_words(f.__code__) for f in methods if inspect.isfunction(f)))
+
+
+def _words(code: types.CodeType) -> Iterator[str]:
+    """The names in `code` and in functions inside, and its strings, by which `getattr` may read."""
+    yield from names_in(code)
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, types.CodeType):
+            yield from _words(constant)
 
 
 def _functions(kind: Any) -> list[Any]:
@@ -173,9 +219,7 @@ def _take_own_weights(old: keras.Model, new: keras.Model) -> None:
 def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> None:
     """Give `new` its own layers in the place of those of `old` that have a name there; refuse what it cannot have."""
     parts = [p for p in keras.tree.flatten(value) if isinstance(p, (keras.layers.Layer, keras.Metric))]
-    # What a `compile` of one's own made comes with the next compile, and Keras' own attributes with Keras.
-    compiles = type(old).compile is not keras.Model.compile and old.compiled
-    if name.startswith("_") or compiles or not parts:
+    if _made_by_compile(old, name) or not parts:
         return
     counterparts = {
         id(layer): new.get_layer(layer.name) for layer in old.layers if _has_layer(new, layer.name)
@@ -192,6 +236,14 @@ def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> No
 
 def _has_layer(model: keras.Model, name: str) -> bool:
     return any(layer.name == name for layer in model.layers)
+
+
+def _take_numbers(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    """Carry over what was set on a stock layer inside one of somebody's own, whose configuration the class may forget."""
+    for name in vars(old).keys() & vars(new).keys() - plain_attributes():
+        value, other = vars(old)[name], vars(new)[name]
+        if type(value) in SIMPLE and type(other) in SIMPLE and value != other and not is_bookkeeping(name):
+            setattr(new, name, value)
 
 
 def _take_constants(old: keras.layers.Layer, new: keras.layers.Layer) -> None:

@@ -23,7 +23,7 @@ _NO_ARRAYS = (list, tuple, dict, keras.InputSpec)
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), np.generic, np.ndarray)
 # What holds more than its attributes.
 _CONTAINERS = (dict, list, tuple, set, frozenset, bytearray, collections.deque)
-# What has no variables and says what it does by what it holds.
+# What says what it does by what it holds, a variable at times.
 _TERMS = (keras.regularizers.Regularizer, keras.constraints.Constraint, keras.losses.Loss)
 # What Keras or the backend copies in a way of its own, or makes again.
 COPIED_ELSEWHERE: tuple[type, ...] = (
@@ -31,10 +31,13 @@ COPIED_ELSEWHERE: tuple[type, ...] = (
     *(keras.Variable, keras.KerasTensor, keras.callbacks.Callback, weakref.ref),
 )
 FRAMEWORKS = ("keras", "tensorflow", "jax", "jaxlib", "torch")
-# What a layer and its copy make of their own settings.
+# Policies of types and specs of inputs: a layer and its copy make theirs.
 SETTINGS = (keras.DTypePolicy, keras.InputSpec)
-# Classes of Python that hold what somebody puts into them.
-_BAGS = (types.SimpleNamespace, argparse.Namespace)
+# Those classes of Python whose objects hold what somebody puts into them.
+_BAGS = (
+    *(types.SimpleNamespace, argparse.Namespace),
+    *(collections.UserDict, collections.UserList, collections.ChainMap),
+)
 
 
 def is_function(value: Any, layer: Any) -> bool:
@@ -93,49 +96,64 @@ def _state_of_generator(value: Any) -> Any:
     return value.getstate() if isinstance(value, random.Random) else None
 
 
-def equal(a: Any, b: Any, around: frozenset[tuple[int, int]] = frozenset()) -> bool:
+def equal(a: Any, b: Any) -> bool:
     """Whether two attributes hold the same: arrays to the bit, functions by identity, objects by what they hold.
 
     Two layers, variables or random generators of one class count as the same, as each has its own, and their values
     are carried over elsewhere; but for a variable that a regularizer, constraint or loss holds, which nobody carries.
     """
-    first, second = keras.tree.flatten(a), keras.tree.flatten(b)
-    if len(first) != len(second) or keys(a) != keys(b):
-        return False
-    return all(_equal_leaves(x, y, around) for x, y in zip(first, second, strict=True))
+    # Each pair once, whichever ways lead to it; kept alive, so that no other object gets its `id`.
+    seen: dict[tuple[int, int], tuple[Any, Any]] = {}
+    stack = [(a, b)]
+    while stack:
+        x, y = stack.pop()
+        first, second = keras.tree.flatten(x), keras.tree.flatten(y)
+        if len(first) != len(second) or keys(x) != keys(y):
+            return False
+        for p, q in zip(first, second, strict=True):
+            if p is q or (id(p), id(q)) in seen:
+                continue
+            seen[id(p), id(q)] = p, q
+            alike, parts = _compared(p, q)
+            if not alike:
+                return False
+            stack += parts
+    return True
 
 
-def _equal_leaves(x: Any, y: Any, around: frozenset[tuple[int, int]]) -> bool:
-    if x is y or (id(x), id(y)) in around:
-        return True
+def _compared(x: Any, y: Any) -> tuple[bool, list[tuple[Any, Any]]]:
+    """Whether two things may hold the same, and what of them is still to be compared."""
     if isinstance(x, COPIED_ELSEWHERE) and type(x) is type(y):  # in what the class made: the copy has its own
-        return True
+        return True, []
     if is_array(x) and is_array(y):
         p, q = array_of(x), array_of(y)
-        return p is not None and q is not None and p.dtype == q.dtype and np.array_equal(p, q)
+        return p is not None and q is not None and p.dtype == q.dtype and np.array_equal(p, q), []
     if type(x) is not type(y):
-        return False
-    if is_term(x) and not _same_config(x, y):
-        return False
-    if isinstance(x, _TERMS):
+        return False, []
+    if is_term(x):
+        try:
+            described = [(x.get_config(), y.get_config())]
+        except Exception:  # what says nothing of itself is like nothing else
+            return False, []
+        if not isinstance(x, _TERMS):
+            return True, described
         first, second = (keras.tree.map_structure(_value_of, dict(vars(z))) for z in (x, y))
-        return equal(first, second, around | {(id(x), id(y))})
+        return True, [*described, (first, second)]
     if isinstance(x, functools.partial):
         first, second = ([z.func, list(z.args), z.keywords] for z in (x, y))
-        return equal(first, second, around)
+        return True, [(first, second)]
     if module_of(x) in FRAMEWORKS and not inspect.isroutine(x) and not isinstance(x, _CONTAINERS):
-        return True
+        return True, []
     held = inside(x)
-    if held is not None and not equal(held, inside(y), around | {(id(x), id(y))}):
-        return False
+    parts = [] if held is None else [(held, inside(y))]
     if held is not None and not isinstance(x, _CONTAINERS):
-        return True
+        return True, parts
     if type(x).__eq__ is object.__eq__:  # a lock, a file: nothing says that they differ
-        return not callable(x) and not _can_be_copied(x)
+        return not callable(x) and not _can_be_copied(x), parts
     try:
-        return bool(x == y)
+        return bool(x == y), parts
     except Exception:  # somebody's own may compare to an array
-        return False
+        return False, parts
 
 
 def _value_of(value: Any) -> Any:
@@ -143,11 +161,18 @@ def _value_of(value: Any) -> Any:
 
 
 def is_term(value: Any) -> bool:
-    """Whether `value` says by its configuration what it does, and has no variables: a schedule, a regularizer."""
+    """Whether `value` says by its configuration what it does: a schedule, a regularizer."""
     if isinstance(value, _TERMS):
         return True
     described = module_of(value) in FRAMEWORKS and hasattr(value, "get_config")
     return described and not isinstance(value, (type, *SETTINGS, *COPIED_ELSEWHERE))
+
+
+def compiled_from(value: Any) -> Any:
+    """The function of Python that `tf.function` or `jax.jit`, say, made `value` of; None of all else."""
+    if inspect.isfunction(value) or isinstance(value, type) or not callable(value):
+        return None
+    return getattr(value, "__wrapped__", None)
 
 
 def module_of(value: Any) -> str:
@@ -168,14 +193,6 @@ def _can_be_copied(value: Any) -> bool:
     return True
 
 
-def _same_config(x: Any, y: Any) -> bool:
-    """Whether two regularizers, say, describe themselves alike; what says nothing of itself is like nothing else."""
-    try:
-        return equal(x.get_config(), y.get_config())
-    except Exception:
-        return False
-
-
 def keys(value: Any) -> Any:
     """The keys of the dicts in `value`, which a flat list of it leaves out."""
     if isinstance(value, dict):
@@ -184,7 +201,7 @@ def keys(value: Any) -> Any:
 
 
 def is_raw_variable(value: Any) -> bool:
-    """Whether `value` is a variable of the backend that no `keras.Variable` is round; JAX has none."""
+    """Whether `value` is a variable of TensorFlow that no `keras.Variable` is round; JAX has none."""
     if (
         type(value) in SIMPLE
         or isinstance(value, (*_NO_ARRAYS, np.ndarray, keras.Variable))

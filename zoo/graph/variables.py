@@ -8,8 +8,8 @@ from typing import Any
 
 import keras
 
+from zoo.graph.carrying import carried_term
 from zoo.graph.configuration import is_stock
-from zoo.graph.held import equal
 from zoo.graph.internals import flatten_layers
 from zoo.graph.own_state import own_values, take_own_state
 
@@ -87,8 +87,9 @@ class Take:
                     new.trainable = old.trainable
                 # A variable has those of the day it was made, whatever was set on the layer since.
                 for what in ("regularizer", "constraint"):
-                    if not equal(getattr(new, what), getattr(old, what)):
-                        setattr(new, what, getattr(old, what))
+                    mine = getattr(new, what)
+                    if (own := carried_term(getattr(old, what), mine)) is not mine:
+                        setattr(new, what, own)
         elif not self._quantised():
             old, new = source.variables[: len(source.variables) - self.drop], layer.variables
             raise ValueError(
