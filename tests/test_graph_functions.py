@@ -8,7 +8,7 @@ from keras import layers, ops
 from state_nets import after
 from transform_nets import batch, outputs, same
 
-from zoo.graph import rewrite
+from zoo.graph import copy_layer, rewrite
 from zoo.transforms import (
     split_activations,
 )
@@ -384,3 +384,232 @@ def test_a_constraint_that_forgets_its_number_keeps_it():
     layer = layers.Dense(4, kernel_constraint=Clipped(0.01), name="fc")
     copy = rewrite(rewrite(keras.Model(x, layer(x)))).get_layer("fc")
     assert copy.kernel.constraint.largest == copy.kernel_constraint.largest == 0.01
+
+
+class Mute(keras.regularizers.Regularizer):
+    """It says nothing of itself: Keras' own get_config refuses."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, w):
+        return self.factor * ops.sum(ops.abs(w))
+
+
+class MuteBound(keras.constraints.Constraint):
+    """Keras' own get_config says that there is nothing to say, and so with the next."""
+
+    def __init__(self, largest):
+        self.largest = largest
+
+    def __call__(self, w):
+        return ops.clip(w, -self.largest, self.largest)
+
+
+class MuteStart(keras.initializers.Initializer):
+    def __init__(self, bound):
+        self.bound = bound
+
+    def __call__(self, shape, dtype=None):
+        return keras.random.uniform(shape, -self.bound, self.bound, dtype=dtype)
+
+
+MUTE = {
+    "regularizer": lambda: layers.Dense(4, activation="relu", kernel_regularizer=Mute(0.1)),
+    "of what it returns": lambda: layers.Dense(4, activity_regularizer=Mute(0.1)),
+    "a function of what it returns": lambda: layers.Dense(4, activity_regularizer=lambda y: 0.1 * ops.sum(y)),
+    "constraint": lambda: layers.Dense(4, kernel_constraint=MuteBound(0.1)),
+    "initializer": lambda: layers.Dense(4, kernel_initializer=MuteStart(0.1)),
+    "inside a wrapper": lambda: layers.TimeDistributed(
+        layers.Dense(4, kernel_regularizer=Mute(0.1), kernel_initializer=MuteStart(0.2))
+    ),
+    "inside a loop": lambda: layers.LSTM(
+        4, return_sequences=True, recurrent_regularizer=Mute(0.1), kernel_initializer=MuteStart(0.2)
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MUTE)
+def test_what_says_nothing_of_itself_is_handed_over_as_it_is(case):
+    x = keras.Input((5, 4))
+    model = keras.Model(x, layers.Dense(2, activation="relu", name="top")(MUTE[case]()(x)))
+    copy = rewrite(rewrite(model))
+    data = batch(model)
+    assert same(outputs(model, data), outputs(copy, data))
+    model(data)
+    copy(data)
+    assert [float(loss) for loss in copy.losses] == [float(loss) for loss in model.losses]
+    kinds = ("regularizer", "constraint", "initializer")
+    for old, new in zip(model._flatten_layers(), copy._flatten_layers(), strict=True):
+        for name, value in vars(old).items():
+            if name.endswith(kinds) and (value is None or isinstance(value, (Mute, MuteBound, MuteStart))):
+                assert vars(new)[name] is value
+
+
+def test_what_says_nothing_of_itself_and_holds_a_variable_is_named():
+    class Annealed(Mute):
+        def __init__(self, factor):
+            self.factor = keras.Variable(factor)
+
+    model = after(layers.Dense(4, kernel_regularizer=Annealed(0.1), name="odd"))
+    with pytest.raises(ValueError, match=r"layer 'odd' .*under 'kernel_regularizer' it has a Annealed"):
+        rewrite(model)
+
+
+class Few(layers.Layer):
+    """Its constructor takes nothing of what Keras writes into every configuration."""
+
+    def __init__(self, factor, width=4):
+        super().__init__()
+        self.factor = factor
+        self.inner = layers.Dense(width)
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return self.factor * self.inner(x)
+
+    def compute_output_shape(self, shape):
+        return self.inner.compute_output_shape(shape)
+
+
+class FewNamed(Few):
+    """It takes a name, and writes its configuration itself."""
+
+    def __init__(self, factor, name=None):
+        super().__init__(factor)
+        self.name = name or self.name
+
+    def get_config(self):
+        return {**layers.Layer.get_config(self), "factor": self.factor}
+
+
+class FewCell(layers.Layer):
+    def __init__(self, units):
+        super().__init__()
+        self.units = self.state_size = units
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], self.units))
+
+    def call(self, x, states):
+        h = ops.tanh(ops.matmul(x, self.kernel) + states[0])
+        return h, [h]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Few(2.0),
+        lambda: FewNamed(2.0),
+        lambda: layers.TimeDistributed(Few(2.0)),
+        lambda: layers.RNN(FewCell(3)),
+    ],
+)
+def test_a_constructor_may_take_less_than_keras_writes(make):
+    x = keras.Input((5, 4))
+    model = keras.Model(x, layers.Dense(2, activation="relu")(make()(x)))
+    copy = split_activations(model)
+    assert same(outputs(model, batch(model)), outputs(copy, batch(model)))
+    assert [layer.name for layer in copy.layers[:2]] == [layer.name for layer in model.layers[:2]]
+
+
+@pytest.mark.parametrize("kind", [Few, FewNamed])
+def test_what_a_constructor_does_not_take_is_set_afterwards(kind):
+    layer = kind(2.0)
+    layer.name, layer.trainable, layer.dtype_policy = "own", False, "mixed_bfloat16"
+    layer.activity_regularizer = keras.regularizers.L2(0.5)
+    copy = copy_layer(layer)
+    assert (copy.name, copy.trainable, copy.dtype_policy) == ("own", False, layer.dtype_policy)
+    assert copy.factor == 2.0 and copy.activity_regularizer.l2 == 0.5
+    other = copy_layer(layer, name="other", dtype="float64")
+    assert (other.name, other.trainable, other.dtype_policy.name) == ("other", False, "float64")
+
+
+class Parts(layers.Layer):
+    """Its configuration gives what it holds as it is."""
+
+    def __init__(self, parts, **options):
+        super().__init__(**options)
+        self.parts = parts
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+    def get_config(self):
+        return super().get_config() | {"parts": self.parts}
+
+
+class Noise(layers.Layer):
+    """So does this one with its generator."""
+
+    def __init__(self, generator, **options):
+        super().__init__(**options)
+        self.generator = generator
+
+    def call(self, x, training=False):
+        return x + keras.random.normal(ops.shape(x), seed=self.generator) if training else x
+
+    def get_config(self):
+        return super().get_config() | {"generator": self.generator}
+
+
+class Common(layers.Layer):
+    """Each of them has one layer: the default of an argument is made once."""
+
+    def __init__(self, norm=layers.LayerNormalization(), **options):  # noqa: B008
+        super().__init__(**options)
+        self.norm = norm
+
+    def call(self, x):
+        return self.norm(x)
+
+    def get_config(self):
+        return super().get_config()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Parts([layers.Dense(4), layers.ReLU(), layers.Dropout(0.3, seed=1)]),
+        lambda: Parts([layers.Dense(4, activation=lambda t: 3 * t, kernel_regularizer=Mute(0.1))]),
+        lambda: Parts([Parts([layers.Dense(4)]), Few(2.0)]),
+        lambda: Noise(keras.random.SeedGenerator(3)),
+    ],
+)
+def test_layers_that_a_configuration_gives_as_they_are_are_copied(make):
+    model = after(make())
+    copy = rewrite(rewrite(model))
+    assert same(outputs(model, batch(model)), outputs(copy, batch(model)))
+    assert [v.path for v in copy.weights] == [v.path for v in model.weights]
+    mine, others = ({id(part) for part in m._flatten_layers()} for m in (model, copy))
+    assert not mine & others and not {id(v) for v in model.variables} & {id(v) for v in copy.variables}
+    data = batch(model)
+    assert same(*(keras.ops.convert_to_numpy(m(data, training=True)) for m in (model, copy)))
+
+
+def of_a_model():
+    x = keras.Input((4,))
+    return after(Parts([keras.Model(x, layers.Dense(4)(x), name="inner")], name="odd"))
+
+
+def of_one_generator():
+    generator = keras.random.SeedGenerator(3)
+    x = keras.Input((4,))
+    return keras.Model(x, Noise(generator, name="odd")(Noise(generator, name="first")(x)))
+
+
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (of_a_model, "Functional that 'odd' keeps under 'parts'.*serialize_keras_object"),
+        (lambda: after(Common(name="odd")), "LayerNormalization.*constructor"),
+        (of_one_generator, "SeedGenerator that 'odd' keeps under 'generator'.*generator of its own"),
+    ],
+)
+def test_variables_that_two_layers_would_have_are_traced_to_who_holds_them(make, text):
+    with pytest.raises(ValueError, match=f"'odd'.*{text}"):
+        rewrite(make())

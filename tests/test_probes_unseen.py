@@ -1,5 +1,6 @@
 """Activations inside layers: rows where they have a name, a name and a warning where they have none."""
 
+import dis
 import inspect
 import re
 
@@ -11,6 +12,8 @@ from probed_nets import Residual, residual
 from transform_nets import batch, outputs, randomised
 
 from zoo.activations import UnseenWarning, sites, unseen
+from zoo.activations.code import doubts_of
+from zoo.activations.sizes import is_of_sizes, single, sizes, within
 from zoo.graph import producer
 from zoo.probes import activation_stats, gradient_stats
 from zoo.transforms import fold_batchnorm
@@ -681,3 +684,142 @@ def test_a_size_beside_a_value_excuses_nothing(bends):
     image = keras.Input((4,))
     model = keras.Model(image, layers.ReLU()(layers.Lambda(bends, name="bends")(image)))
     assert "bends" in unseen(model)
+
+
+def stored_later(z):
+    y = z // 1
+    z = y.shape[-1]
+    return ops.reshape(y, (-1, z))
+
+
+def a_parameter(z, n=1):
+    if n is None:
+        n = z.shape[-1]
+    return z + n // 2
+
+
+def one_of_two(z):
+    n = z.shape[-1]
+    if n > 9:
+        n = z
+    return z + n // 2
+
+
+def in_a_loop(z):
+    n = m = 1
+    for _ in range(2):
+        m = n
+        n = z
+    return z + m // 2
+
+
+def second(_, z):
+    return z
+
+
+@pytest.mark.parametrize(
+    "bends", [stored_later, a_parameter, one_of_two, in_a_loop, lambda z: second(z.shape, z) // 1]
+)
+def test_a_variable_that_is_not_always_a_size_excuses_nothing(bends):
+    image = keras.Input((4,))
+    model = keras.Model(image, layers.ReLU()(layers.Lambda(bends, name="bends")(image)))
+    assert "//" in unseen(model)["bends"]
+
+
+def halved_in_turn(z):
+    n = z.shape[-1]
+    for _ in range(1):
+        n = n // 2
+    return ops.reshape(z, (-1, n, 4 // n))
+
+
+def by_branch(z):
+    if len(z.shape) - 3:
+        n = z.shape[1]
+    else:
+        n = z.shape[2] // 2
+    return ops.reshape(z, (-1, 2, n // 2))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        halved_in_turn,
+        by_branch,
+        lambda z: ops.reshape(z, (-1, 2, len(z[0]) // 2)),
+        lambda z: ops.reshape(z, (-1, 2, ops.shape(z + z)[1] // 2)),
+    ],
+)
+def test_a_variable_that_is_always_a_size_is_no_activation(function):
+    assert doubts_of(function) == []
+
+
+def named_before(z):
+    kind = "int32"
+    return ops.cast(ops.cast(z, kind), "float32")
+
+
+def one_of_two_kinds(z):
+    if z.ndim > 1:
+        kind = "int32"
+    else:
+        kind = "float32"
+    return ops.cast(ops.cast(z, dtype=kind), "float32")
+
+
+def by_a_call(z):
+    kind = keras.backend.standardize_dtype("int32")
+    return ops.cast(ops.cast(z, kind), "float32")
+
+
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        named_before,
+        one_of_two_kinds,
+        by_a_call,
+        lambda z: ops.cast(ops.cast(z, "int32" if z.ndim else "float32"), "float32"),
+        lambda z: ops.cast(ops.cast(z, "float32" if z.ndim > 5 else "int8"), "float32"),
+        lambda z: ops.cast(ops.cast(ops.relu(z), dtype="uint8"), "float32"),
+    ],
+)
+def test_a_cast_to_a_type_that_is_named_elsewhere_is_seen(rounds):
+    image = keras.Input((4,))
+    model = keras.Model(image, layers.ReLU()(layers.Lambda(rounds, name="rounds")(image)))
+    assert "cast to " in unseen(model)["rounds"]
+
+
+def whole_numbers_beside(z):
+    kind = z.dtype
+    row = ops.zeros((4,), dtype="int32")
+    return z + ops.cast(row, kind) + ops.cast(row, z.dtype)
+
+
+def test_whole_numbers_that_are_no_type_of_a_cast_are_none():
+    image = keras.Input((4,))
+    assert unseen(keras.Model(image, layers.ReLU()(layers.Lambda(whole_numbers_beside)(image)))) == {}
+
+
+def in_pairs(function):
+    """The instructions of `function` as Python 3.13 has them, which stores and loads two variables in one."""
+    steps = []
+    for step in dis.get_instructions(function):
+        kinds = (steps[-1].opname if steps else None), step.opname
+        if kinds in (("STORE_FAST", "LOAD_FAST"), ("LOAD_FAST", "LOAD_FAST")):
+            first = steps.pop()
+            steps.append(first._replace(opname="_".join(kinds), argval=(first.argval, step.argval)))
+        else:
+            steps.append(step)
+    return steps
+
+
+def on_one_line(x, z):
+    k = x.shape[1]; y = z; n = x.shape[0]  # fmt: skip # noqa: E702
+    return k, y, n, second(z, x // k), second(z, k // x.shape[0])
+
+
+def test_two_variables_in_one_instruction_are_taken_apart():
+    steps = single(in_pairs(on_one_line))
+    assert sizes(on_one_line.__code__, steps) == {"k", "n"}
+    quotients = [step for step in steps if step.argrepr == "//"]
+    assert [is_of_sizes(within(steps, step), {"k", "n"}) for step in quotients] == [False, True]

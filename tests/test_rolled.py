@@ -530,3 +530,48 @@ def test_a_stack_draws_as_many_seeds_as_it_has_units():
     keras.utils.set_random_seed(3)
     drawn = unit.initializer(kernel, 3)((3, *kernel.shape), dtype="float32")
     np.testing.assert_array_equal(drawn, np.stack(expected))
+
+
+class CalledInner(keras.layers.Layer):
+    """Without a build: what it holds is built where it is called."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first = keras.layers.Dense(2, kernel_initializer="ones", use_bias=False)
+        self.second = keras.layers.Dense(2, use_bias=False)
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+class HalfBuilt(CalledInner):
+    """With a build for the half alone, so that the second stood where the first should."""
+
+    def build(self, shape):
+        self.second.build(shape)
+
+
+@pytest.mark.parametrize("kind", [CalledInner, HalfBuilt])
+def test_each_unit_starts_from_its_own_draw_where_only_a_call_builds(kind):
+    layer = RolledUnits(pattern_of(kind(name="block")), ["a", "b", "c"])
+    layer.build((None, 4, 4, 2))
+    first, second = (np.asarray(stack.value) for stack in layer.stacks.values())
+    np.testing.assert_array_equal(first, np.ones((3, 2, 2)))
+    assert len({kernel.tobytes() for kernel in second}) == 3
+
+
+def test_a_layer_of_which_another_has_other_variables_is_named():
+    class Odd(keras.layers.Layer):
+        widths = iter([2, 3])
+
+        def build(self, shape):
+            self.kernel = self.add_weight(shape=(2, next(self.widths)), name="kernel")
+
+        def call(self, x):
+            return x * keras.ops.sum(self.kernel)
+
+    layer = RolledUnits(pattern_of(Odd(name="odd")), ["a", "b"])
+    with pytest.raises(
+        ValueError, match=r"'odd' \(Odd\) has variables of the shapes \[\(2, 2\)\].*\[\(2, 3\)\]"
+    ):
+        layer.build((None, 4, 4, 2))

@@ -490,3 +490,177 @@ def test_a_unit_that_reads_a_variable_of_no_layer_is_not_rolled():
     for unit in units:
         with pytest.raises(ValueError, match="reads the variable 'gain', which belongs to no layer"):
             roll(alike(unit=unit))
+
+
+class Bounded(keras.initializers.Initializer):
+    """It says nothing of itself."""
+
+    def __init__(self, bound):
+        self.bound = bound
+
+    def __call__(self, shape, dtype=None):
+        return keras.random.uniform(shape, -self.bound, self.bound, dtype=dtype)
+
+
+class Mute(keras.regularizers.Regularizer):
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, w):
+        return self.factor * ops.sum(w)
+
+
+def recursive(factor):
+    def act(z, turns=2):
+        return act(factor * z, turns - 1) if turns else ops.tanh(z)
+
+    return act
+
+
+def mutual(factor):
+    def act(z, turns=2):
+        return other(factor * z, turns) if turns else ops.tanh(z)
+
+    def other(z, turns):
+        return act(z, turns - 1)
+
+    return act
+
+
+class Tree:
+    """Objects that lead to one another, many ways."""
+
+    def __init__(self, factor):
+        self.factor = factor
+        self.below = []
+        for _ in range(30):
+            self.below = [Node(self, self.below), Node(self, self.below)]
+
+
+class Node:
+    def __init__(self, tree, below):
+        self.tree, self.below = tree, below
+
+
+def held_by_a_tree(factor):
+    tree = Tree(factor)
+    return lambda z: ops.tanh(tree.factor * z)
+
+
+@pytest.mark.parametrize("make", [recursive, mutual, held_by_a_tree])
+def test_functions_that_lead_to_themselves_are_compared(make):
+    model = randomised(chain(lambda y, k: layers.Dense(8, activation=make(2.0))(y)))
+    rolled = roll(model)
+    assert len(rolled_layers(rolled)) == 1
+    assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
+    with pytest.raises(ValueError, match="no two identical units"):
+        roll(chain(lambda y, k: layers.Dense(8, activation=make(float(k)))(y)))
+
+
+@pytest.mark.parametrize("name", ["gelu", "swish", "leaky_relu"])
+def test_functions_of_tensorflow_are_compared(name):
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("they take tensors of TensorFlow")
+    model = randomised(chain(lambda y, k: layers.Dense(8, activation=getattr(tf.nn, name))(y)))
+    rolled = roll(model)
+    assert len(rolled_layers(rolled)) == 1
+    assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
+
+
+def test_an_initialiser_that_says_nothing_of_itself_is_handed_over():
+    model = chain(lambda y, k: layers.Dense(8, kernel_initializer=Bounded(0.1 * k))(y))
+    rolled = roll(model)
+    assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
+    assert same(outputs(model, batch(model)), outputs(unroll(rolled), batch(model)))
+
+
+@pytest.mark.parametrize("option", ["kernel_regularizer", "activity_regularizer"])
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_regularizer_that_says_nothing_of_itself_is_compared_and_named(option, alike):
+    model = chain(lambda y, k: layers.Dense(8, **{option: Mute(2.0 if alike else float(k))})(y))
+    with pytest.raises(ValueError, match=f"has (the|an) {option}" if alike else "must repeat with the same"):
+        roll(model)
+
+
+class Inner(layers.Layer):
+    """Without a build: what it holds is built where it is called."""
+
+    def __init__(self, width=8, **options):
+        super().__init__(**options)
+        self.inner = layers.Dense(width, use_bias=False)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Outer(Inner):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.below = [Inner(), layers.Dense(8, activation=lambda z: ops.tanh(2 * z))]
+
+    def call(self, x):
+        for layer in self.below:
+            x = layer(x)
+        return x + self.inner(x)
+
+
+class Half(layers.Layer):
+    """With a build that builds the half."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first, self.second = layers.Dense(8), layers.Dense(8)
+
+    def build(self, shape):
+        self.second.build(shape)
+
+    def call(self, x):
+        return self.first(x) * self.second(x)
+
+
+class Forgets(layers.Layer):
+    """Its configuration forgets how wide it is."""
+
+    def __init__(self, width=3, **options):
+        super().__init__(**options)
+        self.width = width
+
+    def build(self, shape):
+        self.down = self.add_weight(shape=(shape[-1], self.width), name="down")
+        self.up = self.add_weight(shape=(self.width, shape[-1]), name="up")
+
+    def call(self, x):
+        return ops.matmul(ops.matmul(x, self.down), self.up)
+
+    def get_config(self):
+        return super().get_config()
+
+
+class Few(layers.Layer):
+    """Its constructor takes nothing of what Keras writes into every configuration."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.inner = layers.Dense(width)
+
+    def call(self, x):
+        return self.inner(x)
+
+
+CALLED = {
+    "inner": lambda: Inner(),
+    "half": lambda: Half(),
+    "outer": lambda: Outer(),
+    "forgets": lambda: Forgets(5),
+    "few": lambda: Few(8),
+}
+
+
+@pytest.mark.parametrize("case", CALLED)
+def test_units_that_only_their_call_builds_are_rolled(case):
+    model = randomised(chain(lambda y, k: CALLED[case]()(y), shape=(5, 8)))
+    rolled = roll(model)
+    assert len(rolled_layers(rolled)) == 1
+    assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
+    assert same(outputs(model, batch(model)), outputs(unroll(rolled), batch(model)))

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.activations.sizes import is_of_sizes, locals_read, sizes, within
+from zoo.activations.sizes import called, is_of_sizes, locals_read, single, sizes, stored, within
 from zoo.graph import attributes, flatten_layers
 from zoo.graph.code import globals_of
 from zoo.graph.internals import is_bare_addition
@@ -163,8 +163,8 @@ def _is_known_global(name: str, function: types.FunctionType) -> bool:
 
 
 def _names(code: types.CodeType, operators: tuple[str, ...] = _BENDING) -> Iterator[str]:
-    steps = list(dis.get_instructions(code))
-    known = sizes(steps)
+    steps = single(list(dis.get_instructions(code)))
+    known = sizes(code, steps)
     for step in steps:
         if step.opname == "COMPARE_OP":
             yield step.argrepr
@@ -181,18 +181,38 @@ def _names(code: types.CodeType, operators: tuple[str, ...] = _BENDING) -> Itera
 
 
 def _casts(steps: list[dis.Instruction]) -> Iterator[str]:
-    """The casts to whole numbers, `ops.cast(z, "int32")`."""
+    """The casts to whole numbers, `ops.cast(z, "int32")`: the type may be one of several, or a variable's."""
     for step in steps:
-        if step.opname.startswith("CALL"):
-            parts = within(steps, step)
-            words = [part.argval for part in parts if isinstance(part.argval, str) and "CONST" in part.opname]
-            # Of several words the last one is the type: the others belong to calls inside this one.
-            if (
-                any(part.argval == "cast" for part in parts[:4])
-                and words
-                and _WHOLE_NUMBERS.fullmatch(words[-1])
-            ):
-                yield f"cast to {words[-1]}"
+        if called(steps, step) == "cast":
+            parts = _outside_calls(within(steps, step))
+            words = _words(parts) or _words_of_variables(steps, parts)
+            whole = [word for word in words if _WHOLE_NUMBERS.fullmatch(word)]
+            if whole:
+                yield f"cast to {whole[0]}"
+
+
+def _outside_calls(parts: list[dis.Instruction]) -> list[dis.Instruction]:
+    """Those of the instructions of an expression that belong to no call in it: a type in there is that call's."""
+    inner = {id(part) for call in parts if call.opname.startswith("CALL") for part in within(parts, call)}
+    return [part for part in parts if id(part) not in inner]
+
+
+def _words(parts: list[dis.Instruction]) -> list[str]:
+    return [part.argval for part in parts if "CONST" in part.opname and isinstance(part.argval, str)]
+
+
+def _words_of_variables(steps: list[dis.Instruction], parts: list[dis.Instruction]) -> list[str]:
+    """The words that the variables read in `parts` are ever set to, such as `kind = "int32"`."""
+    loads = [part for part in parts if part.opname.startswith("LOAD") and not isinstance(part.argval, tuple)]
+    read = {name for part in parts for name in locals_read(part)}
+    # What is loaded last is the type, which may come from a call: `kind = standardize_dtype("int32")`.
+    last = set(locals_read(loads[-1])) if loads else set()
+    found = (
+        _words(value if name in last else _outside_calls(value))
+        for name, value in stored(steps)
+        if name in read
+    )
+    return [word for words in found for word in words]
 
 
 def _squares(instructions: list[dis.Instruction], known: set[str]) -> Iterator[str]:

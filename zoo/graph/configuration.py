@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from zoo.graph.held import FRAMEWORKS, SIMPLE, is_function
-from zoo.graph.internals import attributes, flatten_layers, plain_attributes, shadow
+from zoo.graph.held import COPIED_ELSEWHERE, FRAMEWORKS, SIMPLE, equal, inside, is_function, is_raw_variable
+from zoo.graph.internals import attributes, flatten_layers, is_bookkeeping, plain_attributes, shadow
 
 _STOCK = frozenset(id(f) for f in vars(keras.activations).values() if callable(f))
+# What Keras writes into the configuration of every layer, and can set on a layer that is there.
+_OF_EVERY_LAYER = ("name", "trainable", "dtype", "activity_regularizer")
 
 
 def is_stock(layer: Any) -> bool:
@@ -19,8 +24,8 @@ def is_stock(layer: Any) -> bool:
     return is_of_keras(type(layer))
 
 
-def is_of_keras(cls: type) -> bool:
-    """Whether a class is one of Keras or of this library."""
+def is_of_keras(cls: Any) -> bool:
+    """Whether a class, or a function, is one of Keras or of this library."""
     return cls.__module__.split(".")[0] in ("keras", "zoo")
 
 
@@ -30,7 +35,7 @@ def from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.l
     stand_in = tokens.stand_in(layer)
     if stand_in is not layer:
         try:
-            config = stand_in.get_config()
+            config = tokens.parts_copied(stand_in.get_config(), layer)
             # Wrappers write down and read again what they are given, so the tokens are in use until the end.
             with keras.saving.CustomObjectScope(tokens.by_name | _classes_inside(layer)):
                 new = _made(type(layer), config | overrides)
@@ -40,8 +45,9 @@ def from_config(layer: keras.layers.Layer, overrides: dict[str, Any]) -> keras.l
             Exception
         ):  # the class looks its function up, or does what a look cannot do: ask the layer itself
             pass
+    config = tokens.parts_copied(layer.get_config(), layer)
     with keras.saving.CustomObjectScope(_classes_inside(layer)):
-        return type(layer).from_config(layer.get_config() | overrides)
+        return _read_back(type(layer), config | overrides)
 
 
 def _made(kind: Any, config: dict[str, Any]) -> Any:
@@ -51,14 +57,50 @@ def _made(kind: Any, config: dict[str, Any]) -> Any:
         for key, value in config.items()
     }
     try:
-        return kind.from_config(config)
+        return _read_back(kind, config)
     except Exception:
         if written == config:
             raise
-        return kind.from_config(written)
+        return _read_back(kind, written)
 
 
-def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
+def _read_back(kind: Any, config: dict[str, Any]) -> Any:
+    """A layer from its configuration; what its constructor does not take is set on it afterwards."""
+    apart = _not_taken(kind) & config.keys()
+    new = kind.from_config({key: value for key, value in config.items() if key not in apart})
+    if "name" in apart:
+        new.name = config["name"]
+    if "dtype" in apart and new.dtype_policy != (policy := keras.dtype_policies.get(config["dtype"])):
+        new.dtype_policy = policy
+    if "activity_regularizer" in apart:
+        new.activity_regularizer = keras.regularizers.get(config["activity_regularizer"])
+    if "trainable" in apart and new.trainable != config["trainable"]:
+        new.trainable = config["trainable"]
+    return new
+
+
+def _not_taken(kind: Any) -> set[str]:
+    """What a constructor of somebody's own does not take, and Keras would pass it all the same."""
+    if is_of_keras(kind) or not is_of_keras(kind.from_config):
+        return set()
+    parameters = inspect.signature(kind.__init__).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return set()
+    return set(_OF_EVERY_LAYER) - parameters.keys()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Stands for a class where Keras makes a layer inside another of it."""
+
+    kind: Any
+
+    def from_config(self, config: dict[str, Any]) -> Any:
+        """What the class makes of it."""
+        return _read_back(self.kind, config)
+
+
+def _classes_inside(layer: keras.layers.Layer) -> dict[str, Any]:
     """The classes of somebody's own in `layer`, by the names under which Keras writes them: they are known already.
 
     Of layers, and of what they were given: regularizers, constraints, initializers, objects that can be called.
@@ -72,7 +114,14 @@ def _classes_inside(layer: keras.layers.Layer) -> dict[str, type]:
     for kind in kinds:
         named.setdefault(keras.saving.get_registered_name(kind), set()).add(kind)
     # Two of the same name cannot be told apart in a configuration.
-    return {name: kind for name, (kind, *others) in named.items() if not others}
+    kept = {name: kind for name, (kind, *others) in named.items() if not others}
+    return {
+        name: _Reader(kind) if _is_layer(kind) and _not_taken(kind) else kind for name, kind in kept.items()
+    }
+
+
+def _is_layer(kind: type) -> bool:
+    return issubclass(kind, keras.layers.Layer)
 
 
 def given_attributes(layer: Any) -> set[str]:
@@ -87,6 +136,42 @@ def _writes_itself(value: Any) -> bool:
     if isinstance(value, (type, keras.layers.Layer)) or kind.__module__.split(".")[0] in FRAMEWORKS:
         return False
     return hasattr(kind, "get_config")
+
+
+def comes_back(value: Any) -> bool:
+    """Whether Keras, where it writes down `value` and reads it back, has the same; all but objects of one's own do.
+
+    A regularizer, constraint or initializer without a `get_config` of its own does not: what Keras has of its class
+    refuses, or says nothing. One that holds a variable need not have the same value, for that is carried over.
+    """
+    kind: Any = type(value)
+    if not callable(value) or is_of_keras(kind) or not _writes_itself(value):
+        return True
+    if isinstance(value, COPIED_ELSEWHERE):
+        return True
+    try:
+        made = kind.from_config(value.get_config())
+    except Exception:  # whatever the class says
+        return False
+    return _holds_variables(value) or equal(value, made)
+
+
+def _holds_variables(value: Any) -> bool:
+    held = keras.tree.flatten(inside(value) or {})
+    return any(isinstance(x, (keras.Variable, keras.layers.Layer)) or is_raw_variable(x) for x in held)
+
+
+def holder_of(variable: Any, layer: keras.layers.Layer) -> tuple[str, Any]:
+    """Under which name `layer` keeps `variable`, and what has it there: itself, a layer or a random generator."""
+    for name in sorted(given_attributes(layer)):
+        if is_bookkeeping(name):
+            continue
+        for value in keras.tree.flatten(attributes(layer)[name]):
+            state = getattr(value, "state", None) if isinstance(value, keras.random.SeedGenerator) else value
+            inner = value.variables if isinstance(value, keras.layers.Layer) else [state]
+            if any(own is variable for own in inner):
+                return name, value
+    return "", variable
 
 
 def described(layer: keras.layers.Layer) -> dict[str, Any]:
@@ -105,12 +190,13 @@ class _Tokens:
         self.by_name: dict[str, Any] = {}
         self._functions: dict[int, Any] = {}
         self._shadows: dict[int, Any] = {}
+        self._parts: dict[int, tuple[Any, Any]] = {}
 
     def stand_in(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         """A shadow of `layer`, or `layer` itself where no function of somebody's own is in it."""
         if id(layer) not in self._shadows:
             self._shadows[id(layer)] = layer
-            changed = self._changed(layer, lambda value: self._stand_in_for(value, layer))
+            changed = self._changed(layer, functools.partial(self._stand_in_for, layer))
             if changed:
                 self._shadows[id(layer)] = shadow(layer, changed)
         return self._shadows[id(layer)]
@@ -121,24 +207,50 @@ class _Tokens:
             for name, value in self._changed(inner, self._function_of).items():
                 setattr(inner, name, value)
 
-    def _changed(self, layer: Any, replace: Callable[[Any], Any]) -> dict[str, Any]:
+    def parts_copied(self, config: dict[str, Any], layer: keras.layers.Layer) -> dict[str, Any]:
+        """`config`, where it gives layers inside `layer` and random generators as they are, with copies of them."""
+        inner = {id(part): part for part in flatten_layers(layer)[1:] if not isinstance(part, keras.Model)}
+        inner |= {id(self._shadows[key]): part for key, part in inner.items() if key in self._shadows}
+
+        def copied(value: Any) -> Any:
+            if not isinstance(value, keras.random.SeedGenerator) and id(value) not in inner:
+                return value
+            part = inner.get(id(value), value)
+            if id(part) not in self._parts:
+                self._parts[id(part)] = part, part
+                # What cannot be copied stays the original's, and is refused where that matters.
+                with contextlib.suppress(Exception):
+                    is_layer = isinstance(part, keras.layers.Layer)
+                    new = from_config(part, {}) if is_layer else type(part).from_config(part.get_config())
+                    self._parts[id(part)] = part, new
+            return self._parts[id(part)][1]
+
+        return {key: _mapped(copied, value) for key, value in config.items()}
+
+    def _changed(self, layer: Any, replace: Callable[[str, Any], Any]) -> dict[str, Any]:
         found = {}
         own = attributes(layer)
-        for name in own.keys() - plain_attributes():
-            value = own[name]
-            if type(value) in SIMPLE:
-                continue
-            replaced = _mapped(replace, value)
-            if replaced is not value:
+        for name in sorted(given_attributes(layer)):
+            replaced = _mapped(functools.partial(replace, name), own[name])
+            if replaced is not own[name]:
                 found[name] = replaced
         return found
 
-    def _stand_in_for(self, value: Any, layer: Any) -> Any:
+    def _stand_in_for(self, layer: Any, name: str, value: Any) -> Any:
         if isinstance(value, keras.layers.Layer):
             return value if isinstance(value, keras.Model) else self.stand_in(value)
-        return self._token(value) if is_function(value, layer) and id(value) not in _STOCK else value
+        if id(value) in _STOCK:
+            return value
+        if comes_back(value):
+            return self._token(value) if is_function(value, layer) else value
+        if _holds_variables(value):
+            kind = type(value).__name__
+            raise ValueError(
+                f"under {name!r} it has a {kind}, which holds a variable or a layer, and which its get_config does not restore."
+            )
+        return self._token(value)
 
-    def _function_of(self, value: Any) -> Any:
+    def _function_of(self, _: str, value: Any) -> Any:
         return self._functions.get(id(value), value)
 
     def _token(self, function: Any) -> Any:

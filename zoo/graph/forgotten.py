@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from zoo.graph.carrying import Between, NotCarried, Unlike, carried, carried_term
-from zoo.graph.code import functions_in_use, names_in, stored
+from zoo.graph.code import functions_in_use, functions_of, names_in, stored
 from zoo.graph.configuration import is_of_keras, is_stock
 from zoo.graph.held import SIMPLE, array_of, is_array
 from zoo.graph.internals import (
@@ -26,6 +26,9 @@ from zoo.graph.internals import (
     plain_model_attributes,
 )
 from zoo.graph.own_state import own_values
+
+# What they read is in every layer.
+_BASES = keras.layers.Layer.__mro__
 
 
 def take_attributes(old: Any, new: Any) -> None:
@@ -171,19 +174,16 @@ def _is_a_note(kind: Any, name: str, value: Any) -> bool:
 
 @functools.cache
 def _read_in_use(kind: Any) -> frozenset[str]:
-    """The words in the code of a layer that is built or called, and in that of Keras."""
-    return frozenset[str]().union(*(_words(function.__code__) for function in _functions(kind)))
+    """The words in the code of a layer that is built or called, and in that of the stock layer that it extends."""
+    return frozenset[str]().union(*(_words(function.__code__) for function in _functions(kind, _BASES)))
 
 
 @functools.cache
 def _read_at_all(kind: Any) -> frozenset[str]:
     """The words in all methods of a layer."""
-    methods = [
-        getattr(value, "fget", None) or getattr(value, "__wrapped__", value)
-        for cls in kind.__mro__
-        for value in vars(cls).values()
-    ]
-    return frozenset[str]().union(*(_words(f.__code__) for f in methods if inspect.isfunction(f)))
+    own = (value for cls in kind.__mro__ if cls not in _BASES for value in vars(cls).values())
+    found = [function for value in own for function in functions_of(value)]
+    return frozenset[str]().union(*(_words(f.__code__) for f in found))
 
 
 def _words(code: types.CodeType) -> Iterator[str]:
@@ -196,8 +196,9 @@ def _words(code: types.CodeType) -> Iterator[str]:
             yield from _words(constant)
 
 
-def _functions(kind: Any) -> list[Any]:
-    of_keras = (value for cls in kind.__mro__ if is_of_keras(cls) for value in vars(cls).values())
+def _functions(kind: Any, but_of: Collection[type] = ()) -> list[Any]:
+    classes = (cls for cls in kind.__mro__ if is_of_keras(cls) and cls not in but_of)
+    of_keras = (value for cls in classes for value in vars(cls).values())
     functions = [f for f in (getattr(v, "__wrapped__", v) for v in of_keras) if inspect.isfunction(f)]
     return functions + functions_in_use(kind)
 

@@ -17,14 +17,14 @@ import keras
 
 from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of, record_call
 from zoo.graph.comparing import Comparison
-from zoo.graph.configuration import is_stock
+from zoo.graph.configuration import holder_of, is_stock
 from zoo.graph.copying import Part, copy_layer
 from zoo.graph.forgotten import take_attributes
 from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
 from zoo.graph.reading import Graph, graphs, input_structure, read
 from zoo.graph.reasons import reason
 from zoo.graph.samples import is_numeric
-from zoo.graph.ties import belongings, is_the_same, is_variable, owners, reached, reached_by
+from zoo.graph.ties import Seen, belongings, is_the_same, is_variable, owners, reached, reached_by
 from zoo.graph.variables import Take, copy_variables, draw_nothing
 
 # What a user of a model calls besides the model itself. A class that has its own keeps it, or is refused.
@@ -477,31 +477,43 @@ class _Writer:
         twins: dict[int, tuple[Any, Any]] = {}
         for fill, layer in self.fills:
             for new, old in getattr(fill, "pairs", lambda _: ())(layer):
+                name = fill.source.name
                 if new is old:
+                    of, holder = _of_whom(old, fill.source)
+                    kind = type(holder).__name__
+                    advice = (
+                        f"The constructor or get_config gives both the same {kind}: write it into get_config with "
+                        f"keras.saving.serialize_keras_object and read it in from_config, or make it in the constructor."
+                        if of
+                        else "Let the layer make the variable itself, with add_weight."
+                    )
                     raise ValueError(
-                        f"layer {fill.source.name!r} and its copy would have one variable {old.path!r} together. Let "
-                        f"the layer make the variable itself, with add_weight."
+                        f"layer {name!r} and its copy would have one variable {old.path!r} together{of}. {advice}"
                     )
                 source, twin = twins.setdefault(id(old), (fill.source, new))
                 if twin is not new:
+                    of, holder = _of_whom(old, fill.source)
+                    advice = (
+                        "Give each layer a generator of its own."
+                        if isinstance(holder, keras.random.SeedGenerator)
+                        else "Share a whole layer instead of one inside two layers."
+                    )
                     raise ValueError(
-                        f"layers {source.name!r} and {fill.source.name!r} share the variable {old.path!r}, and "
-                        f"their copies would have one each, which training takes apart. Share a whole layer "
-                        f"instead of one inside two layers."
+                        f"layers {source.name!r} and {name!r} share the variable {old.path!r}{of}, and their copies "
+                        f"would have one each, which training takes apart. {advice}"
                     )
 
     def _refuse_tied(self) -> None:
         """Refuse what leads from the new model to layers and variables of the original."""
         told = belongings(self.found)
         _, new = self.copies[0]
-        seen: set[int] = set()
+        seen: Seen = {}
         for node in (node for graph in graphs(new) for node in graph.nodes):
             operation = node.operation
             given = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
-            leads = [reached_by(value) for value in given if not isinstance(value, keras.KerasTensor)]
-            if not isinstance(operation, keras.Model) and id(operation) not in seen:
-                seen.add(id(operation))
-                leads.append(reached(operation))
+            leads = [reached_by(value, seen) for value in given if not isinstance(value, keras.KerasTensor)]
+            if not isinstance(operation, keras.Model):
+                leads.append(reached(operation, seen))
             for thing in itertools.chain.from_iterable(leads):
                 if id(thing) in told:
                     raise ValueError(
@@ -527,6 +539,14 @@ def _takes_place(step: Any, part: Any) -> str:
     """The beginning of the sentence that it cannot."""
     where = "be inserted after" if isinstance(step, Stretch) and not step.nodes else "stand in the place of"
     return f"{type(part).__name__} {getattr(part, 'name', '')!r} cannot {where}"
+
+
+def _of_whom(variable: Any, layer: Any) -> tuple[str, Any]:
+    """A phrase for the layer or generator through which `layer` has `variable`, empty where it has it itself; and it."""
+    kept, holder = holder_of(variable, layer)
+    if holder is variable:
+        return "", layer
+    return f", of the {type(holder).__name__} that {layer.name!r} keeps under {kept!r}", holder
 
 
 def _cannot_tie(node: Any, variable: Any, homes: list[Any]) -> str:

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import inspect
+import types
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 
-from zoo.graph.code import functions_in_use, taken_from_outside
+from zoo.graph.code import (
+    Alone,
+    class_attributes_in_use,
+    functions_in_use,
+    taken_from_outside,
+    used_of_holder,
+)
 from zoo.graph.configuration import given_attributes, is_stock
-from zoo.graph.held import FRAMEWORKS, SIMPLE, inside, is_of_python, is_raw_variable, module_of
-from zoo.graph.internals import attributes, flatten_layers, is_bookkeeping
+from zoo.graph.held import FRAMEWORKS, SIMPLE, compiled_from, inside, is_of_python, is_raw_variable, module_of
+from zoo.graph.internals import attributes, flatten_layers, is_bookkeeping, plain_model_attributes
 from zoo.graph.reading import Graph, read
 
 
 def owners(graph: Graph) -> dict[int, list[Any]]:
     """`id` of a variable -> the calls in `graph`, and in the models nested in it, of layers that have it."""
     found: dict[int, list[Any]] = {}
-    for node in graph.nodes:
-        if isinstance(node.operation, keras.Model):
-            for key, nodes in owners(read(node.operation)).items():
-                found.setdefault(key, []).extend(nodes)
-        else:
-            for variable in getattr(node.operation, "variables", ()):
-                for key in _keys(variable):
-                    found.setdefault(key, []).append(node)
+    whole, models = [graph], set[int]()
+    for part in whole:  # grows while it is walked
+        for node in part.nodes:
+            if not isinstance(node.operation, keras.Model):
+                for variable in getattr(node.operation, "variables", ()):
+                    for key in _keys(variable):
+                        found.setdefault(key, []).append(node)
+            elif id(node.operation) not in models:
+                models.add(id(node.operation))
+                whole.append(read(node.operation))
     return found
 
 
@@ -41,82 +52,140 @@ def is_the_same(variable: Any, known: keras.Variable) -> bool:
 
 
 def belongings(found: list[Graph]) -> dict[int, str]:
-    """`id` of each layer and variable in `found` -> what it is, in words; stock layers without variables are left out."""
+    """`id` of each layer and variable in `found` -> what it is, in words; stock layers without variables are left out.
+
+    Those have no code of somebody's own either: a copy and its original may have one of them together.
+    """
     told: dict[int, str] = {}
     for graph in found:
         for operation in [graph.model, *(node.operation for node in graph.nodes)]:
             if not isinstance(operation, keras.layers.Layer):
                 continue
             for layer in flatten_layers(operation):
-                if layer.variables or not is_stock(layer):  # nothing else can two have together
+                if layer.variables or not is_stock(layer):
                     told.setdefault(id(layer), f"the layer {layer.name!r}")
             for variable in operation.variables:
                 told.update(dict.fromkeys(_keys(variable), f"the variable {variable.path!r}"))
     return told
 
 
-def reached(operation: Any) -> Iterator[Any]:
-    """The layers and variables to which the functions and objects in `operation`, and its code, lead.
+# What was searched, by `id`: kept alive, so that nothing else gets its `id`.
+Seen = dict[tuple[int, int], Any]
+_AT_ITS_CALL = 2
 
-    Its own are not among them. An object that a function encloses is not searched: of what it holds, nobody can say
-    whether the function uses it.
+
+def reached(operation: Any, seen: Seen | None = None) -> Iterator[Any]:
+    """The layers and variables to which what `operation` holds leads, and the code of its class and of the layers in it.
+
+    The layers in it are not among them. Of an object that a function encloses, those parts are searched which the
+    function reads by name: of the others nobody can say whether it uses them.
+
+    Args:
+        operation: A layer, or an operation of a graph.
+        seen: What other searches have met, which is left out here; it grows.
     """
+    seen = {} if seen is None else seen
+    if (id(operation), _AT_ITS_CALL) in seen:
+        return
+    seen[id(operation), _AT_ITS_CALL] = operation
     layers = flatten_layers(operation) if isinstance(operation, keras.layers.Layer) else [operation]
     own = set(map(id, layers))
-    seen: set[int] = set()
     for layer in layers:
-        held = attributes(layer)
-        for name in given_attributes(layer):
-            if not is_bookkeeping(name):
-                yield from _reached(held[name], own, seen, deep=True)
-        if not is_stock(layer):
-            for function in functions_in_use(type(layer)):
-                yield from _reached(function, own, seen, deep=False)
+        for part, deep in _parts_of_layer(layer):
+            yield from _reached(part, own, seen, deep=deep)
 
 
-def reached_by(argument: Any) -> Iterator[Any]:
+def reached_by(argument: Any, seen: Seen | None = None) -> Iterator[Any]:
     """`reached` of what a call is given, such as the functions of `keras.ops.cond`."""
-    yield from _reached(argument, set(), set(), deep=True)
+    yield from _reached(argument, set(), {} if seen is None else seen, deep=True)
 
 
-def _reached(value: Any, own: set[int], seen: set[int], *, deep: bool) -> Iterator[Any]:
+def _reached(value: Any, own: set[int], seen: Seen, *, deep: bool) -> Iterator[Any]:
     stack = [(value, deep)]
     while stack:
         value, deep = stack.pop()
-        if type(value) in SIMPLE or id(value) in seen or id(value) in own:
+        if type(value) in SIMPLE or id(value) in own:
             continue
-        seen.add(id(value))
-        if isinstance(value, keras.layers.Layer) or is_variable(value):
+        if isinstance(value, Alone):
+            if id(value.layer) not in own:
+                yield value.layer
+            continue
+        is_layer = isinstance(value, keras.layers.Layer)
+        deep = deep or is_layer
+        if (key := _key(value, deep)) in seen:
+            continue
+        seen[key] = value
+        if is_layer or is_variable(value):
             yield value
-        else:
-            stack += [(part, deep and still) for part, still in _parts(value, deep)]
+        stack += [(part, deep and still) for part, still in reversed(_parts(value, deep))]
+
+
+def _key(value: Any, deep: bool) -> tuple[int, int]:
+    # Each look at a method makes a new object.
+    return (id(value.__self__), id(value.__func__)) if inspect.ismethod(value) else (id(value), deep)
 
 
 def _parts(value: Any, deep: bool) -> list[tuple[Any, bool]]:
     """What `value` leads to, each with whether objects of somebody's own are searched there."""
-    if isinstance(value, functools.partial):
+    if isinstance(value, keras.layers.Layer):
+        return [*((inner, True) for inner in flatten_layers(value)), *_parts_of_layer(value)]
+    if isinstance(value, (functools.partial, functools.partialmethod)):
         return [(part, True) for part in (value.func, *value.args, *value.keywords.values())]
     if inspect.ismethod(value):
-        return [(value.__self__, True), (value.__func__, False)]
-    if isinstance(value, dict):
-        return [(part, True) for part in value.values()]
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [(part, True) for part in value]
-    if (compiled := _compiled_from(value)) is not None:
+        return _parts_of_method(value, deep)
+    if (compiled := compiled_from(value)) is not None:
         return [(compiled, False)]
+    held = [(part, True) for part in _contained(value)]
     if module_of(value) in (*FRAMEWORKS, "zoo") or is_of_python(value):
-        return []
+        return held
     if inspect.isfunction(value):
         return [(part, False) for part in taken_from_outside(value)]
-    held = inside(value) if deep else None
-    return [] if held is None else [(part, True) for part in held.values()]
+    if deep and (inner := inside(value)) is not None:
+        held += [*((part, True) for part in inner.values()), *_parts_of_class(type(value))]
+    return held
 
 
-def _compiled_from(value: Any) -> Any:
-    """The function of Python that `tf.function` or `jax.jit`, say, made `value` of; None of all else."""
-    if inspect.isfunction(value) or isinstance(value, type) or not callable(value):
-        return None
-    return getattr(value, "__wrapped__", None)
+def _parts_of_layer(layer: Any) -> list[tuple[Any, bool]]:
+    """What `layer` was given and keeps, but for the layers in it, and what the code of its class leads to."""
+    names = given_attributes(layer)
+    if isinstance(layer, keras.Model):
+        names -= plain_model_attributes()
+    held = attributes(layer)
+    parts = [(held[name], True) for name in sorted(names) if not is_bookkeeping(name)]
+    return parts if is_stock(layer) else [*parts, *_parts_of_class(type(layer))]
+
+
+def _parts_of_class(kind: type) -> list[tuple[Any, bool]]:
+    functions = functions_in_use(kind)
+    held = class_attributes_in_use(kind, functions)
+    return [*((function, False) for function in functions), *((value, True) for value in held)]
+
+
+def _parts_of_method(method: types.MethodType, deep: bool) -> list[tuple[Any, bool]]:
+    holder, function = method.__self__, method.__func__
+    if not inspect.isfunction(function) or module_of(function) in (*FRAMEWORKS, "zoo"):
+        return [(holder, True), (function, False)]
+    if isinstance(holder, keras.layers.Layer):
+        return [(Alone(holder), True), *((part, True) for part in used_of_holder(method)), (function, False)]
+    return [*((part, True) for part in used_of_holder(method)), (function, False)]
+
+
+def _contained(value: Any) -> list[Any]:
+    """What a container of Python's, or of a class made from one, holds."""
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    if isinstance(value, types.MappingProxyType):
+        return list(value.values())
+    if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
+        return list(value)
+    if isinstance(value, collections.ChainMap):
+        return list(value.maps)
+    if isinstance(
+        value,
+        (*(collections.UserDict, collections.UserList), *(weakref.WeakValueDictionary, weakref.WeakSet)),
+    ):
+        return [getattr(value, "data", None)]
+    return [value()] if isinstance(value, weakref.ref) else []
 
 
 def _keys(variable: keras.Variable) -> list[int]:

@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from zoo.activations import adds_losses
-from zoo.graph import flatten_layers
+from zoo.graph import copy_layer, flatten_layers, is_stock
+from zoo.graph.configuration import comes_back, from_config
 from zoo.graph.internals import inbound_nodes, takes_training
 from zoo.seeding import in_turn
 
@@ -146,7 +147,7 @@ class UnitGraph:
                 initializer, keras.initializers.Constant | keras.initializers.Zeros | keras.initializers.Ones
             ):
                 return initializer(shape, dtype=dtype)
-            if isinstance(initializer, keras.initializers.Initializer):
+            if isinstance(initializer, keras.initializers.Initializer) and comes_back(initializer):
                 # The first unit's is the one given, not a clone: one without a seed has drawn its own already.
                 fresh = in_turn(initializer, SEEDS_APART, start=1)
                 draws = [initializer, *(fresh() for _ in range(count - 1))]
@@ -174,9 +175,41 @@ def _as_built(layer, variable, count):
     place = next(k for k, v in enumerate(layer.variables) if v is variable)
     yield variable.value
     for _ in range(count - 1):
-        other = type(layer).from_config(layer.get_config())
-        other.build_from_config(layer.get_build_config())
-        yield other.variables[place].value
+        yield _another(layer).variables[place].value
+
+
+def _another(layer):
+    """A new layer like `layer`, with initial values of its own."""
+    # What the configuration of one's own forgets is copied too.
+    other = from_config(layer, {}) if is_stock(layer) else copy_layer(layer)
+    if type(layer).build is not keras.layers.Layer.build:
+        other.build_from_config(layer.get_build_config() or {})
+    if _shapes(other) != _shapes(layer):  # layers inside it may be built by its call alone
+        args, kwargs = keras.tree.map_structure(_input_like, _arguments(layer))
+        other(*args, **kwargs)
+    if _shapes(other) != _shapes(layer):
+        raise ValueError(
+            f"layer {layer.name!r} ({type(layer).__name__}) has variables of the shapes {_shapes(layer)}, and another, made "
+            f"from its get_config, of {_shapes(other)}. Complete get_config."
+        )
+    return other
+
+
+def _shapes(layer):
+    return [tuple(variable.shape) for variable in layer.variables]
+
+
+def _arguments(layer):
+    arguments = inbound_nodes(layer)[0].arguments
+    return arguments.args, arguments.kwargs
+
+
+def _input_like(value):
+    if not isinstance(value, keras.KerasTensor):
+        return value
+    return keras.Input(
+        batch_shape=value.shape, dtype=value.dtype, sparse=bool(getattr(value, "sparse", False))
+    )
 
 
 def _the(model) -> str:

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 
 from zoo.graph import contents, described, flatten_layers, is_function, is_stock, plain_attributes
+from zoo.graph.configuration import comes_back
+from zoo.graph.held import inside
 from zoo.graph.internals import REMAT, is_bookkeeping, is_remat
 
 
@@ -62,13 +64,16 @@ def _hidden(layer: keras.layers.Layer) -> Any:
     """What a configuration does not tell apart: functions of one name, constants that were drawn or set."""
     found = []
     for place, inner in enumerate(flatten_layers(layer)):
-        for name in sorted(vars(inner).keys() - plain_attributes()):
+        for name in sorted(vars(inner).keys() - (plain_attributes() - {"activity_regularizer"})):
             for leaf in keras.tree.flatten(vars(inner)[name]):
                 is_constant = isinstance(leaf, np.ndarray) or (
                     keras.ops.is_tensor(leaf) and not isinstance(leaf, keras.Variable)
                 )
                 own = not is_stock(inner) and not is_bookkeeping(name) and _is_setting(leaf)
-                if is_function(leaf, inner) or is_constant or own:
+                # The initialisers of stock layers do not count.
+                draws = is_stock(inner) and name.endswith("_initializer")
+                untold = is_function(leaf, inner) or (not draws and not comes_back(leaf))
+                if untold or is_constant or own:
                     found.append((place, name, _value(leaf)))
     return tuple(found)
 
@@ -79,32 +84,51 @@ def _is_setting(value: Any) -> bool:
     return isinstance(value, plain) or contents(value) is not None
 
 
-def _value(thing: Any, around: tuple[int, ...] = ()) -> Any:
-    """Something that equals its like by value, arrays and functions included."""
+def _value(thing: Any, seen: dict[int, tuple[int, Any]] | None = None) -> Any:
+    """Something that equals its like by value, arrays and functions included.
+
+    Functions and objects are numbered as they are met, and the number stands for those that are met again: in
+    themselves, as a function that calls itself is, or in others.
+    """
+    seen = {} if seen is None else seen
+    if id(thing) in seen:
+        return "again", seen[id(thing)][0]
     if isinstance(thing, dict):
-        return tuple((key, _value(thing[key], around)) for key in sorted(thing, key=str))
+        return tuple((key, _value(thing[key], seen)) for key in sorted(thing, key=str))
     if isinstance(thing, (list, tuple)):
-        return (type(thing).__name__, *(_value(item, around) for item in thing))
+        return (type(thing).__name__, *(_value(item, seen) for item in thing))
     if isinstance(thing, np.ndarray) or (keras.ops.is_tensor(thing) and not _is_symbolic(thing)):
         array = np.asarray(keras.ops.convert_to_numpy(thing))
         return "array", array.shape, str(array.dtype), array.tobytes()
     if isinstance(thing, functools.partial):
-        return "partial", _value(thing.func), _value(thing.args), _value(thing.keywords)
+        seen[id(thing)] = len(seen), thing
+        return "partial", *(_value(part, seen) for part in (thing.func, thing.args, thing.keywords))
     if isinstance(thing, types.FunctionType):
-        enclosed = tuple(_value(cell.cell_contents) for cell in thing.__closure__ or ())
-        defaults = _value((thing.__defaults__, thing.__kwdefaults__ or {}))
+        seen[id(thing)] = len(seen), thing
+        enclosed = tuple(_in_cell(cell, seen) for cell in thing.__closure__ or ())
+        defaults = _value((thing.__defaults__, thing.__kwdefaults__ or {}), seen)
         return "function", thing.__code__, id(thing.__globals__), defaults, enclosed
     if isinstance(thing, (str, bytes, int, float, complex, bool, type(None), type(...))):
         return type(thing).__name__, repr(thing)
-    if hasattr(thing, "get_config") and not isinstance(thing, keras.layers.Layer):
-        return type(thing).__name__, _value(thing.get_config())
+    if hasattr(thing, "get_config") and not isinstance(thing, (type, keras.layers.Layer)):
+        seen[id(thing)] = len(seen), thing
+        return type(thing), _value(thing.get_config() if comes_back(thing) else inside(thing), seen)
     if isinstance(thing, slice):
-        return "slice", _value((thing.start, thing.stop, thing.step))
+        return "slice", _value((thing.start, thing.stop, thing.step), seen)
     if isinstance(thing, (set, frozenset)):
-        return "set", frozenset(_value(item) for item in thing)
-    if not isinstance(thing, enum.Enum) and id(thing) not in around and (held := contents(thing)) is not None:
-        return type(thing), _value(held, (*around, id(thing)))
+        return "set", frozenset(_value(item, dict(seen)) for item in thing)
+    if not isinstance(thing, enum.Enum) and (held := contents(thing)) is not None:
+        seen[id(thing)] = len(seen), thing
+        return type(thing), _value(held, seen)
     return "itself", id(thing)
+
+
+def _in_cell(cell: types.CellType, seen: dict[int, tuple[int, Any]]) -> Any:
+    try:
+        enclosed = cell.cell_contents
+    except ValueError:  # nothing is in it yet
+        return "nothing"
+    return _value(enclosed, seen)
 
 
 def _is_symbolic(value: Any) -> bool:
