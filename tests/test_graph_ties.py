@@ -16,7 +16,8 @@ from transform_nets import batch, outputs, same
 
 from zoo.graph import read, rewrite
 from zoo.graph.code import stored, taken_from_outside
-from zoo.graph.ties import owners, reached
+from zoo.graph.ties import reached
+from zoo.graph.twins import owners
 
 pytestmark = [pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning"), pytest.mark.backend]
 

@@ -7,8 +7,8 @@ from keras import layers
 from surgery_nets import array, images, nested, towers
 
 from zoo.graph import read
-from zoo.graph.rewriting import _Writer
 from zoo.graph.wiring import Mark, Wiring
+from zoo.graph.writing import Writer
 from zoo.surgery import cut, flatten
 
 
@@ -92,13 +92,13 @@ def test_what_makes_the_calls_that_agreed_is_not_called_again(calls_of_models):
 
 def test_a_model_that_is_put_together_wrongly_is_refused(monkeypatch):
     """Every layer of it agrees; the one output in the place of another is found by calling it as a whole."""
-    model, write = nested(), _Writer.model
+    model, write = nested(), Writer.model
 
     def miswritten(writer, old, part=None):
         new = write(writer, old, part)
         return new if old is not model else keras.Model(new.inputs, layers.Rescaling(2.0)(new.output))
 
     assert array(flatten(model).model(images())).shape == array(model(images())).shape
-    monkeypatch.setattr(_Writer, "model", miswritten)
+    monkeypatch.setattr(Writer, "model", miswritten)
     with pytest.raises(ValueError, match="together they differ by"):
         flatten(model)

@@ -16,9 +16,10 @@ from zoo.graph.forgotten import take_attributes
 from zoo.graph.held import contents, is_function
 from zoo.graph.internals import attributes, flatten_layers, inbound_nodes, plain_attributes, producer, shadow
 from zoo.graph.policies import full_precision
+from zoo.graph.process import room_for, seeds_untouched
 from zoo.graph.reading import Graph, calls, graphs, input_structure, names, piece, read
 from zoo.graph.results import leads_to_its_model, not_a_model
-from zoo.graph.rewriting import rewrite, rewritten, room_for, seeds_untouched
+from zoo.graph.rewriting import rewrite, rewritten
 from zoo.graph.samples import sample
 from zoo.graph.variables import copy_variables, draw_nothing, set_values
 from zoo.registration import register_with_keras

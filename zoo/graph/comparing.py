@@ -39,7 +39,7 @@ class Comparison:
     until both agree again.
 
     Args:
-        writer: The `_Writer` of `zoo.graph.rewriting`, finished.
+        writer: The `Writer` of `zoo.graph.writing`, finished.
         undone: `id` of what was replaced on purpose -> what computes the original with the new parts.
         exact: Whether whatever was replaced has to agree again before a copied layer reads it.
         whole: Whether `check_whole` will be asked.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import functools
 import inspect
+import itertools
 import types
 import weakref
 from collections.abc import Iterator
@@ -20,35 +21,30 @@ from zoo.graph.code import (
     used_of_holder,
 )
 from zoo.graph.configuration import given_attributes, is_stock
-from zoo.graph.held import FRAMEWORKS, SIMPLE, compiled_from, inside, is_of_python, is_raw_variable, module_of
+from zoo.graph.held import FRAMEWORKS, SIMPLE, compiled_from, inside, is_of_python, module_of
 from zoo.graph.internals import attributes, flatten_layers, is_bookkeeping, plain_model_attributes
-from zoo.graph.reading import Graph, read
+from zoo.graph.reading import Graph, graphs
+from zoo.graph.twins import is_variable, keys_of
 
 
-def owners(graph: Graph) -> dict[int, list[Any]]:
-    """`id` of a variable -> the calls in `graph`, and in the models nested in it, of layers that have it."""
-    found: dict[int, list[Any]] = {}
-    whole, models = [graph], set[int]()
-    for part in whole:  # grows while it is walked
-        for node in part.nodes:
-            if not isinstance(node.operation, keras.Model):
-                for variable in getattr(node.operation, "variables", ()):
-                    for key in _keys(variable):
-                        found.setdefault(key, []).append(node)
-            elif id(node.operation) not in models:
-                models.add(id(node.operation))
-                whole.append(read(node.operation))
-    return found
-
-
-def is_variable(value: Any) -> bool:
-    """Whether `value` is a variable, of Keras or of the backend."""
-    return isinstance(value, keras.Variable) or is_raw_variable(value)
-
-
-def is_the_same(variable: Any, known: keras.Variable) -> bool:
-    """Whether `variable` is `known`, or what it keeps its values in."""
-    return id(variable) in _keys(known)
+def refuse_tied(found: list[Graph], new: keras.Model) -> None:
+    """Refuse what leads from the new model to layers and variables of the original, which is `found`."""
+    told = belongings(found)
+    seen: Seen = {}
+    for node in (node for graph in graphs(new) for node in graph.nodes):
+        operation = node.operation
+        given = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
+        leads = [reached_by(value, seen) for value in given if not isinstance(value, keras.KerasTensor)]
+        if not isinstance(operation, keras.Model):
+            leads.append(reached(operation, seen))
+        for thing in itertools.chain.from_iterable(leads):
+            if id(thing) in told:
+                raise ValueError(
+                    f"layer {operation.name!r} ({type(operation).__name__}) reaches {told[id(thing)]} of the model by "
+                    f"a function or an object that it holds, and its copy would go on to read that of the original. "
+                    f"Pass the variable as an argument of the call, such as keras.ops.matmul(x, layer.kernel), or "
+                    f"make the layer that reads it a part of it."
+                )
 
 
 def belongings(found: list[Graph]) -> dict[int, str]:
@@ -65,7 +61,7 @@ def belongings(found: list[Graph]) -> dict[int, str]:
                 if layer.variables or not is_stock(layer):
                     told.setdefault(id(layer), f"the layer {layer.name!r}")
             for variable in operation.variables:
-                told.update(dict.fromkeys(_keys(variable), f"the variable {variable.path!r}"))
+                told.update(dict.fromkeys(keys_of(variable), f"the variable {variable.path!r}"))
     return told
 
 
@@ -186,9 +182,3 @@ def _contained(value: Any) -> list[Any]:
     ):
         return [getattr(value, "data", None)]
     return [value()] if isinstance(value, weakref.ref) else []
-
-
-def _keys(variable: keras.Variable) -> list[int]:
-    # On TensorFlow a Keras variable keeps its values in one of the backend, which a model can be given as well.
-    value = variable.value
-    return [id(variable), id(value)] if is_raw_variable(value) else [id(variable)]
