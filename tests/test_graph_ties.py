@@ -405,7 +405,7 @@ def test_a_nested_model_is_read_once_however_often_it_is_called(monkeypatch):
     for _ in range(12):
         model = keras.Model(x, model(model(x)))
     reads = []
-    monkeypatch.setattr("zoo.graph.ties.read", lambda *args: reads.append(args) or read(*args))
+    monkeypatch.setattr("zoo.graph.twins.read", lambda *args: reads.append(args) or read(*args))
     (node,) = owners(read(model))[id(fc.kernel)]
     assert node.operation is fc and len(reads) == 12
 

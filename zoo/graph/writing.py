@@ -295,11 +295,12 @@ class Writer:
         try:
             return call(part, args, kwargs, training)
         except Exception as error:
-            shape, before = (shapes(keras.tree.flatten(given)) for given in (args, step.arguments.args))
+            shape = shapes(keras.tree.flatten(args))
             if self.is_replaced(step):
                 raise ValueError(cannot_be_called(step, part, shape, error)) from error
             if not symbolic:
                 raise
+            before = shapes(keras.tree.flatten(step.arguments.args))
             if shape == before or not self.changes_shapes():
                 raise ValueError(is_not_described(step, error)) from error
             raise ValueError(no_longer_fits(step, shape, before, error)) from error
