@@ -28,6 +28,7 @@ from zoo.graph.held import (
     is_of_python,
     is_raw_variable,
     is_term,
+    is_variable,
     keys,
     module_of,
 )
@@ -158,13 +159,9 @@ def carried_term(value: Any, other: Any) -> Any:
     if type(value) is type(other) and not equal(value, other):
         for name, variable in vars(value).items():
             mine = vars(other).get(name)
-            if _is_variable(variable) and _is_variable(mine) and variable.shape == mine.shape:
+            if is_variable(variable) and is_variable(mine) and variable.shape == mine.shape:
                 mine.assign(variable)
     return other if equal(value, other) else value
-
-
-def _is_variable(value: Any) -> bool:
-    return isinstance(value, keras.Variable) or is_raw_variable(value)
 
 
 def _is_symbolic(value: Any) -> bool:

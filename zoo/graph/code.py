@@ -16,7 +16,7 @@ from typing import Any
 import keras
 
 from zoo.graph.configuration import is_of_keras
-from zoo.graph.held import FRAMEWORKS, SIMPLE, inside, is_array, is_of_python, is_raw_variable, module_of
+from zoo.graph.held import FRAMEWORKS, SIMPLE, inside, is_array, is_of_python, is_variable, module_of
 from zoo.graph.internals import attributes
 
 _USE = ("build", "call", "__call__")
@@ -186,7 +186,7 @@ def _along(value: Any, read: Sequence[str]) -> Iterator[Any]:
     for name in read:
         if isinstance(value, keras.layers.Layer) and name in _OF_A_LAYER and _is_of_keras(value, name):
             return
-        if _is_variable(value):
+        if _has_a_shape(value):
             if name in _OF_A_VARIABLE:
                 return
             break
@@ -262,8 +262,8 @@ def _is_of_keras(layer: keras.layers.Layer, name: str) -> bool:
     return is_of_keras(next(cls for cls in type(layer).__mro__ if name in vars(cls)))
 
 
-def _is_variable(value: Any) -> bool:
-    return isinstance(value, (keras.Variable, keras.KerasTensor)) or is_raw_variable(value) or is_array(value)
+def _has_a_shape(value: Any) -> bool:
+    return isinstance(value, keras.KerasTensor) or is_variable(value) or is_array(value)
 
 
 def _is_plain(value: Any) -> bool:
@@ -285,6 +285,14 @@ def names_in(code: types.CodeType) -> Iterator[str]:
     yield from code.co_names
     for inner in _inner(code):
         yield from names_in(inner)
+
+
+def words_in(code: types.CodeType) -> Iterator[str]:
+    """The names in `code` and in functions inside, and its strings, by which `getattr` may read."""
+    yield from code.co_names
+    yield from (constant for constant in code.co_consts if isinstance(constant, str))
+    for inner in _inner(code):
+        yield from words_in(inner)
 
 
 def globals_of(code: types.CodeType) -> set[str]:

@@ -88,8 +88,7 @@ def _refuse_common(layer: keras.layers.Layer, new: Any, overrides: dict[str, Any
 
     That only a second one tells from what the constructor makes: such as the default of an argument.
     """
-    made = _parts(new)
-    if is_stock(layer) or not made:
+    if is_stock(layer) or not (made := _parts(new)):
         return
     given = _parts(layer).keys() | {id(value) for value in overrides.values()}
     for key, part in _parts(_made(layer, overrides)).items():

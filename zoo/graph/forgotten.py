@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import keras
 import numpy as np
 
 from zoo.graph.carrying import Between, NotCarried, Unlike, carried, carried_term
-from zoo.graph.code import functions_in_use, functions_of, names_in, stored
+from zoo.graph.code import functions_in_use, functions_of, stored, words_in
 from zoo.graph.configuration import is_of_keras, is_stock
 from zoo.graph.held import SIMPLE, array_of, is_array
 from zoo.graph.internals import (
@@ -175,7 +174,7 @@ def _is_a_note(kind: Any, name: str, value: Any) -> bool:
 @functools.cache
 def _read_in_use(kind: Any) -> frozenset[str]:
     """The words in the code of a layer that is built or called, and in that of the stock layer that it extends."""
-    return frozenset[str]().union(*(_words(function.__code__) for function in _functions(kind, _BASES)))
+    return frozenset[str]().union(*(words_in(function.__code__) for function in _functions(kind, _BASES)))
 
 
 @functools.cache
@@ -183,17 +182,7 @@ def _read_at_all(kind: Any) -> frozenset[str]:
     """The words in all methods of a layer."""
     own = (value for cls in kind.__mro__ if cls not in _BASES for value in vars(cls).values())
     found = [function for value in own for function in functions_of(value)]
-    return frozenset[str]().union(*(_words(f.__code__) for f in found))
-
-
-def _words(code: types.CodeType) -> Iterator[str]:
-    """The names in `code` and in functions inside, and its strings, by which `getattr` may read."""
-    yield from names_in(code)
-    for constant in code.co_consts:
-        if isinstance(constant, str):
-            yield constant
-        elif isinstance(constant, types.CodeType):
-            yield from _words(constant)
+    return frozenset[str]().union(*(words_in(f.__code__) for f in found))
 
 
 def _functions(kind: Any, but_of: Collection[type] = ()) -> list[Any]:

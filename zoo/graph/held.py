@@ -211,6 +211,11 @@ def is_raw_variable(value: Any) -> bool:
     return hasattr(value, "assign") and keras.ops.is_tensor(value)
 
 
+def is_variable(value: Any) -> bool:
+    """Whether `value` is a variable, of Keras or of the backend."""
+    return isinstance(value, keras.Variable) or is_raw_variable(value)
+
+
 def is_array(value: Any) -> bool:
     """Whether `value` is an array of NumPy or of the backend."""
     # To ask the backend takes a hundred times as long. No array can be called, as initializers and activations can.

@@ -21,10 +21,10 @@ from zoo.graph.code import (
     used_of_holder,
 )
 from zoo.graph.configuration import given_attributes, is_stock
-from zoo.graph.held import FRAMEWORKS, SIMPLE, compiled_from, inside, is_of_python, module_of
+from zoo.graph.held import FRAMEWORKS, SIMPLE, compiled_from, inside, is_of_python, is_variable, module_of
 from zoo.graph.internals import attributes, flatten_layers, is_bookkeeping, plain_model_attributes
 from zoo.graph.reading import Graph, graphs
-from zoo.graph.twins import is_variable, keys_of
+from zoo.graph.twins import keys_of
 
 
 def refuse_tied(found: list[Graph], new: keras.Model) -> None:

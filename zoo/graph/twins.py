@@ -28,11 +28,6 @@ def owners(graph: Graph) -> dict[int, list[Any]]:
     return found
 
 
-def is_variable(value: Any) -> bool:
-    """Whether `value` is a variable, of Keras or of the backend."""
-    return isinstance(value, keras.Variable) or is_raw_variable(value)
-
-
 def is_the_same(variable: Any, known: keras.Variable) -> bool:
     """Whether `variable` is `known`, or what it keeps its values in."""
     return id(variable) in keys_of(known)

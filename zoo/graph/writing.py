@@ -13,13 +13,14 @@ from zoo.graph.calling import Stretch, accepted, call_operation, name_of, output
 from zoo.graph.configuration import is_stock
 from zoo.graph.copying import Part, copy_layer
 from zoo.graph.forgotten import take_attributes
+from zoo.graph.held import is_variable
 from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
 from zoo.graph.model_class import class_of_copy
 from zoo.graph.reading import Graph, input_structure, read
 from zoo.graph.reasons import reason
 from zoo.graph.samples import is_numeric
 from zoo.graph.ties import refuse_tied
-from zoo.graph.twins import cannot_tie, is_the_same, is_variable, owners, refuse_untied
+from zoo.graph.twins import cannot_tie, is_the_same, owners, refuse_untied
 from zoo.graph.unfit import (
     cannot_be_called,
     is_not_described,
