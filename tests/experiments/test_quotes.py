@@ -3,6 +3,7 @@
 import pytest
 
 from tests.experiments import toys
+from zoo.experiments.design.experiment import Comparison
 from zoo.experiments.publishing.numbers import Numbers
 from zoo.experiments.publishing.publication import Observation, Published
 from zoo.experiments.publishing.quotes import ASKS, NOT_YET, filled, parse, quote
@@ -12,7 +13,10 @@ EXPERIMENT = toys.experiment(
         toys.arm("a 1", factors={"kind": "a", "width": 1}),
         toys.arm("a 2", factors={"kind": "a", "width": 2}),
         toys.arm("b 1", factors={"kind": "b, bias (0)", "width": 1}),
-    )
+    ),
+    comparisons=tuple(
+        Comparison(first="a 1", second="a 2", metric=metric) for metric in ("test_accuracy", "speed")
+    ),
 )
 
 
@@ -107,6 +111,27 @@ def test_a_difference_says_what_it_comes_to():
     assert quote(EXPERIMENT, numbers(), asked).endswith("(higher)")
     said = quote(EXPERIMENT, numbers(), asked.replace("difference", "gap") + " is=higher")
     assert said == "+20 points"
+
+
+@pytest.mark.parametrize("published", [numbers(), None], ids=["published", "not yet"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        f"gap test_accuracy {A1} - {B1}",
+        f"difference test_accuracy {B1} - {A2}",
+        f"gap train_accuracy {A1} - {A2}",
+    ],
+)
+def test_a_difference_that_was_not_planned_is_refused_before_it_is_computed(asked, published):
+    """Else the family of tests would be larger than the plan says, and the adjusted p of all others too small."""
+    with pytest.raises(ValueError, match=r"no planned comparison.*Quote the two means"):
+        quote(EXPERIMENT, published, asked)
+
+
+def test_a_planned_difference_may_be_asked_for_the_other_way_round():
+    assert (
+        quote(EXPERIMENT, numbers(), f"gap test_accuracy {A2} - {A1} is=lower") == "\N{MINUS SIGN}20 points"
+    )
 
 
 @pytest.mark.parametrize(

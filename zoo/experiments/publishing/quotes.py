@@ -147,7 +147,8 @@ def quote(experiment: Experiment, numbers: Numbers | None, text: str) -> str:
         text: The hole.
 
     Raises:
-        ValueError: It cannot be read, or there is no such arm.
+        ValueError: It cannot be read, there is no such arm, or it asks for a difference that is no comparison of the
+            experiment.
         KeyError: Nothing is published under these names.
     """
     question = parse(text)
@@ -156,6 +157,8 @@ def quote(experiment: Experiment, numbers: Numbers | None, text: str) -> str:
         chosen = [[arm.label for arm in select(experiment.arms, factors)] for factors in question.arms]
     else:
         chosen = [[label_of(experiment.arms, **factors)] for factors in question.arms]
+    if ask.tested:
+        _refuse_unplanned(experiment, (chosen[0][0], chosen[1][0], question.metric), text)
     if numbers is None:
         return NOT_YET
     if ask.several and question.metric:
@@ -164,6 +167,17 @@ def quote(experiment: Experiment, numbers: Numbers | None, text: str) -> str:
             raise KeyError(f"{experiment.name} publishes no {question.metric!r} of the arms in {text!r}")
     arms = [arms if ask.several else arms[0] for arms in chosen]
     return ask.answer(numbers, question, *arms)
+
+
+def _refuse_unplanned(experiment: Experiment, asked: tuple[str, str, str], text: str) -> None:
+    """A pair that was not planned would enlarge the family, and one difference would have two adjusted p."""
+    first, second, metric = asked
+    planned = {(frozenset((one.first, one.second)), one.metric) for one in experiment.comparisons}
+    if (frozenset((first, second)), metric) not in planned:
+        raise ValueError(
+            f"{text!r} is no planned comparison: {experiment.name} compares no {metric} of {first!r} and {second!r}. "
+            "Quote the two means, or plan the comparison before there are data"
+        )
 
 
 def filled(experiment: Experiment, numbers: Numbers | None, text: str) -> str:
@@ -189,6 +203,7 @@ class Ask:
         shape: The arms, `()` each, with the sign between them.
         has_metric: Whether a metric stands before the arms.
         several: Whether brackets stand for all arms that have these factors.
+        tested: Whether it is a difference with an interval, which must be a comparison of the experiment.
         needs: Options that must be given.
         takes: Options that may be.
     """
@@ -197,6 +212,7 @@ class Ask:
     shape: str = "()"
     has_metric: bool = True
     several: bool = False
+    tested: bool = False
     needs: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
 
@@ -391,8 +407,8 @@ ASKS: dict[str, Ask] = {
     "largest": Ask(answer=_largest, several=True, takes=_BARE),
     "range": Ask(answer=_range, several=True),
     "count": Ask(answer=_count, several=True, needs=("is",)),
-    "difference": Ask(answer=_difference, shape="() - ()", takes=("is",)),
-    "gap": Ask(answer=_gap, shape="() - ()", takes=("is",)),
+    "difference": Ask(answer=_difference, shape="() - ()", tested=True, takes=("is",)),
+    "gap": Ask(answer=_gap, shape="() - ()", tested=True, takes=("is",)),
     "slowdown": Ask(answer=_slowdown, shape="() / ()", has_metric=False, needs=("level",), takes=_BARE),
     "at": Ask(answer=_at, needs=("x",), takes=_BARE),
     "growth": Ask(answer=_growth, needs=("from", "to"), takes=_BARE),
