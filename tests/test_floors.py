@@ -15,6 +15,7 @@ FLOORS = {
     "placement": 0,
     "options": 0,
     "registration": -1,  # imports nothing of the zoo when it is imported itself
+    "values": -1,
     "spec": 1,
     "naming": 0,
     "callers": 0,

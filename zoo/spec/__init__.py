@@ -6,7 +6,7 @@ From the words that an option may be (`words`) and what one value has to be (`va
 
 from zoo.spec.model import OPTIONS, ModelSpec
 from zoo.spec.unit import UnitSpec
-from zoo.spec.values import is_one_of, require_one_of
+from zoo.values import is_one_of, require_one_of
 from zoo.spec.words import (
     BLOCKS,
     BRANCH_SCALING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, get_args
 
 from zoo.options import Activated
-from zoo.spec.values import is_one_of, require_one_of
+from zoo.values import is_one_of, require_one_of
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import FAMILIES as BEYOND
-from zoo.spec.values import is_one_of, require_one_of
+from zoo.values import is_one_of, require_one_of
 from zoo.spec.words import FAMILIES
 
 if TYPE_CHECKING:

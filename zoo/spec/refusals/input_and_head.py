@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.spec.values import require_bool, require_integer, require_one_of
+from zoo.values import require_bool, require_integer, require_one_of
 from zoo.spec.words import POOLINGS
 
 if TYPE_CHECKING:

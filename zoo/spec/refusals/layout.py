@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import LAYOUT, VGG
-from zoo.spec.values import require_one_of
+from zoo.values import require_one_of
 from zoo.spec.words import LAYOUTS
 from zoo.wording import listed
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, get_args
 
 from zoo.options import Padding, PoolingLayer, PoolingOrder
 from zoo.placement import PLAIN
-from zoo.spec.values import require_one_of
+from zoo.values import require_one_of
 from zoo.spec.words import WAYS_DOWN
 from zoo.wording import listed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.spec.values import require_number, require_one_of, require_rate
+from zoo.values import require_number, require_one_of, require_rate
 from zoo.spec.words import BLOCKS, ROLLED, SHORTCUT_PARAMETERS, SHORTCUTS
 
 if TYPE_CHECKING:
