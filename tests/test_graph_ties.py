@@ -178,7 +178,17 @@ def test_a_function_that_was_compiled_is_looked_at():
 
 
 # What a user's other module has: a class, a function, layers.
-NETS = types.ModuleType("somebodys_nets")
+NETS = types.ModuleType("nets_of_a_user")
+NETS.deeper = types.ModuleType("nets_of_a_user.deeper")
+
+
+@pytest.fixture
+def nets_that_can_be_imported(monkeypatch):
+    """`import nets_of_a_user` gives `NETS`."""
+    NETS.__path__ = []
+    for module in (NETS, NETS.deeper):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
 
 
 class Namespace:
@@ -237,6 +247,69 @@ def by_module(fc):
     return lambda t: NETS.FC(t)
 
 
+def by_an_import_inside(fc):
+    NETS.FC = fc
+
+    def call(t):
+        import nets_of_a_user
+
+        return nets_of_a_user.FC(t)
+
+    return call
+
+
+def by_an_import_from(fc):
+    NETS.FC = fc
+
+    def call(t):
+        from nets_of_a_user import FC as head
+
+        return (lambda row: head(row))(t)
+
+    return call
+
+
+def by_a_deeper_import(fc):
+    NETS.deeper.FC = fc
+
+    def call(t):
+        import nets_of_a_user.deeper as nets
+
+        return nets.FC(t)
+
+    return call
+
+
+def by_its_package(fc):
+    NETS.deeper.FC = fc
+
+    def call(t):
+        import nets_of_a_user.deeper
+
+        return nets_of_a_user.deeper.FC(t)
+
+    return call
+
+
+def by_a_relative_import(fc):
+    NETS.deeper.FC = fc
+    names = {"__package__": "nets_of_a_user", "__name__": "nets_of_a_user.others"}
+    exec("def call(t):\n    from . import deeper\n    from .deeper import FC\n    return FC(t)", names)
+    return names["call"]
+
+
+def by_a_method_that_imports(fc):
+    NETS.FC = fc
+
+    class Imports(layers.Layer):
+        def call(self, t):
+            from nets_of_a_user import FC
+
+            return FC(t)
+
+    return Imports(name="odd")
+
+
 def by_class(fc):
     Namespace.fc = fc
     return lambda t: Namespace.fc(t)
@@ -278,6 +351,12 @@ WAYS = {
     "a list of a class": lambda fc: of_a_class(shared=[fc]),
     "an object of a class": lambda fc: of_a_class(shared=Builder(fc)),
     "another module": lambda fc: odd(by_module(fc)),
+    "an import inside": lambda fc: odd(by_an_import_inside(fc)),
+    "a name imported inside": lambda fc: odd(by_an_import_from(fc)),
+    "a deeper module imported inside": lambda fc: odd(by_a_deeper_import(fc)),
+    "a package imported inside": lambda fc: odd(by_its_package(fc)),
+    "a relative import inside": lambda fc: odd(by_a_relative_import(fc)),
+    "an import in a method": by_a_method_that_imports,
     "a class by name": lambda fc: odd(by_class(fc)),
     "an attribute of an object": lambda fc: odd((lambda b: lambda t: b.fc(t))(Builder(fc))),
     "a method of an object": lambda fc: odd((lambda b: lambda t: b.apply(t))(Builder(fc))),
@@ -294,6 +373,7 @@ WAYS = {
 }
 
 
+@pytest.mark.usefixtures("nets_that_can_be_imported")
 @pytest.mark.parametrize("case", WAYS)
 def test_whichever_way_leads_to_a_layer_is_followed(case):
     fc = layers.Dense(4, name="fc")

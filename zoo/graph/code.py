@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import importlib.util
 import inspect
 import itertools
 import sys
@@ -139,6 +140,42 @@ def taken_from_outside(function: types.FunctionType) -> Iterator[Any]:
         # Of a name that is loaded in another way nobody can say what is read.
         for read in sorted(set(_reads(function.__code__, name))) or [()]:
             yield from _along(value, read)
+    for code, name, value in _imported(function.__code__, function.__globals__):
+        for read in sorted(set(_reads(code, name, local=True))):
+            yield from _along(value, read)
+
+
+def _imported(code: types.CodeType, names: dict[str, Any]) -> Iterator[tuple[types.CodeType, str, Any]]:
+    """What each `import` inside a function gives: in which code, under which name, and what. None is run here."""
+    steps = [step for step in dis.get_instructions(code) if step.opname != "EXTENDED_ARG"]
+    for place, step in enumerate(steps):
+        if step.opname != "IMPORT_NAME":
+            continue
+        (level, wanted), after = (before.argval for before in steps[place - 2 : place]), steps[place + 1 :]
+        path = _absolute(step.argval, level, names.get("__package__"))
+        stored = (_first(one.argval) for one in after if one.opname.startswith("STORE_"))
+        if wanted:
+            yield from ((code, name, _of_module(path, one)) for one, name in zip(wanted, stored, strict=False))
+        else:
+            # `import a.b` gives `a`, and `import a.b as c` gives `a.b`.
+            given = path.split(".")[0] if after[0].opname.startswith("STORE_") else path
+            yield code, next(stored), sys.modules.get(given)
+    for inner in _inner(code):
+        yield from _imported(inner, names)
+
+
+def _absolute(path: str, level: int, package: str | None) -> str:
+    return importlib.util.resolve_name("." * level + path, package) if level and package else path
+
+
+def _of_module(path: str, name: str) -> Any:
+    """What `from path import name` gives: a name of the module, or a module in it."""
+    return inspect.getattr_static(sys.modules.get(path), name, sys.modules.get(f"{path}.{name}"))
+
+
+def _first(name: Any) -> str:
+    # Newer Pythons store one and load the other in one step.
+    return name[0] if isinstance(name, tuple) else name
 
 
 def _named(function: types.FunctionType) -> Iterator[tuple[str, Any]]:

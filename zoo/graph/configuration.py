@@ -67,7 +67,12 @@ def _made(kind: Any, config: dict[str, Any]) -> Any:
 def _read_back(kind: Any, config: dict[str, Any]) -> Any:
     """A layer from its configuration; what its constructor does not take is set on it afterwards."""
     apart = _not_taken(kind) & config.keys()
-    new = kind.from_config({key: value for key, value in config.items() if key not in apart})
+    try:
+        new = kind.from_config({key: value for key, value in config.items() if key not in apart})
+    except TypeError:
+        if (stock := _extended_by_a_constructor(kind)) is None:
+            raise
+        return _made_as(stock, kind, config)
     if "name" in apart:
         new.name = config["name"]
     if "dtype" in apart and new.dtype_policy != (policy := keras.dtype_policies.get(config["dtype"])):
@@ -76,6 +81,31 @@ def _read_back(kind: Any, config: dict[str, Any]) -> Any:
         new.activity_regularizer = keras.regularizers.get(config["activity_regularizer"])
     if "trainable" in apart and new.trainable != config["trainable"]:
         new.trainable = config["trainable"]
+    return new
+
+
+def _extended_by_a_constructor(kind: Any) -> Any:
+    """The stock layer that a class of somebody's own extends, leaving it what is read back; None where there is none.
+
+    Such a class may choose for itself what the layer writes down: `super().__init__(filters, kernel_size=3)`.
+    """
+    stock = next(cls for cls in kind.__mro__ if is_of_keras(cls))
+    own = kind.__mro__[: kind.__mro__.index(stock)]
+    general = (*keras.layers.Layer.__mro__, keras.layers.Wrapper, keras.layers.RNN)
+    reads = any({"get_config", "from_config", "__new__"} & vars(cls).keys() for cls in own)
+    return None if reads or not own or stock in general or issubclass(stock, keras.Model) else stock
+
+
+def _made_as(stock: Any, kind: Any, config: dict[str, Any]) -> Any:
+    """A layer of the class `kind`, made by the constructor of the stock layer that it extends, not by its own.
+
+    What its own sets besides is carried over as all attributes are, and a layer or variable that it makes is missed.
+    """
+    narrower: Any = type(
+        kind.__name__, (kind,), {"__init__": stock.__init__, "__module__": kind.__module__}
+    )
+    new = narrower.from_config(config)
+    object.__setattr__(new, "__class__", kind)
     return new
 
 
@@ -116,7 +146,8 @@ def _classes_inside(layer: keras.layers.Layer) -> dict[str, Any]:
     # Two of the same name cannot be told apart in a configuration.
     kept = {name: kind for name, (kind, *others) in named.items() if not others}
     return {
-        name: _Reader(kind) if _is_layer(kind) and _not_taken(kind) else kind for name, kind in kept.items()
+        name: _Reader(kind) if _is_layer(kind) and not is_of_keras(kind) else kind
+        for name, kind in kept.items()
     }
 
 
