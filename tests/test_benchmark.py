@@ -259,3 +259,22 @@ def test_both_sides_ask_for_the_same_activations(monkeypatch):
     assert ready == {"sites": 7} and few == {"sites": 7, "asked": 3}
     assert len(at_once()) == 7
     one_by_one()
+
+
+def test_every_part_names_its_own_machine_and_equal_machines_have_one_number(tmp_path):
+    """Parts are measured on different days, and not all on one machine."""
+    for part, processor in (("build", "A"), ("depth", "B"), ("training", "A")):
+        about = {
+            **{"processor": processor, "processors": 2, "memory_gb": 24.6, "versions": {"keras": "3.15"}},
+            **{"command": f"benchmark.py {part}", "threads": 2, "load_before": 0.1, "load_after": 1.5},
+            **{"date": "2026-11-22", "seconds": 10},
+        }
+        (tmp_path / f"performance_{part}.json").write_text(json.dumps(about))
+    said = page._machine(tmp_path)
+    numbers = {cells[0]: cells[2] for line in said.splitlines() if len(cells := cells_of(line)) == 6}
+    assert [numbers[part] for part in ("build", "depth", "training")] == ["1", "2", "1"]
+    assert "1. A, 2 processors, 25 GB" in said and "2. B, 2 processors, 25 GB" in said
+
+
+def cells_of(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
