@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from zoo.activations import UnseenWarning
-from zoo.callbacks import ActivationMonitor
+from zoo.callbacks import ActivationAnnealing, ActivationMonitor
 from zoo.callbacks.events import Histogram
 from zoo.probes import activation_stats, gradient_stats
 
@@ -82,8 +82,8 @@ def test_every_and_append(tmp_path):
 
 
 def test_wrong_arguments(monkeypatch, tmp_path):
-    for every in (0, 1.5, True):
-        with pytest.raises(ValueError, match="every must be"):
+    for every, error in ((0, ValueError), (1.5, TypeError), (True, TypeError)):
+        with pytest.raises(error, match="every must be an integer of at least 1"):
             ActivationMonitor(X, "a.csv", every=every)
     monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
     with pytest.raises(ImportError, match=r"activation-zoo\[tensorboard\]"):
@@ -285,3 +285,148 @@ def test_without_a_file_the_rows_are_kept_and_nothing_is_written(tmp_path, monke
     ]
     assert {row["epoch"] for row in monitor.updates} == {1, 3}
     assert list(tmp_path.iterdir()) == []
+
+
+def twins(kind):
+    """Two parts of equal layers, side by side."""
+    x = keras.Input((4,))
+
+    def part(name):
+        inner = keras.Input((4,))
+        fc = layers.Dense(3, activation="relu", name="fc")
+        if kind == "sequential":
+            return keras.Sequential([inner, fc, layers.Dense(2, name="top")], name=name)
+        return keras.Model(inner, layers.Dense(2, name="top")(fc(inner)), name=name)
+
+    if kind == "wrapped":
+        steps = keras.Input((5, 4))
+        ends = [layers.TimeDistributed(part(name), name=f"each_{name}")(steps) for name in "ab"]
+        return keras.Model(steps, layers.GlobalAveragePooling1D()(layers.Add()(ends)))
+    if kind == "nested deeper":
+        inner = keras.Input((4,))
+        deep = keras.Model(inner, layers.Add()([part("a")(inner), part("b")(inner)]), name="deep")
+        return keras.Model(x, layers.Add()([deep(x), part("a")(x)]))
+    if kind == "own":
+        return keras.Model(x, Twins(name="twins")(x))
+    return keras.Model(x, layers.Add()([part("a")(x), part("b")(x)]))
+
+
+class Twins(layers.Layer):
+    """Two layers of one name, which Keras does not forbid within a layer."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.parts = [layers.Dense(2, activation="relu", name="fc") for _ in range(2)]
+
+    def call(self, x):
+        return self.parts[0](x) + self.parts[1](x)
+
+
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("functional", {"a/fc/kernel", "b/fc/kernel", "a/top/bias", "b/top/bias"}),
+        ("sequential", {"a/fc/kernel", "b/fc/kernel", "a/top/bias", "b/top/bias"}),
+        ("wrapped", {"each_a/fc/kernel", "each_b/fc/kernel", "each_a/top/bias"}),
+        ("nested deeper", {"deep/a/fc/kernel", "deep/b/fc/kernel", "a/fc/kernel"}),
+        ("own", {"twins/fc/kernel", "twins/fc/kernel:2", "twins/fc/bias", "twins/fc/bias:2"}),
+    ],
+)
+def test_every_weight_has_a_row_and_a_name_of_its_own(kind, names):
+    model = twins(kind)
+    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+    x = np.random.default_rng(0).normal(size=(8, *model.input_shape[1:])).astype("float32")
+    before = [np.array(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables]
+    monitor = ActivationMonitor(x)
+    model.fit(x, np.ones((8, 2)), batch_size=8, verbose=0, callbacks=[monitor])
+    after = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+    by_hand = [np.linalg.norm(b - a) for a, b in zip(before, after, strict=True)]
+    assert [row["update_norm"] for row in monitor.updates] == pytest.approx(by_hand, rel=1e-5)
+    found = [row["weight"] for row in monitor.updates]
+    assert len(set(found)) == len(model.trainable_variables) and names <= set(found)
+    by_probe = gradient_stats(model, x, np.ones((8, 2)), "mse")
+    assert set(found) == {row["name"] for row in by_probe if row["kind"] == "weight"}
+
+
+def test_every_weight_has_a_tag_of_its_own(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model, monitor = twins("functional"), ActivationMonitor(DATA, log_dir=tmp_path, histograms=False)
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(DATA, TARGETS, verbose=0, callbacks=[monitor])
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    tags = [tag for tag in events.Tags()["scalars"] if tag.startswith("updates/")]
+    assert len(tags) == 8 and {"updates/a/fc/kernel/ratio", "updates/b/fc/kernel/ratio"} <= set(tags)
+
+
+# Batches for one step, and the epochs of four batches, of four, in which there is one.
+ACCUMULATED = {4: [0, 1, 2], 6: [1, 2]}
+
+
+@pytest.mark.parametrize("steps", ACCUMULATED)
+def test_the_first_step_of_accumulated_gradients_is_the_one_that_moves_weights(steps):
+    model, monitor = fresh(), ActivationMonitor(DATA)
+    model.compile(keras.optimizers.SGD(0.1, gradient_accumulation_steps=steps), "mse", run_eagerly=True)
+    first = [np.array(keras.ops.convert_to_numpy(v)) for v in model.trainable_variables]
+    options = {"batch_size": 5, "verbose": 0, "shuffle": False, "callbacks": [monitor]}
+    model.fit(DATA, TARGETS, epochs=3, **options)
+    assert [row["epoch"] for row in monitor.updates] == [e for e in ACCUMULATED[steps] for _ in first]
+    # Plain gradient descent on what was accumulated, by the probe.
+    seen = np.resize(DATA, (5 * steps, 4))
+    gradients = [row["norm"] for row in gradient_stats(fresh(), seen, np.zeros((5 * steps, 2)), "mse")]
+    by_hand = [0.1 * g for g in (gradients[:2] + gradients[3:])]
+    assert [row["update_norm"] for row in monitor.updates[:4]] == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_a_step_of_a_scaled_loss_that_is_skipped_is_none():
+    model, monitor = fresh(), ActivationMonitor(DATA)
+    scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=2.0**127)
+    model.compile(scaled, "mse", run_eagerly=True)
+    model.fit(DATA, TARGETS + 9, batch_size=1, verbose=0, callbacks=[monitor])
+    assert float(keras.ops.convert_to_numpy(scaled.dynamic_scale)) < 2.0**127
+    assert len(monitor.updates) == 4 and all(row["update_norm"] > 0 for row in monitor.updates[2:])
+
+
+def test_a_rate_of_zero_moves_nothing_and_says_so():
+    model, monitor = fresh(), ActivationMonitor(DATA)
+    model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=True)
+    model.fit(DATA, TARGETS, verbose=0, callbacks=[monitor])
+    assert [row["update_norm"] for row in monitor.updates] == [0.0] * 4
+
+
+@pytest.mark.tensorflow
+def test_a_training_step_of_ones_own_moves_weights_by_another_optimizer():
+    import tensorflow as tf
+
+    class Own(keras.Model):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = keras.ops.mean((self(x, training=True) - y) ** 2)
+            weights = self.trainable_variables
+            for weight, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+                weight.assign_sub(0.1 * gradient)
+            return {"loss": loss}
+
+    x = keras.Input((4,))
+    model, monitor = Own(x, layers.Dense(2, activation="tanh")(x)), ActivationMonitor(DATA)
+    model.compile("sgd", "mse")
+    model.fit(DATA, TARGETS + 1, verbose=0, callbacks=[monitor])
+    assert len(monitor.updates) == 2 and all(row["update_norm"] > 0 for row in monitor.updates)
+
+
+def test_numbers_of_numpy_are_numbers():
+    assert ActivationMonitor(X, every=np.int64(2)).every == 2
+    assert ActivationAnnealing(np.int32(3)).steps == 3
+    ActivationAnnealing(penalty=np.float32(0.5))
+    ActivationAnnealing(penalty={"a": np.int64(2)})
+    for make in (
+        lambda: ActivationMonitor(X, every=1.5),
+        lambda: ActivationAnnealing(True),
+        lambda: ActivationAnnealing(2.0),
+        lambda: ActivationAnnealing(penalty="0.1"),
+    ):
+        with pytest.raises(TypeError, match=r"must be (an integer|a number) of at least"):
+            make()

@@ -330,3 +330,15 @@ def test_a_place_without_activation_is_refused_with_those_that_have_one(name):
     with pytest.raises(ValueError, match=f"no activation follows .* Of what at= matches, {there}"):
         zoo.features(name, width=2, **options)
     assert len(zoo.features(name, at="stage[1-4]", width=2, **options).output) == 4
+
+
+@pytest.mark.parametrize(
+    "norm", [keras.ops.rms_normalization, keras.ops.normalize, keras.layers.UnitNormalization()]
+)
+def test_a_normalisation_on_the_way_may_be_a_layer_or_an_operation(norm):
+    x = keras.Input((4, 4, 2))
+    z = keras.layers.Conv2D(2, 1, name="conv")(x)
+    net = keras.Model(x, keras.layers.Conv2D(1, 1)(keras.ops.relu(norm(z))))
+    data = X[:, :4, :4, :2]
+    after = zoo.features(net, at="conv")(data)["conv"]
+    np.testing.assert_allclose(after, relu(norm(keras.ops.convert_to_tensor(net.get_layer("conv")(data)))))

@@ -203,3 +203,35 @@ def test_a_layer_that_is_an_argument_too_has_a_row_for_itself_alone():
     slopes.alpha.assign([0.5, 0.5])
     rows = {row["site"]: row["mean"] for row in activation_stats(model, data)}
     assert rows == {"fc": 3.0, "slopes": -4.5}
+
+
+def scores():
+    """The attention of a sequence to itself, with its softmax as a layer."""
+    x = keras.Input((None, 4))
+    a = layers.Softmax(name="scores")(layers.Dot((2, 2))([x, x]))
+    return keras.Model(x, layers.Dot((2, 1))([a, x]))
+
+
+def steps_last():
+    x = keras.Input((4, None))
+    return keras.Model(x, layers.ReLU(name="scores")(x))
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+@pytest.mark.parametrize("make", [scores, steps_last])
+@pytest.mark.parametrize("sizes", [(5, 7), (1, 7), (7, 1)])
+def test_channels_that_are_others_in_another_batch_are_refused(make, sizes):
+    shapes = ((2, size, 4) if make is scores else (2, 4, size) for size in sizes)
+    with pytest.raises(
+        ValueError, match=f"^'scores' has {sizes[0]} channels in one batch and {sizes[1]} in another"
+    ):
+        activation_stats(make(), map(np.ones, shapes), batches=2)
+
+
+def test_lengths_that_are_no_channels_may_differ():
+    x = keras.Input((None, 4))
+    model = keras.Model(x, layers.ReLU(name="act")(x))
+    parts = [np.random.default_rng(size).normal(size=(2, size, 4)).astype("float32") for size in (5, 7)]
+    (row,) = activation_stats(model, iter(parts), batches=2)
+    flat = np.concatenate([part.reshape(-1, 4) for part in parts])
+    assert row["units"] == 4 and row["mean"] == pytest.approx(np.maximum(flat, 0).mean(), rel=1e-5)

@@ -257,3 +257,254 @@ def test_a_fixed_number_of_samples_is_asked_for():
     assert len(gradient_stats(model, np.ones((3, 4)), np.ones((3, 2)), "mse")) == 3
     with pytest.raises(ValueError, match="takes batches of 3 samples; received 6"):
         gradient_stats(model, np.ones((6, 4)), np.ones((6, 2)), "mse")
+
+
+def three_classes():
+    return randomised(
+        keras.Sequential([keras.Input((3,)), layers.Dense(4, activation="tanh", name="a"), layers.Dense(3)])
+    )
+
+
+ROWS = np.random.default_rng(2).normal(size=(8, 3)).astype("float32")
+
+
+@pytest.mark.parametrize("y", [np.zeros((1, 1)), np.zeros(3), np.zeros(()), np.zeros((9, 3))], ids=np.shape)
+@pytest.mark.parametrize("stream", [False, True])
+def test_there_is_one_target_for_each_sample(y, stream):
+    """Of fewer the loss would be that of the same target for all."""
+    with pytest.raises(
+        ValueError, match=r"y must have one target for each of the 8 samples of x; received shape"
+    ):
+        if stream:
+            gradient_stats(three_classes(), iter([(ROWS, ROWS), (ROWS, y)]), loss="mse", batches=2)
+        else:
+            gradient_stats(three_classes(), ROWS, y, "mse")
+
+
+def test_each_output_has_one_target_for_each_sample():
+    model = two_headed()
+    data = batch(model, size=4)
+    with pytest.raises(
+        ValueError, match=r"each of the 4 samples of x; received shape \(1, 2\) for the output 'b'"
+    ):
+        gradient_stats(model, data, {"a": np.ones((4, 1)), "b": np.zeros((1, 2))}, ["mse", "mse"])
+    # What does not count has none.
+    assert gradient_stats(model, data, {"a": np.ones((4, 1))}, {"a": "mse"})
+    # The steps of all samples side by side have a target each.
+    x = keras.Input((5, 3))
+    steps = randomised(keras.Model(x, layers.Dense(2, name="fc")(keras.ops.reshape(x, (-1, 3)))))
+    (values,) = outputs(steps, batch(steps, size=4))
+    found = weights_of(gradient_stats(steps, batch(steps, size=4), np.zeros((20, 2)), "mse"))
+    assert found["fc/bias"] == pytest.approx(np.linalg.norm(values.sum(0) / 20), rel=1e-4)
+
+
+def test_sample_weights_do_not_count_as_in_activation_importance():
+    model, plain = three_classes(), [(ROWS, ROWS)]
+    weighted = [(ROWS, ROWS, np.arange(8.0))]
+    rows = [gradient_stats(model, iter(stream), loss="mse", batches=1) for stream in (plain, weighted)]
+    assert rows[0] == rows[1]
+
+
+def squared(wanted, found):
+    return keras.ops.mean(keras.ops.square(wanted - found), axis=-1)
+
+
+@pytest.mark.parametrize(
+    "y", [np.zeros((8, 3)), np.zeros((8, 3), "int64"), np.zeros((8, 3)).tolist()], ids=type
+)
+def test_a_function_takes_targets_of_any_type_as_in_fit(y):
+    model = three_classes()
+    expected = weights_of(gradient_stats(model, ROWS, np.zeros((8, 3), "float32"), "mse"))
+    assert weights_of(gradient_stats(model, ROWS, y, squared)) == expected
+
+
+@pytest.mark.parametrize("y", [[[0.0, 0.0, 0.0]], [[[0.0, 0.0, 0.0]]], [np.zeros((1, 3))]], ids=repr)
+def test_the_one_sample_or_the_one_output_may_stand_in_a_list(y):
+    model = three_classes()
+    assert gradient_stats(model, ROWS[:1], y, "mse") == gradient_stats(
+        model, ROWS[:1], np.zeros((1, 3)), "mse"
+    )
+
+
+def test_a_function_takes_targets_without_a_last_axis_as_in_fit():
+    model = dense("tanh", [[1.0], [0.5], [-1.0]], [0.0])
+    y = np.arange(8.0)
+    assert gradient_stats(model, ROWS, y, squared) == gradient_stats(model, ROWS, y[:, None], squared)
+
+
+def sequences(masked):
+    """Sequences of which the first four have one step, and targets for each step."""
+    x, rng = keras.Input((5, 3)), np.random.default_rng(0)
+    h = layers.Masking()(x) if masked else x
+    model = randomised(keras.Model(x, layers.Dense(2, activation="tanh", name="fc")(h)))
+    data = rng.normal(size=(8, 5, 3)).astype("float32")
+    data[:4, 1:] = 0.0
+    return model, data, rng.normal(size=(8, 5, 2)).astype("float32")
+
+
+def ignoring(wanted, found):
+    return keras.losses.sparse_categorical_crossentropy(wanted, found, from_logits=True, ignore_class=-1)
+
+
+MASKED = {
+    "by name": "mse",
+    "loss": lambda: keras.losses.MeanSquaredError(),
+    "function": lambda: squared,
+    "by weights": lambda: keras.losses.MeanSquaredError(reduction="mean_with_sample_weight"),
+}
+
+
+@pytest.mark.parametrize("case", MASKED)
+def test_masked_batches_of_a_stream_give_the_gradient_of_the_whole(case):
+    model, data, wanted = sequences(masked=True)
+    loss = MASKED[case]() if callable(MASKED[case]) else MASKED[case]
+    seen = np.abs(data).sum(-1) > 0
+    (values,) = outputs(model, data)
+    by_hand = ((values - wanted) * (1 - values**2))[seen].sum(0) / seen.sum()
+    stream = ((data[i : i + 4], wanted[i : i + 4]) for i in (0, 4))
+    rows = gradient_stats(model, stream, loss=loss, batches=2)
+    assert weights_of(rows)["fc/bias"] == pytest.approx(np.linalg.norm(by_hand), rel=1e-4)
+    whole = gradient_stats(model, data, wanted, loss)
+    assert [row["norm"] for row in rows] == pytest.approx([row["norm"] for row in whole], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "loss", [ignoring, keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1)]
+)
+def test_batches_of_which_the_loss_ignores_a_class_give_the_gradient_of_the_whole(loss):
+    model, data, _ = sequences(masked=False)
+    wanted = np.where(np.abs(data).sum(-1) > 0, 1, -1)
+    (values,) = outputs(model, data)
+    p = np.exp(values) / np.exp(values).sum(-1, keepdims=True)
+    by_hand = ((p - [0, 1]) * (1 - values**2))[wanted == 1].sum(0) / (wanted == 1).sum()
+    stream = ((data[i : i + 4], wanted[i : i + 4]) for i in (0, 4))
+    found = weights_of(gradient_stats(model, stream, loss=loss, batches=2))
+    assert found["fc/bias"] == pytest.approx(np.linalg.norm(by_hand), rel=1e-4)
+
+
+def test_outputs_of_which_one_is_masked_count_each_by_its_own():
+    x, rng = keras.Input((5, 3)), np.random.default_rng(0)
+    body = layers.Dense(4, activation="tanh", name="body")
+    masked = layers.Dense(2, name="steps")(body(layers.Masking()(x)))
+    whole = layers.Dense(1, name="whole")(layers.Flatten()(body(x)))
+    model = randomised(keras.Model(x, [masked, whole]))
+    _, data, wanted = sequences(masked=True)
+    y, losses = [wanted, rng.normal(size=(8, 1)).astype("float32")], ["mse", "mse"]
+    stream = ((data[i : i + 4], tuple(t[i : i + 4] for t in y)) for i in (0, 4))
+    rows = gradient_stats(model, stream, loss=losses, batches=2)
+    expected = gradient_stats(model, data, y, losses)
+    assert [row["name"] for row in rows] == [row["name"] for row in expected]
+    assert [row["norm"] for row in rows] == pytest.approx([row["norm"] for row in expected], rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("loss", ["mse", squared, keras.losses.MeanSquaredError()])
+def test_a_loss_is_computed_in_float32_as_in_fit(dtype, loss):
+    # In both half precisions 4097 is 4096.
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, activation="relu", dtype=dtype, name="fc")])
+    model.set_weights([np.full((1, 1), 4096.0), np.zeros(1)])
+    rows = gradient_stats(model, np.ones((4, 1)), np.full((4, 1), 4097.0), loss)
+    assert [row["norm"] for row in rows] == [2.0, 2.0, 1.0]
+
+
+def half(kind):
+    """y = relu(x) in float16, then in float32."""
+    x = keras.Input((1,))
+    if kind == "mixed":
+        y = layers.Dense(1, activation="relu", name="a", dtype="mixed_float16")(x)
+    elif kind == "float16":
+        y = layers.Dense(1, activation="relu", name="a", dtype="float16")(x)
+    else:
+        y = layers.Dense(1, activation="relu", name="a")(x)
+        y = keras.ops.cast(keras.ops.cast(y, "float16"), "float32")
+    model = keras.Model(x, layers.Dense(1, name="top", dtype="float32")(y))
+    model.set_weights([np.ones((1, 1)), np.zeros(1), np.ones((1, 1)), np.zeros(1)])
+    return model
+
+
+@pytest.mark.parametrize("kind", ["mixed", "float16", "operation"])
+def test_small_gradients_do_not_vanish_in_half_precision(kind):
+    n, error = 2**16, 2.0**-10
+    x = np.ones((n, 1), "float32")
+    rows = {row["name"].split("/")[0]: row["norm"] for row in gradient_stats(half(kind), x, x - error, "mse")}
+    # Each of 2 error / n = 3e-8 is half of the least number of float16.
+    assert rows["top"] == pytest.approx(2 * error, rel=1e-3)
+    assert rows["a"] == pytest.approx(2 * error / np.sqrt(n), rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["mixed", "float16", "operation"])
+def test_large_gradients_do_not_overflow_in_half_precision(kind):
+    x, error = np.ones((4, 1), "float32"), 2.0**20
+    loss = keras.losses.MeanSquaredError(reduction="sum")
+    rows = gradient_stats(half(kind), x, x - error, loss)
+    norms = {(row["kind"], row["name"].split("/")[0]): row["norm"] for row in rows}
+    assert norms["site", "a"] == 2 * error * 2
+    assert norms["weight", "a"] == norms["weight", "top"] == 2 * error * 4
+
+
+def test_gradients_that_are_no_numbers_stay_so_in_half_precision():
+    x = np.ones((4, 1), "float32")
+    assert all(np.isnan(row["norm"]) for row in gradient_stats(half("mixed"), x, x * np.nan, "mse"))
+
+
+def one_after_another(*parts):
+    x = y = keras.Input((2, 3))
+    for part in parts:
+        y = part(y)
+    return randomised(keras.Model(x, y))
+
+
+def fc(name="fc"):
+    return layers.Dense(3, activation="relu", name=name)
+
+
+def net_of(layer, name):
+    return keras.Sequential([keras.Input((3,)), layer], name=name)
+
+
+class Twice(layers.Layer):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.parts = [fc(), fc()]
+
+    def build(self, shape):
+        for part in self.parts:
+            part.build(shape)
+
+    def call(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+NAMES = {
+    "models": (
+        lambda: [keras.Model(x := keras.Input((2, 3)), fc()(x), name=name) for name in ("one", "two")],
+        ["one/fc/kernel", "one/fc/bias", "two/fc/kernel", "two/fc/bias"],
+    ),
+    "wrapped models": (
+        lambda: [layers.TimeDistributed(net_of(fc(), "net"), name=name) for name in ("one", "two")],
+        ["one/net/fc/kernel", "one/net/fc/bias", "two/net/fc/kernel", "two/net/fc/bias"],
+    ),
+    "one layer": (
+        lambda: [Twice(name="own")],
+        ["own/fc/kernel", "own/fc/bias", "own/fc/kernel:2", "own/fc/bias:2"],
+    ),
+    "alone": (lambda: [fc("a"), fc("b")], ["a/kernel", "a/bias", "b/kernel", "b/bias"]),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_weights_of_one_path_have_names_of_their_own(case):
+    make, expected = NAMES[case]
+    model = one_after_another(*make())
+    rows = gradient_stats(model, batch(model, size=2), np.zeros((2, 2, 3)), "mse")
+    assert [row["name"] for row in rows if row["kind"] == "weight"] == expected
+    assert len({row["name"] for row in rows}) == len(rows)
+
+
+def test_arrays_are_one_batch():
+    with pytest.raises(ValueError, match="batches=2, but x holds arrays, which are one batch"):
+        gradient_stats(three_classes(), ROWS, ROWS, "mse", batches=2)
+    with pytest.raises(TypeError, match="batches must be an integer of at least 1, received 'all'"):
+        gradient_stats(three_classes(), ROWS, ROWS, "mse", batches="all")

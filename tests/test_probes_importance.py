@@ -305,8 +305,10 @@ def test_streams_that_do_not_fit_are_refused():
         with pytest.raises(ValueError, match=message):
             call()
     for name in ("batch_size", "batches"):
-        with pytest.raises(TypeError, match=f"{name} must be a positive number or None, received 0"):
+        with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1, received 0"):
             activation_importance(model, SMALL, CLASSES, **{name: 0})
+        with pytest.raises(TypeError, match=f"{name} must be an integer of at least 1, received True"):
+            activation_importance(model, SMALL, CLASSES, **{name: True})
 
 
 def test_inputs_are_taken_by_the_rule_of_keras():
@@ -417,3 +419,214 @@ def test_an_optional_input_may_be_left_out_wherever_it_stands(missing):
     arrays = [None if place == missing else x for place in (0, 1)]
     (row,) = activation_importance(model, arrays, Y, batch_size=8)
     assert row["site"] == "d" and np.isfinite(row["loss"])
+
+
+def regression():
+    parts = [layers.Dense(5, activation="relu", name="a"), layers.Dense(3, name="top")]
+    return randomised(keras.Sequential([keras.Input((4,)), *parts]))
+
+
+REAL = np.random.default_rng(3).normal(size=(20, 3))
+
+
+def as_it_is(row, key="loss"):
+    """The value of the model with no site changed."""
+    return row[key] - row[f"{key}_change"]
+
+
+def ignoring(wanted, found):
+    return keras.losses.sparse_categorical_crossentropy(wanted, found, from_logits=True, ignore_class=0)
+
+
+# A loss, its targets, and its value of all samples together, of the targets and the outputs.
+WHOLE = {
+    "sum": (
+        keras.losses.MeanSquaredError(reduction="sum"),
+        REAL,
+        lambda y, z: np.square(z - y).mean(-1).sum(),
+    ),
+    "sum of another": (
+        keras.losses.Huber(delta=100.0, reduction="sum"),
+        REAL,
+        lambda y, z: np.square(z - y).mean(-1).sum() / 2,
+    ),
+    "values": (
+        keras.losses.MeanAbsoluteError(reduction="none"),
+        REAL,
+        lambda y, z: np.abs(z - y).mean(),
+    ),
+    "some ignored": (
+        ignoring,
+        np.sort(CLASSES),
+        lambda y, z: (np.log(np.exp(z).sum(-1)) - z[np.arange(20), y])[y != 0].mean(),
+    ),
+    "some ignored by a loss": (
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
+        np.sort(CLASSES),
+        lambda y, z: (np.log(np.exp(z).sum(-1)) - z[np.arange(20), y])[y != 0].mean(),
+    ),
+}
+
+
+def of_output(wanted, found):
+    return keras.ops.mean(found, axis=-1)
+
+
+@pytest.mark.parametrize("size", [3, 20])
+@pytest.mark.parametrize("case", WHOLE)
+def test_a_loss_is_that_of_all_samples_whatever_the_batches(case, size):
+    loss, y, by_hand = WHOLE[case]
+    model = regression()
+    (row,) = activation_importance(model, SMALL, y, loss=loss, metric=of_output, batch_size=size)
+    plain = drop_activations(model, "a", fit=SMALL).model
+    for value, net_ in ((as_it_is(row), model), (row["loss"], plain)):
+        z = keras.ops.convert_to_numpy(net_(SMALL)).astype("float64")
+        assert value == pytest.approx(by_hand(y, z), rel=1e-5)
+
+
+def absolute(wanted, found):
+    return keras.ops.mean(keras.ops.abs(wanted - found), axis=-1)
+
+
+@pytest.mark.parametrize("kind", ["float64", "float16", "int64"])
+def test_functions_take_targets_of_any_type_as_in_fit(kind):
+    model, y = regression(), REAL.astype(kind)
+    metric = "mae" if kind == "int64" else absolute  # which fit does not cast for a metric either
+    (row,) = activation_importance(model, SMALL, y, loss=absolute, metric=metric)
+    z = keras.ops.convert_to_numpy(model(SMALL))
+    assert as_it_is(row) == pytest.approx(np.abs(z - y).mean(), rel=1e-5)
+    (name,) = {"absolute", "mean_absolute_error"} & set(row)
+    assert as_it_is(row, name) == pytest.approx(np.abs(z - y).mean(), rel=1e-5)
+
+
+class Far(keras.metrics.Metric):
+    """The share of values off by more than a limit; knows of no configuration."""
+
+    def __init__(self, limit):
+        super().__init__(name="far")
+        self.limit = limit
+        self.inner = keras.metrics.Mean()
+        self.seen = [self.inner]
+
+    def update_state(self, y, z, sample_weight=None):
+        self.inner.update_state(keras.ops.cast(keras.ops.abs(y - z) > self.limit, "float32"))
+
+    def result(self):
+        return self.inner.result()
+
+
+def set_later():
+    metric = Far(100.0)
+    metric.limit = 0.5
+    return metric
+
+
+METRICS = {
+    "own": (lambda: Far(0.5), "far"),
+    "set later": (set_later, "far"),
+    "function": (
+        lambda: keras.metrics.MeanMetricWrapper(lambda y, z: keras.ops.abs(y - z) > 0.5, name="mine"),
+        "mine",
+    ),
+}
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("case", METRICS)
+def test_metrics_are_copied_with_all_that_was_set_on_them(case):
+    make, name = METRICS[case]
+    model, metric = regression(), make()
+    y = np.round(np.abs(REAL)).clip(0, 1).astype("float32")
+    metric.update_state(y, 1 - y)  # which it goes on from, and the copies do not
+    before = float(metric.result())
+    rows = activation_importance(model, SMALL, y, loss="mse", metric=metric, batch_size=8)
+    assert float(metric.result()) == before
+    z = keras.ops.convert_to_numpy(model(SMALL))
+    assert as_it_is(rows[0], name) == pytest.approx((np.abs(y - z) > 0.5).mean(), abs=1e-6)
+    assert len({as_it_is(row, name) for row in rows}) == 1
+
+
+def test_a_metric_that_cannot_be_copied_is_refused_before_anything_is_computed():
+    metric = Far(0.5)
+    metric.source = (number for number in range(3))
+    x = SMALL * np.nan  # else refused first
+    with pytest.raises(
+        ValueError, match=r"metric=<Far name=far> cannot be copied.*generator.*Pass a function"
+    ):
+        activation_importance(regression(), x, REAL, loss="mse", metric=metric)
+
+
+def probabilities(name, units=3, activation="softmax"):
+    return layers.Dense(units, activation=activation, name=name)
+
+
+class Hidden(layers.Layer):
+    def build(self, shape):
+        self.inside = probabilities("inside")
+        self.inside.build(shape)
+
+    def call(self, z):
+        return self.inside(z)
+
+
+UNSEEN = {
+    "averaged": lambda z: layers.Average()([probabilities("a")(z), probabilities("b")(z)]),
+    "sum of halves": lambda z: (probabilities("a")(z) + probabilities("b")(z)) / 2.0,
+    "wrapped": lambda z: layers.SpectralNormalization(probabilities("a"))(z),
+    "of one's own": lambda z: Hidden()(z),
+    "pooled": lambda z: layers.GlobalAveragePooling1D()(probabilities("a")(layers.Reshape((2, 2))(z))),
+    "in a model": lambda z: keras.Model(
+        x := keras.Input((4,)), layers.Average()([probabilities("a")(x), probabilities("b")(x)])
+    )(z),
+}
+
+
+def ending(end):
+    x = keras.Input((4,))
+    return randomised(keras.Model(x, end(layers.Dense(4, activation="relu", name="act")(x))))
+
+
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+@pytest.mark.parametrize("case", UNSEEN)
+def test_what_sums_to_one_is_no_logits_whatever_made_it(case):
+    model = ending(UNSEEN[case])
+    rows = activation_importance(model, SMALL, CLASSES, metric=of_output)
+    (row,) = (row for row in rows if row["site"] == "act")
+    p = keras.ops.convert_to_numpy(model(SMALL)).astype("float64")
+    assert as_it_is(row) == pytest.approx(-np.log(p[np.arange(20), CLASSES]).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("end", ["averaged", "kernel", "normalised"])
+def test_logits_are_logits_whatever_made_them(end):
+    def made(z):
+        if end == "averaged":
+            return layers.Average()([layers.Dense(3, name=name)(z) for name in "ab"])
+        scores = layers.Dense(3, name="top")(z)
+        return layers.BatchNormalization()(scores) if end == "normalised" else layers.Dropout(0.5)(scores)
+
+    model = ending(made)
+    row = activation_importance(model, SMALL, CLASSES)[0]
+    z = keras.ops.convert_to_numpy(model(SMALL)).astype("float64")
+    expected = np.log(np.exp(z).sum(-1)) - z[np.arange(20), CLASSES]
+    assert as_it_is(row) == pytest.approx(expected.mean(), rel=1e-5)
+    assert as_it_is(row, "accuracy") == pytest.approx((z.argmax(-1) == CLASSES).mean())
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_what_may_be_probabilities_or_scores_asks_for_a_loss(classes):
+    parts = [probabilities(name, classes, "sigmoid") for name in "ab"]
+    model = ending(lambda z: layers.Average()([part(z) for part in parts]))
+    y = CLASSES % 2 if classes == 1 else np.eye(3)[CLASSES]
+    with pytest.raises(ValueError, match=r"loss must be given for .* may be probabilities or scores"):
+        activation_importance(model, SMALL, y)
+    p = keras.ops.convert_to_numpy(model(SMALL)).astype("float64")
+    wanted = np.reshape(y, p.shape)
+    entropy = -np.log(np.where(wanted > 0, p, 1 - p)).mean()
+    given = {"loss": keras.losses.BinaryCrossentropy(), "metric": "binary_accuracy"}
+    row = activation_importance(model, SMALL, y, **given)[0]
+    assert as_it_is(row) == pytest.approx(entropy, rel=1e-4)
+    if classes == 1:  # which side of a threshold is right depends on it, too
+        with pytest.raises(ValueError, match="and metric"):
+            activation_importance(model, SMALL, y, loss="mse")
+    else:
+        assert activation_importance(model, SMALL, y, loss=given["loss"])

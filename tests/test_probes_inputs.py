@@ -7,7 +7,9 @@ from keras import layers
 from probed_nets import dense
 from transform_nets import batch, branching, outputs
 
+from zoo.callbacks import ActivationMonitor
 from zoo.probes import activation_importance, activation_stats, gradient_stats, signal_propagation
+from zoo.transforms import drop_activations
 
 
 def test_wrong_arguments_are_named():
@@ -22,8 +24,8 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="no samples"):
         activation_stats(one, np.zeros((0, 1)))
     for name in ("batch_size", "batches"):
-        for wrong in (0, 1.5, True):
-            with pytest.raises(TypeError, match=f"{name} must be a positive number"):
+        for wrong, error in ((0, ValueError), (1.5, TypeError), (True, TypeError)):
+            with pytest.raises(error, match=f"{name} must be an integer of at least 1, received {wrong}"):
                 activation_stats(one, np.ones((2, 1)), **{name: wrong})
 
 
@@ -152,7 +154,7 @@ def test_generators_need_a_number_and_are_read_once():
     with pytest.raises(ValueError, match="which may never end"):
         activation_stats(model, stream)
     assert activation_stats(model, stream, batches=4) == activation_stats(model, X, batch_size=5)
-    with pytest.raises(ValueError, match="ended after 0 batches"):
+    with pytest.raises(ValueError, match=r"x, a generator, has no batches;.* has to be made again"):
         activation_stats(model, stream, batches=4)
     with pytest.raises(ValueError, match=r"batches=9, but x has 4 of 5"):
         activation_stats(model, X, batch_size=5, batches=9)
@@ -275,3 +277,135 @@ def test_what_a_call_keeps_as_attributes_is_as_before():
         assert list(own.cache) == [0.0]
     model(data)
     assert own.count == before[0] + 1 and len(own.seen) == len(before[1]) + 1
+
+
+# Input shape -> shape of an array -> that of the batch that it is, or why it is none.
+MISSING = r"received \(.*\): a dimension is missing\. Single samples have to be batched: x\[None\]"
+OTHER = r"takes arrays of shape \(None, .*\), received \(.*\)\.$"
+SHAPES = {
+    (28, 28, 1): {
+        (28, 28, 1): MISSING,
+        (28, 28): MISSING,
+        (2, 28, 28): (2, 28, 28, 1),
+        (2, 28, 28, 1, 1): (2, 28, 28, 1),
+        (2, 28, 27, 1, 1): OTHER,
+        (2, 28, 28, 1, 2): OTHER,
+    },
+    (None, None, 1): {
+        (9, 8, 1): MISSING,
+        (1, 8, 1): (1, 8, 1, 1),
+        (2, 9, 8): (2, 9, 8, 1),
+        (2, 9, 8, 1): (2, 9, 8, 1),
+    },
+    (6, 1): {(6, 1): MISSING, (6,): MISSING, (3, 6): (3, 6, 1), (3, 6, 1, 1): (3, 6, 1), (3, 5): MISSING},
+    (4,): {(4,): MISSING, (3, 4, 1): (3, 4), (3, 4, 2): OTHER, (3, 5, 1): OTHER, (3, 5): OTHER},
+    (1,): {(3,): (3, 1), (3, 1, 1): (3, 1), (3, 2): OTHER},
+}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shape", "taken"),
+    [(i, s, taken) for i, shapes in SHAPES.items() for s, taken in shapes.items()],
+)
+def test_a_last_axis_of_one_may_be_missing_or_too_much_and_no_other(inputs, shape, taken):
+    """A single grey image is no batch of its rows."""
+    x = keras.Input(inputs)
+    model = keras.Model(x, layers.Add()([x, layers.ReLU(name="act")(x)]))
+    data = np.random.default_rng(0).normal(size=shape).astype("float32")
+    if isinstance(taken, str):
+        for probe in (activation_stats, signal_propagation):
+            with pytest.raises(ValueError, match=taken):
+                probe(model, data)
+    else:
+        assert activation_stats(model, data) == activation_stats(model, data.reshape(taken))
+
+
+class Nothing(keras.utils.PyDataset):
+    def __len__(self):
+        return 0
+
+    def __getitem__(self, index):
+        raise IndexError(index)
+
+
+class NoneInside(Iterable):
+    def __len__(self):
+        return 0
+
+    def __iter__(self):
+        return iter(())
+
+
+def of_one_addition():
+    x = keras.Input((4,))
+    y = layers.Add()([x, layers.Dense(4, activation="relu", name="fc")(x)])
+    return keras.Model(x, layers.Dense(3, name="top")(y))
+
+
+READERS = {
+    "activation_stats": activation_stats,
+    "signal_propagation": signal_propagation,
+    "activation_importance": activation_importance,
+    "gradient_stats": lambda model, x, batches: gradient_stats(model, x, loss="mse", batches=batches),
+    "drop_activations": lambda model, x, batches: drop_activations(model, "fc", fit=x, batches=batches),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_stream_without_batches_is_refused_by_one_error(reader):
+    model = of_one_addition()
+    for stream, batches in ((Nothing(), None), (Nothing(), 2), (NoneInside(), None), (iter(()), 2)):
+        with pytest.raises(ValueError, match=r"^(x|fit), a \w+, has no batches; expected one at least\."):
+            READERS[reader](model, stream, batches=batches)
+
+
+@pytest.mark.tensorflow
+def test_an_empty_dataset_is_refused():
+    import tensorflow as tf
+
+    data = tf.data.Dataset.from_tensor_slices((X, X[:, :3])).batch(5)
+    unknown = data.filter(lambda x, y: False)
+    for empty, batches in ((data.take(0), None), (data.take(0), 2), (data.skip(9), None), (unknown, 2)):
+        with pytest.raises(ValueError, match=r"x, a \w+, has no batches; expected one at least\.$"):
+            signal_propagation(of_one_addition(), empty, batches=batches)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("kind", ["sparse", "ragged"])
+def test_batches_without_a_value_at_each_place_are_refused(kind, labelled):
+    """As the same tensor is that is in no Dataset; what the targets are is no matter."""
+    import tensorflow as tf
+
+    ragged = tf.data.Dataset.from_tensor_slices(tf.ragged.constant([[1.0, 2.0], [3.0]])).ragged_batch(2)
+    sparse = tf.data.Dataset.from_tensors(tf.sparse.from_dense(np.eye(2, dtype="float32")))
+    values = tf.data.Dataset.from_tensors(np.eye(2, dtype="float32"))
+    data = {"ragged": ragged, "sparse": sparse}[kind]
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(2, activation="relu", name="fc")])
+    for read in (activation_stats, lambda model, x: ActivationMonitor(x)):
+        with pytest.raises(ValueError, match=r"x holds a (Ragged|Sparse)Tensor; only dense arrays"):
+            read(model, tf.data.Dataset.zip(data, values) if labelled else data)
+        read(model, tf.data.Dataset.zip(values, data))
+
+
+@pytest.mark.parametrize("as_stream", [False, True])
+def test_what_is_sparse_of_scipy_is_refused(as_stream):
+    model, x = model_of_four(), pytest.importorskip("scipy.sparse").csr_matrix(np.eye(4))
+    with pytest.raises(ValueError, match="x holds a csr_matrix; only dense arrays"):
+        activation_stats(model, *([iter([x])] if as_stream else [x]), batches=1)
+
+
+def test_a_place_in_a_model_is_no_array():
+    model = model_of_four()
+    for x in (*model.inputs, *model.outputs, model.inputs):
+        with pytest.raises(
+            ValueError, match="x holds a KerasTensor, a place in a model, which has no values"
+        ):
+            activation_stats(model, x)
+
+
+def test_numbers_of_numpy_are_numbers():
+    model = model_of_four()
+    of_numpy = activation_stats(model, X, batch_size=np.int64(5), batches=np.int32(2))
+    assert of_numpy == activation_stats(model, X, batch_size=5, batches=2)
+    assert activation_stats(model, Loader(), batches=np.uint8(2)) == of_numpy

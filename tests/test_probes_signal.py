@@ -203,3 +203,63 @@ def test_an_addition_is_what_adds_whatever_its_name(kind, shown, hidden):
     rows = signal_propagation(model, np.random.default_rng(0).normal(size=(6, 4)))
     assert [row["name"] for row in rows] == [*shown, "last"]
     assert list(rows.unseen) == hidden
+
+
+def units(after, count=2):
+    """Units of one convolution, an addition and what follows it."""
+    x = y = keras.Input((6, 6, 4))
+    for number in range(count):
+        branch = layers.Conv2D(4, 3, padding="same", name=f"conv{number}")(y)
+        y = after(layers.Add(name=f"add{number}")([y, branch]), number)
+    return randomised(keras.Model(x, y))
+
+
+FOLLOWERS = {
+    "layer": lambda z, n: layers.ReLU()(z),
+    "operation": lambda z, n: keras.ops.relu(z),
+    "operation of another kind": lambda z, n: keras.ops.gelu(z),
+    "softmax": lambda z, n: layers.Softmax()(z),
+    "layer normalisation": lambda z, n: layers.LayerNormalization()(z),
+    "group normalisation": lambda z, n: layers.GroupNormalization(2)(z),
+    "rms normalisation": lambda z, n: layers.RMSNormalization()(z),
+    "unit normalisation": lambda z, n: layers.UnitNormalization()(z),
+    "normalisation as an operation": lambda z, n: keras.ops.rms_normalization(z),
+    "normalisation by its name": lambda z, n: layers.Rescaling(3.0, name=f"unit{n}_norm")(z),
+    "activation by its name": lambda z, n: layers.Lambda(keras.ops.square, name=f"unit{n}_act")(z),
+    "both": lambda z, n: keras.ops.silu(layers.LayerNormalization()(z)),
+    "the other way round": lambda z, n: layers.GroupNormalization(2)(keras.ops.tanh(z)),
+}
+
+
+@pytest.mark.backend
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")
+@pytest.mark.parametrize("case", FOLLOWERS)
+def test_a_unit_ends_after_what_normalises_and_activates_its_sum(case):
+    model = units(FOLLOWERS[case])
+    data = np.random.default_rng(0).normal(size=(5, 6, 6, 4)).astype("float32")
+    rows = signal_propagation(model, data)
+    assert [row["name"] for row in rows] == ["add0", "add1"]
+    (values,) = outputs(model, data)
+    flat = values.reshape(-1, 4).astype("float64")
+    assert rows[-1]["variance"] == pytest.approx(flat.var(0).mean(), rel=1e-4)
+    assert rows[-1]["squared_mean"] == pytest.approx(np.square(flat.mean(0)).mean(), rel=1e-4, abs=1e-9)
+
+
+def test_what_follows_some_additions_alone_is_not_of_their_unit():
+    model = units(lambda z, n: keras.ops.relu(z) if n else z)
+    data = np.random.default_rng(0).normal(size=(5, 6, 6, 4)).astype("float32")
+    (values,) = outputs(keras.Model(model.inputs[0], model.get_layer("add1").output), data)
+    assert signal_propagation(model, data)[-1]["variance"] == pytest.approx(
+        values.reshape(-1, 4).var(0).mean(), rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("sizes", [(5, 7), (1, 7), (7, 1)])
+def test_channels_that_are_others_in_another_batch_are_refused(sizes):
+    x = keras.Input((3, None))
+    model = keras.Model(x, layers.Add(name="sum")([x, layers.ReLU()(x)]))
+    stream = (np.ones((2, 3, size)) for size in sizes)
+    with pytest.raises(
+        ValueError, match=f"'sum' has {sizes[0]} channels in one batch and {sizes[1]} in another"
+    ):
+        signal_propagation(model, stream, batches=2)

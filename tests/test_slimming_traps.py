@@ -283,3 +283,20 @@ def test_a_mask_crosses_a_site_that_becomes_the_identity(make):
     new = drop_activations(model, "site").model
     site.activation = keras.activations.linear
     assert error(outputs(model, data), outputs(new, data)) < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")  # a product of the data with itself
+@pytest.mark.parametrize("sizes", [(5, 7), (7, 5)])
+@pytest.mark.parametrize("fit", ["affine", "identity"])
+def test_channels_that_are_others_in_another_batch_are_refused(sizes, fit):
+    """The softmax of attention has the steps of the sequence on its last axis."""
+    x = keras.Input((None, 4))
+    a = layers.Softmax(name="scores")(layers.Dot((2, 2))([x, x]))
+    model = keras.Model(x, layers.GlobalAveragePooling1D()(layers.Dot((2, 1))([a, x])))
+    data = [np.ones((2, size, 4), "float32") for size in sizes]
+    message = f"'scores' has {sizes[0]} channels in one batch and {sizes[1]} in another.*pad all batches"
+    with pytest.raises(ValueError, match=message):
+        stream = ((part, np.zeros((2, 4))) for part in data)
+        activation_importance(model, stream, fit=fit, loss="mse", metric="mae", batches=2)
+    with pytest.raises(ValueError, match=message):
+        drop_activations(model, "scores", fit=iter(data), batches=2)

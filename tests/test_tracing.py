@@ -172,3 +172,62 @@ def compiled():
 def test_what_cannot_be_made_is_refused(make, y, error, words):
     with pytest.raises(error, match=words):
         zoo.trace_once(make(), np.asarray(y))
+
+
+class Stream(keras.utils.PyDataset):
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return data()
+
+
+@pytest.mark.parametrize(
+    ("y", "words"),
+    [
+        (None, r"y must be arrays of targets, as fit takes them; received None of type NoneType"),
+        (3, "received 3 of type int"),
+        (np.float64(3), "of type float64"),
+        (keras.KerasTensor((None,)), "of type KerasTensor"),
+        ("classes", "received 'classes' of type str"),
+        ([0, 1, 2], r"received 0 of type int\. Of a list, make an array: numpy\.asarray\(y\)"),
+        ([[0.0, 1.0], [1.0, 0.0]], "received 0.0 of type float"),
+        (iter([0, 1]), "y is a list_iterator, which yields batches: pass the targets of one of them"),
+        (Stream(), "y is a Stream, which yields batches"),
+    ],
+    ids=["None", "number", "numpy", "place", "word", "numbers", "rows", "iterator", "PyDataset"],
+)
+def test_targets_that_are_no_arrays_are_refused(y, words):
+    with pytest.raises(TypeError, match=words):
+        zoo.trace_once(compiled(), y)
+
+
+@pytest.mark.tensorflow
+def test_targets_in_a_dataset_are_refused():
+    import tensorflow as tf
+
+    with pytest.raises(TypeError, match="y is a _BatchDataset, which yields batches"):
+        zoo.trace_once(compiled(), tf.data.Dataset.from_tensor_slices(data()).batch(2))
+
+
+def test_tensors_are_targets_too():
+    model = compiled()
+    zoo.trace_once(model, keras.ops.convert_to_tensor(data()[1]))
+    assert model.optimizer.built
+
+
+def test_an_output_without_a_loss_has_no_targets():
+    x = keras.Input((4,))
+    shared = layers.Dense(2)(x)
+    model = keras.Model(x, [shared, layers.ReLU()(shared)])
+    model.compile("adam", ["mse", None], metrics=[["mae"], None], run_eagerly=True)
+    y = [np.zeros((6, 2)), None]
+    zoo.trace_once(model, y)
+    assert len(model.fit(np.zeros((6, 4)), y, verbose=0).history) == 2
+
+
+def test_a_sequential_model_that_was_never_called():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    model.compile("adam", "mse", metrics=["mae"], run_eagerly=True)
+    zoo.trace_once(model, np.zeros((6, 2)))
+    assert model.optimizer.built and "mae" in model.fit(np.zeros((6, 4)), np.zeros((6, 2)), verbose=0).history

@@ -10,19 +10,23 @@ import keras
 import numpy as np
 
 from zoo.graph import input_structure, producer
+from zoo.values import as_integer
 
 DEFAULT_SIZE = 32
 
 
 class Batches:
-    """Batches that were drawn once and are kept, so that they can be read again.
+    """The inputs of batches that were drawn once, kept so that they can be read again.
 
     Args:
         batches: Elements as a Dataset yields them: `x`, `(x,)`, `(x, y)` or `(x, y, weights)`.
+
+    Raises:
+        ValueError: inputs are ragged or sparse.
     """
 
     def __init__(self, batches: Iterable[Any]):
-        self._batches = [_as_arrays(batch) for batch in batches]
+        self._batches = [(_as_arrays(_split(batch)[0], "x"),) for batch in batches]
 
     def __len__(self) -> int:
         return len(self._batches)
@@ -51,27 +55,29 @@ def elements(x: Any, batches: int | None, argument: str = "x") -> Iterator[Any]:
     """The first `batches` elements of a stream, given as `argument`; all where it has an end.
 
     Raises:
-        ValueError: its length is not known and `batches` is not given, or it has fewer.
-        TypeError: `batches` is no positive number.
+        TypeError: `batches` is no integer.
+        ValueError: it is less than 1; or it is not given and the length of the stream is not known; or the stream
+            has fewer batches, or none.
     """
-    _check_number("batches", batches)
+    wanted = _if_given("batches", batches)
     length, kind = _length(x), type(x).__name__
-    if batches is None and length is None:
+    if wanted is None and length is None:
         raise ValueError(f"{argument} is a {kind}, which may never end: pass batches=, the number to read.")
     if isinstance(x, keras.utils.PyDataset):
         stream = (x[i] for i in (itertools.count() if length is None else range(length)))
     else:
         stream = iter(x)
-    wanted = batches or length or 0  # one of them is a number, by the refusal above
-    for number in range(wanted):
-        try:
-            element = next(stream)
-        except StopIteration:
-            raise ValueError(
-                f"{argument}, a {kind}, ended after {number} batches; batches={wanted}. A generator that was read "
-                f"before has to be made again."
-            ) from None
+    number = 0
+    for element in itertools.islice(stream, wanted or length):
+        number += 1
         yield element
+    again = " A generator that was read before has to be made again." if stream is x else ""
+    if not number:
+        raise ValueError(f"{argument}, a {kind}, has no batches; expected one at least.{again}")
+    if number < (wanted or length or 0):
+        raise ValueError(
+            f"{argument}, a {kind}, ended after {number} batches; batches={wanted or length}.{again}"
+        )
 
 
 def read_batches(
@@ -92,10 +98,11 @@ def read_batches(
         argument: What `x` was given as.
 
     Raises:
-        TypeError: `batch_size` or `batches` is no positive number.
-        ValueError: what is there does not fit `model`, is less than `batches`, or may never end.
+        TypeError: `batch_size` or `batches` is no integer.
+        ValueError: one of them is less than 1; or what is there does not fit `model`, is less than `batches`, is
+            nothing, or may never end.
     """
-    _check_number("batch_size", batch_size)
+    batch_size = _if_given("batch_size", batch_size)
     fixed = fixed_size(model)
     if is_stream(x):
         if batch_size is not None:
@@ -104,7 +111,7 @@ def read_batches(
             )
         for element in elements(x, batches, argument):
             inputs, y = _split(element)
-            yield input_arrays(model, _as_arrays(inputs), fixed, argument), y
+            yield input_arrays(model, _as_arrays(inputs, argument), fixed, argument), y
         return
     arrays = input_arrays(model, x, None, argument)
     size = batch_size or fixed or DEFAULT_SIZE
@@ -115,8 +122,7 @@ def read_batches(
             + (f" and batch_size={size}." if size != fixed else ", which leaves a smaller last batch.")
         )
     starts = range(0, samples, size)
-    if batches is not None:
-        _check_number("batches", batches)
+    if (batches := _if_given("batches", batches)) is not None:
         if batches > len(starts):
             raise ValueError(f"batches={batches}, but {argument} has {len(starts)} of {size} samples.")
         starts = starts[:batches]
@@ -187,18 +193,7 @@ def input_arrays(model: keras.Model, x: Any, fixed: int | None, argument: str = 
         )
     filled = (symbol for symbol, array in zip(symbols, arrays, strict=True) if array is not None)
     for symbol, shape in zip(filled, shapes, strict=True):
-        if len(shape) < len(symbol.shape) - (symbol.shape[-1] == 1):
-            raise ValueError(
-                f"input {symbol.name!r} of {model.name!r} takes arrays of shape {tuple(symbol.shape)}, received "
-                f"{shape}: a dimension is missing. Single samples have to be batched: dataset.batch(32)."
-            )
-        if len(shape) == len(symbol.shape) and any(
-            known not in (None, size) for known, size in zip(symbol.shape[1:], shape[1:], strict=True)
-        ):
-            raise ValueError(
-                f"input {symbol.name!r} of {model.name!r} takes arrays of shape {tuple(symbol.shape)}, received "
-                f"{shape}."
-            )
+        _refuse_shape(model, symbol, shape)
     if shapes[0][0] == 0:
         raise ValueError(f"{argument} has no samples: its shapes are {shapes}.")
     if fixed not in (None, shapes[0][0]):
@@ -225,6 +220,32 @@ def _refuse_none(model: keras.Model, symbols: list[Any], arrays: list[Any], argu
         raise ValueError(f"{argument} has no samples: it is None for every input of {model.name!r}.")
 
 
+def _refuse_shape(model: keras.Model, symbol: Any, shape: tuple[int, ...]) -> None:
+    """Refuse an array that is no batch for that input. As for Keras, a last axis of size one may lack or be too much."""
+    wanted, taken = tuple(symbol.shape), shape
+    if len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        taken = (*shape, 1)
+    elif len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        taken = shape[:-1]
+    # One grey image of an open size could be a batch of its rows: it is asked which.
+    is_sample = taken[0] > 1 and _fits(wanted[1:], shape)
+    if _fits(wanted[1:], taken[1:]) and not is_sample:
+        return
+    missing = (
+        ": a dimension is missing. Single samples have to be batched: x[None], or dataset.batch(32)"
+        if len(shape) < len(wanted)
+        else ""
+    )
+    raise ValueError(
+        f"input {symbol.name!r} of {model.name!r} takes arrays of shape {wanted}, received {shape}{missing}."
+    )
+
+
+def _fits(wanted: tuple[int | None, ...], sizes: tuple[int, ...]) -> bool:
+    """Whether each size that is known is that."""
+    return len(wanted) == len(sizes) and all(w in (None, s) for w, s in zip(wanted, sizes, strict=True))
+
+
 def _shape(array: Any) -> Any:
     return None if array is None else np.shape(array)
 
@@ -232,7 +253,13 @@ def _shape(array: Any) -> Any:
 def _dense(array: Any, argument: str) -> Any:
     """`array`, if it has a value at each place of one shape."""
     kind = type(array).__name__
-    if hasattr(array, "shape") and not hasattr(array, "__len__") and not hasattr(array, "__array__"):
+    if isinstance(array, keras.KerasTensor):
+        raise ValueError(
+            f"{argument} holds a {kind}, a place in a model, which has no values; pass arrays of them."
+        )
+    without = hasattr(array, "shape") and not hasattr(array, "__len__") and not hasattr(array, "__array__")
+    # What is sparse, of SciPy, JAX or Torch.
+    if without or hasattr(array, "todense") or getattr(array, "is_sparse", False):
         raise ValueError(f"{argument} holds a {kind}; only dense arrays are measured. Make one of it first.")
     return array
 
@@ -254,10 +281,11 @@ def _split(element: Any) -> tuple[Any, Any]:
     return x, y
 
 
-def _as_arrays(structure: Any) -> Any:
+def _as_arrays(structure: Any, argument: str) -> Any:
     # Tensors of another backend, of TensorFlow's Datasets above all, are arrays for all of them. A backend knows how
     # its own become one: on Torch from an accelerator, and out of a computation that has gradients.
     def convert(value: Any) -> Any:
+        value = _dense(value, argument)
         if keras.ops.is_tensor(value):
             return np.asarray(keras.ops.convert_to_numpy(value))
         return np.asarray(value) if hasattr(value, "shape") and hasattr(value, "__array__") else value
@@ -265,6 +293,5 @@ def _as_arrays(structure: Any) -> Any:
     return keras.tree.map_structure(convert, structure)
 
 
-def _check_number(name: str, value: Any) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise TypeError(f"{name} must be a positive number or None, received {value!r}.")
+def _if_given(argument: str, received: int | None) -> int | None:
+    return None if received is None else as_integer(argument, received)

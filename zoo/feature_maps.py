@@ -11,27 +11,23 @@ from typing import Any, Literal, Unpack, get_args
 import keras
 from keras import layers
 
-from zoo.activations import is_linear, separate_function, takes_activation
+from zoo.activations import is_linear, takes_activation
 from zoo.catalog import specify
 from zoo.families import convnext, skeleton
 from zoo.graph import Graph, input_structure, not_a_model, read, room_for
 from zoo.models import build
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames
 from zoo.options import Options
+from zoo.probes.signal import is_activation, is_normalization
 from zoo.rolled import RolledUnits
 from zoo.spec import require_one_of
 
 Tap = Literal["before_act", "after_act"]
 TAPS = get_args(Tap)
 
-# What may stand between a layer and the activation that follows it: one kind of thing, normalised, scaled or made smaller.
+# What may stand between a layer and the activation that follows it, besides a normalisation: it scales or makes smaller.
 PASSED = (
     layers.Rescaling,
-    layers.BatchNormalization,
-    layers.LayerNormalization,
-    layers.GroupNormalization,
-    layers.RMSNormalization,
-    layers.UnitNormalization,
     layers.MaxPooling1D,
     layers.MaxPooling2D,
     layers.MaxPooling3D,
@@ -205,7 +201,7 @@ def _tensor(graph: Graph, operation: Any, name: str, tap: str) -> Any:
             f"at: layer {operation.name!r} has {len(node.outputs)} outputs; choose one that has one."
         )
     (output,) = node.outputs
-    if _is_activation(operation):
+    if is_activation(operation):
         return output if tap == "after_act" else node.input_tensors[0]
     if takes_activation(operation) and not is_linear(operation.activation):
         if tap == "after_act":
@@ -228,20 +224,10 @@ def _tensor(graph: Graph, operation: Any, name: str, tap: str) -> Any:
 
 def _activated(graph: Graph, tensor: Any) -> Iterable[Any]:
     for reader in graph.readers(tensor):
-        if _is_activation(reader.operation):
+        if is_activation(reader.operation):
             yield reader.outputs[0]
-        # A normalisation of the user's own goes by the zoo's rule for names, as an activation does.
-        elif isinstance(reader.operation, PASSED) or reader.operation.name.endswith("_norm"):
+        elif is_normalization(reader.operation) or isinstance(reader.operation, PASSED):
             yield from _activated(graph, reader.outputs[0])
-
-
-def _is_activation(operation: Any) -> bool:
-    # By its type; by the zoo's rule for names, which holds for an activation layer of the user's own, too.
-    return (
-        separate_function(operation) is not None
-        or isinstance(operation, layers.Activation)
-        or (operation.name.endswith("_act") and not takes_activation(operation))
-    )
 
 
 def _listed(names: Iterable[str], most: int = 8) -> str:

@@ -10,8 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graph import not_a_model
+from zoo.batches import fixed_size
+from zoo.graph import not_a_model, sample
+from zoo.graph.internals import as_taken, standardised
 from zoo.slimming.execution import without_gradients
+from zoo.values import as_integer
 
 WARM_UP = 2
 # A model is timed for so long at least, and for so long at most.
@@ -25,11 +28,11 @@ def measured_latency(model: keras.Model, batch_size: int = 32) -> float:
 
     Args:
         model: A built model of known sizes; its inputs are drawn.
-        batch_size: Samples in the batch.
+        batch_size: Samples in the batch; of a model that takes a fixed number, that one.
 
     Raises:
-        TypeError: `model` is no Keras model.
-        ValueError: a size of an input is not known.
+        TypeError: `model` is no Keras model, or `batch_size` no integer.
+        ValueError: a size of an input is not known, or `batch_size` is less than 1.
     """
     return Stopwatch(batch_size)(model)
 
@@ -38,11 +41,15 @@ class Stopwatch:
     """The least time that a model takes to predict one batch, in milliseconds.
 
     Args:
-        batch_size: Samples in the batch.
+        batch_size: Samples in the batch; of a model that takes a fixed number, that one.
+
+    Raises:
+        TypeError: `batch_size` is no integer.
+        ValueError: it is less than 1.
     """
 
     def __init__(self, batch_size: int):
-        self.batch_size = batch_size
+        self.batch_size = as_integer("batch_size", batch_size)
 
     def __call__(self, model: keras.Model) -> float:
         """Time one model."""
@@ -87,16 +94,17 @@ class Stopwatch:
     def _inputs(self, model: keras.Model) -> list[Any]:
         if not isinstance(model, keras.Model):
             raise TypeError(not_a_model(model))
-        rng, inputs = np.random.default_rng(0), []
         for tensor in keras.tree.flatten(model.inputs):
             if None in tensor.shape[1:]:
                 raise ValueError(
                     f"latency cannot be measured: the input {tensor.name!r} of {model.name!r} has the shape "
                     f"{tensor.shape}. Fix its size in keras.Input, or pass latency=."
                 )
-            shape = (tensor.shape[0] or self.batch_size, *tensor.shape[1:])
-            inputs.append(keras.ops.convert_to_tensor(rng.normal(size=shape), dtype=tensor.dtype))
-        return inputs
+        count = fixed_size(model) or self.batch_size
+        drawn = keras.tree.map_structure(
+            lambda array: np.resize(array, (count, *array.shape[1:])), next(sample(model))
+        )
+        return standardised(model, drawn)
 
 
 def compiled(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -125,7 +133,6 @@ def compiled(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _predictor(model: keras.Model) -> Callable[[list[Any]], Any]:
     def call(inputs: list[Any]) -> Any:
-        given = inputs if len(inputs) > 1 else inputs[0]
-        return model(given, training=False)
+        return model(as_taken(model, inputs), training=False)
 
     return compiled(call)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from zoo.batches import is_stream
 from zoo.graph import not_a_model
 
 
@@ -26,7 +27,8 @@ def trace_once(model: keras.Model, y: Any) -> None:
         y: Targets as `fit` takes them, or some of them: metrics look at their shape.
 
     Raises:
-        TypeError: `model` is no Keras model, or it is subclassed, so that the shape of its output is not known.
+        TypeError: `model` is no Keras model, or it is subclassed, so that the shape of its output is not known; or `y` is
+            not made of arrays.
         ValueError: `model` is not compiled, its output has a size that is not known, or `y` is empty.
 
     Example:
@@ -51,16 +53,33 @@ def trace_once(model: keras.Model, y: Any) -> None:
             f"{model.name!r} is subclassed, so the shape of its output is not known before a call. Train one batch of "
             f"two samples, or call model.optimizer.build(model.trainable_variables), which leaves the metrics out."
         )
-    targets = keras.tree.map_structure(lambda one: np.asarray(one[:2]), y)
-    # Two samples: of one, a target and a class of an output could not be told apart.
-    count = min(len(one) for one in keras.tree.flatten(targets))
+    if is_stream(y):
+        raise TypeError(
+            f"y is a {type(y).__name__}, which yields batches: pass the targets of one of them, as an array."
+        )
+    # None is for an output that has no loss.
+    several = isinstance(y, (list, tuple, dict))
+    targets = keras.tree.map_structure(lambda one: None if several and one is None else _two(one), y)
+    count = min((len(one) for one in keras.tree.flatten(targets) if one is not None), default=0)
     if not count:
         raise ValueError("y must hold one target at least; received none.")
-    outputs = keras.tree.map_structure(lambda one: _zeros(model, one, count), model.output)
+    # A Sequential model has no `output` before it was called as a layer.
+    ends = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
+    outputs = keras.tree.map_structure(lambda one: _zeros(model, one, count), ends)
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     model.compute_metrics(None, targets, outputs)
     model.reset_metrics()
+
+
+def _two(one: Any) -> np.ndarray:
+    """The first two targets: of one, a target and a class of an output could not be told apart."""
+    if not getattr(one, "shape", ()) or isinstance(one, keras.KerasTensor):
+        raise TypeError(
+            f"y must be arrays of targets, as fit takes them; received {one!r} of type {type(one).__name__}. Of a list, "
+            f"make an array: numpy.asarray(y)."
+        )
+    return np.asarray(ops.convert_to_numpy(one[:2]) if ops.is_tensor(one) else one[:2])
 
 
 def _zeros(model: keras.Model, output: Any, count: int) -> Any:

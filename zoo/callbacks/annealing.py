@@ -8,8 +8,10 @@ from typing import Any
 
 import keras
 
+from zoo.callbacks.updates import steps_made
 from zoo.graph import graphs
 from zoo.layers import BlendedActivation
+from zoo.values import as_integer, as_number
 
 Schedule = Callable[[int], float]
 
@@ -37,6 +39,7 @@ class ActivationAnnealing(keras.callbacks.Callback):
             `site` and `amount`.
 
     Raises:
+        TypeError: `steps` is no integer, or a penalty no number.
         ValueError: not exactly one of the three is given, or it is out of range; and when training begins: the
             model has no blended activation, a name is none, or the layers are not learned where they have to be
             or are where a schedule moves them.
@@ -72,8 +75,7 @@ class ActivationAnnealing(keras.callbacks.Callback):
         super().__init__()
         if sum(option is not None for option in (steps, schedule, penalty)) != 1:
             raise ValueError("ActivationAnnealing takes exactly one of steps=, schedule= and penalty=.")
-        if steps is not None and (isinstance(steps, bool) or not isinstance(steps, int) or steps < 1):
-            raise ValueError(f"steps must be a positive integer, received {steps!r}.")
+        steps = None if steps is None else as_integer("steps", steps)
         for option, given in (("schedule", schedule), ("penalty", penalty)):
             if isinstance(given, Mapping) and not given:
                 raise ValueError(f"{option}={given!r} names no layer, so nothing would be annealed.")
@@ -81,8 +83,7 @@ class ActivationAnnealing(keras.callbacks.Callback):
             if not callable(value):
                 raise ValueError(f"schedule{name} must be a function of the steps done, received {value!r}.")
         for name, value in _each(penalty):
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-                raise ValueError(f"penalty{name} must be a finite number from 0 up, received {value!r}.")
+            as_number(f"penalty{name}", value, 0)
         self.steps, self.schedule, self.penalty = steps, schedule, penalty
         self.rows: list[dict[str, Any]] = []
 
@@ -119,7 +120,7 @@ class ActivationAnnealing(keras.callbacks.Callback):
             for name, layer in self._layers.items():
                 layer.penalty.assign(named[name])
             return
-        self._start = _done(model)
+        self._start = steps_made(model)
         self._schedules: dict[str, Schedule] = {
             name: named[name] if self.steps is None else self._line(_value(layer.amount), self.steps)
             for name, layer in self._layers.items()
@@ -149,7 +150,7 @@ class ActivationAnnealing(keras.callbacks.Callback):
     def _move(self) -> None:
         if self.penalty is not None:
             return
-        done = _done(self.model)  # on JAX this also brings the variables up to date
+        done = steps_made(self.model)  # on JAX this also brings the variables up to date
         for name, layer in self._layers.items():
             given: Any = self._schedules[name](done)
             try:
@@ -167,10 +168,6 @@ def _each(option: Any) -> list[tuple[str, Any]]:
     if option is None:
         return []
     return [(f"[{k!r}]", v) for k, v in option.items()] if isinstance(option, Mapping) else [("", option)]
-
-
-def _done(model: keras.Model) -> int:
-    return int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 
 
 def _value(variable: Any) -> float:

@@ -13,9 +13,10 @@ import numpy as np
 from zoo.activations import warn_unseen
 from zoo.batches import keep
 from zoo.callbacks import events
-from zoo.callbacks.updates import update_rows, values
+from zoo.callbacks.updates import accumulates, steps_made, update_rows, values
 from zoo.probes.activation import measure
 from zoo.probes.rows import refuse_nothing
+from zoo.values import as_integer
 
 # What activation_stats says about a site rather than about its values.
 LABELS = ("site", "activation", "built_in")
@@ -28,7 +29,9 @@ class ActivationMonitor(keras.callbacks.Callback):
     random number is drawn, no statistic moved, so training is bit-identical with and without it. Of the first
     step of such an epoch it measures how far it moves each trainable weight $w$:
     $\lVert \Delta w \rVert_2 / \lVert w \rVert_2$. For much of deep learning about 1e-3 is usual; much less
-    trains slowly, much more throws away what was learned.
+    trains slowly, much more throws away what was learned. Where gradients of several batches are accumulated, or
+    a step of a scaled loss is skipped, the first step is the one that moves weights; an epoch without any has no
+    such rows.
 
     The CSV file has a header, one line per site and epoch, and the columns `epoch`, counted from 0 as in
     `keras.callbacks.CSVLogger`, and the keys of `activation_stats`. In TensorBoard each number is a scalar
@@ -50,14 +53,14 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     Attributes:
         rows: What was measured by the latest `fit`, in order; dicts with the columns of the CSV file.
-        updates: The steps by the latest `fit`: dicts with the keys `epoch`, `weight` (its path), `norm`,
-            `update_norm`, `ratio`. With `steps_per_execution=n` a step is n steps.
+        updates: The steps by the latest `fit`: dicts with the keys `epoch`, `weight` (its name, as in
+            `gradient_stats`), `norm`, `update_norm`, `ratio`. With `steps_per_execution=n` a step is n steps.
         unseen: Name of each place that cannot be seen -> the reason, as in `activation_stats`.
 
     Raises:
-        ValueError: `every` is not a positive integer; or, when training starts: `x` does not fit the model, or no
-            activation of it can be seen.
-        TypeError: when training starts: the model is subclassed.
+        ValueError: `every` is less than 1, or `x` has no batches; or, when training starts: `x` does not fit the
+            model, or no activation of it can be seen.
+        TypeError: `every` is no integer; or, when training starts: the model is subclassed.
         ImportError: `log_dir` is given and `tensorboard` is not installed.
 
     Reference:
@@ -92,14 +95,13 @@ class ActivationMonitor(keras.callbacks.Callback):
         histograms: bool = True,
     ):
         super().__init__()
-        if isinstance(every, bool) or not isinstance(every, int) or every < 1:
-            raise ValueError(f"every must be a positive number of epochs, received {every!r}.")
+        self.every = as_integer("every", every)
         if log_dir is not None:
             events.event_writer()  # now, not after the first epoch
         self.x = keep(x, batches)
         # Of what is kept, all; of arrays, as many as asked for.
         self.batches = batches if self.x is x else None
-        self.every, self.batch_size, self.append = every, batch_size, append
+        self.batch_size, self.append = batch_size, append
         self.csv_path = None if csv_path is None else Path(csv_path)
         self.updates_path = None if updates_path is None else Path(updates_path)
         self.log_dir = None if log_dir is None else Path(log_dir)
@@ -109,7 +111,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         self.unseen: dict[str, str] = {}
         self._events: Any = None
         self._epoch = 0
-        self._before: dict[str, np.ndarray] | None = None
+        self._before: dict[int, np.ndarray] | None = None
+        self._steps = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Refuse what cannot be measured, and start the files."""
@@ -132,13 +135,20 @@ class ActivationMonitor(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Before the first step of an epoch that is measured, note the weights."""
         if batch == 0 and self._is_measured(self._epoch):
-            self._before = values(self.model)
+            self._before, self._steps = values(self.model), steps_made(self.model)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """After it, measure how far they moved."""
+        """After the first that moves them, measure how far they moved."""
         if self._before is None:
             return
-        rows = [{"epoch": self._epoch, **row} for row in update_rows(self._before, values(self.model))]
+        model = self.model
+        waits = steps_made(model) == self._steps
+        if waits and accumulates(model):
+            return
+        rows = [{"epoch": self._epoch, **row} for row in update_rows(model, self._before)]
+        # A training step of somebody's own may move them by another optimizer.
+        if waits and not any(row["update_norm"] for row in rows):
+            return
         self._before = None
         self.updates += rows
         if self.updates_path is not None and rows:
@@ -146,6 +156,7 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Measure and write, every `every` epochs."""
+        self._before = None
         if not self._is_measured(epoch):
             return
         histograms: dict[str, events.Histogram] = {}

@@ -18,6 +18,7 @@ from zoo.probes.computation import as_array, by_channel, compute
 from zoo.probes.rows import Rows, complete
 from zoo.probes.saturation import saturated
 from zoo.probes.watching import Call, Place, Watched, is_value
+from zoo.slimming.linear_fit import require_channels
 
 
 def activation_stats(
@@ -59,9 +60,10 @@ def activation_stats(
         a place that could not be seen -> the reason. A warning says the same.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet, no activation of it can be seen, or `x` does not have one array for
-            each input.
+        TypeError: `model` is subclassed, so its computation is not a graph; `batch_size` or `batches` is no
+            integer.
+        ValueError: it has no graph yet, no activation of it can be seen, `x` does not have one array for each input, has
+            less than `batches` or no end, or a site has other channels in one batch than in another.
 
     Reference:
         Brock, De and Smith 2021, "Characterizing signal propagation to close the performance gap in
@@ -107,13 +109,18 @@ def measure(
     found: dict[str, Record] = {}
     called: set[str] = set()
     unseen = dict(watched.unseen)
+    others: list[tuple[str, int, int]] = []
 
     def visit(place: Place, call: Call, before: Any, after: Any) -> None:
         called.add(call.site)
         if not (is_value(before) and is_value(after)):
             unseen[call.site] = "it is computed in a compiled loop"
             return
-        found.setdefault(call.name, Record(place, call)).add(before, after)
+        record = found.setdefault(call.name, Record(place, call))
+        if not record.takes(after):
+            others.append((call.name, int(np.size(record.alive)), record.channels(after)))
+            return
+        record.add(before, after)
         if look is not None:
             look(call.name, as_array(after))
 
@@ -124,6 +131,8 @@ def measure(
                 stack.enter_context(watched.watch(visit))
             watched.begin()
             compute(model, arrays, before=watched.count)
+            for other in others:  # not where it was seen: Keras tells errors within a call in its own words
+                require_channels(*other)
     unseen.update(watched.not_called(called))
     return list(found.values()), unseen
 
@@ -142,9 +151,20 @@ class Record:
     before: list[Any] = field(default_factory=lambda: [0.0, 0.0])
     after: list[Any] = field(default_factory=lambda: [0.0, 0.0])
 
+    def channels(self, after: Any) -> int:
+        """How many channels the values have."""
+        return after.shape[self._axis(after)] if len(after.shape) > 1 else 1
+
+    def takes(self, after: Any) -> bool:
+        """Whether the values have the channels of those before."""
+        return not self.entries or self.channels(after) == np.size(self.alive)
+
+    def _axis(self, after: Any) -> int:
+        return self.place.axis(self.call.number, len(after.shape))
+
     def add(self, before: Any, after: Any) -> None:
         """Take in the values of one batch, or of one step of it."""
-        axis = self.place.axis(self.call.number, len(after.shape))
+        axis = self._axis(after)
         a = by_channel(after, axis)
         self.entries += a.size
         self.zeros += int((a == 0).sum())

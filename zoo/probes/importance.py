@@ -13,10 +13,11 @@ import numpy as np
 from zoo.activations import label, tell_unseen, unseen
 from zoo.batches import input_arrays, read_batches, read_labelled, refuse_targets, sample_count
 from zoo.graph import graphs, seeds_untouched
+from zoo.probes.computation import as_array, compute
 from zoo.probes.rows import Rows
 from zoo.probes.scoring import Scoring, Tally
 from zoo.slimming.execution import Execution, without_gradients
-from zoo.slimming.linear_fit import AffineMap, check_finite
+from zoo.slimming.linear_fit import AffineMap, check_channels, check_finite
 from zoo.slimming.neighbours import meeting
 from zoo.slimming.selection import choose
 from zoo.transforms.fold import plan
@@ -69,8 +70,10 @@ def activation_importance(
         metric: "accuracy": the share of samples whose largest output is that of `y`; where the model has one output, or
             rows of yes and no, the share of outputs on the right side of the threshold, one half for a sigmoid, else
             0. Or a name, function or `keras.metrics.Metric`.
-        loss: Name, function or `keras.losses.Loss`. By default the cross-entropy, of probabilities where the
-            model ends in softmax or sigmoid, else of logits; the binary one for one output and for yes and no.
+        loss: Name, function or `keras.losses.Loss`, computed as `fit` computes it; one with `reduction="sum"` is the sum
+            over all samples. By default the cross-entropy, of probabilities where the model ends in softmax or sigmoid,
+            or what it gives for the first batch lies between 0 and 1 and sums to 1, else of logits; the binary one for one
+            output and for yes and no.
         sites: Names of the sites to look at; by default all but the classifier.
         include_classifier: Look at the classifier too.
         batch_size: Samples of arrays computed at a time; by default that of the model if fixed, else 32. A stream
@@ -92,11 +95,12 @@ def activation_importance(
         warning; empty where `sites` are named.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
+        TypeError: `model` is subclassed, so its computation is not a graph; `sites` are no names; `batch_size` or
+            `batches` is no integer.
         ValueError: an unknown `fit`, a site that does not exist or is the classifier, arrays that do not fit
-            the model, a stream without targets or with less than `batches`, labels that do not fit the output,
-            several outputs, blended activations, masks, or a
-            site that is called on tensors of different widths.
+            the model, a stream without targets or with less than `batches`, labels that do not fit the output, outputs
+            that may be probabilities or scores, a metric that cannot be copied, several outputs, blended activations,
+            masks, or a site that is called on tensors of different widths, in one batch or in two.
 
     Reference:
         Dror et al. 2021, "Layer Folding", arXiv 2106.09309, asks the same question by training.
@@ -128,7 +132,7 @@ def activation_importance(
             f"the one to look at: keras.Model(model.inputs, model.outputs[i])."
         )
     data, targets, samples = _read(model, x, y, batch_size, batches)
-    score = Scoring(model, targets, samples, loss, metric)
+    score = Scoring(model, targets, samples, loss, metric, lambda: _outputs(model, data[0]))
     if not chosen:
         return Rows(unseen=hidden)
     # Normalisation that is part of a convolution is a pass over memory saved in every run.
@@ -136,9 +140,11 @@ def activation_importance(
     with without_gradients(), _progress(progress, 2 * len(data), model.name) as advance:
         moments = execution.measure(data, advance)
         best = [m.best() for m in moments]
-        if fit == "affine":
-            for site, map_ in zip(chosen, best, strict=True):
+        for site, map_ in zip(chosen, best, strict=True):
+            if fit == "affine":
                 check_finite(site.name, map_, "x")
+            else:
+                check_channels(site.name, map_)
         put = best if fit == "affine" else [AffineMap.identity(len(m.scale)) for m in best]
         whole, without = score.tally(), [score.tally() for _ in chosen]
         # What one run leaves behind, such as the state of a loop or the next seed, is not for the others.
@@ -152,6 +158,13 @@ def activation_importance(
         row |= {f"{key}_change": value - base[key] for key, value in found.items()}
         rows.append(row | {"unexplained": moment.unexplained(), "merges": merges[site.name]})
     return rows
+
+
+def _outputs(model: keras.Model, arrays: list[Any]) -> np.ndarray:
+    """The output of `model` for one batch."""
+    with without_gradients(), keras.StatelessScope():
+        (output,) = compute(model, arrays)
+    return as_array(output)
 
 
 def _from_the_cut_on(

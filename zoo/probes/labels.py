@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from zoo.activations import classifier_names, families
+from zoo.activations import classifier_names, families, is_linear, passes_values, takes_activation
+from zoo.graph import producer
 from zoo.slimming.selection import choose
 
 Kind = Literal["one", "shares", "each"]
@@ -54,16 +56,22 @@ class Labels:
         return ops.cast(ops.cast(answers, "int32") == ops.cast(wanted, "int32"), "float32")
 
 
-def read_labels(model: keras.Model, y: Any) -> Labels:
+def read_labels(
+    model: keras.Model, y: Any, outputs: Callable[[], np.ndarray] | None = None, *, scored: bool = True
+) -> Labels:
     """How `model` is to be judged on the labels `y`.
 
     Args:
         model: With one output of shape `(samples, classes)`.
         y: Class numbers, of shape `(samples,)` or `(samples, 1)`, or rows of shape `(samples, classes)`: one-hot or
             shares; for a model that ends in a sigmoid, yes or no for each class.
+        outputs: Computes what the model gives for some samples. Without it, what does not end in a softmax or sigmoid of
+            the graph gives scores.
+        scored: Whether the loss is asked for, and not only which answers are right.
 
     Raises:
-        ValueError: `y` does not fit the output, or the model ends in `log_softmax`, which no loss of Keras takes.
+        ValueError: `y` does not fit the output, the model ends in `log_softmax`, which no loss of Keras takes, or its
+            values may be probabilities or scores.
     """
     (output,) = keras.tree.flatten(model.outputs)
     y = np.asarray(y)
@@ -77,6 +85,14 @@ def read_labels(model: keras.Model, y: Any) -> Labels:
         raise ValueError("loss must be given for a model that ends in log_softmax, such as loss=my_nll.")
     probabilities = bool(ends & {"softmax", "sigmoid"})
     classes = output.shape[-1]
+    # Of several classes the largest is the answer, whichever they are.
+    if (
+        not probabilities
+        and outputs is not None
+        and (scored or classes == 1)
+        and not _ends_in_a_kernel(output)
+    ):
+        probabilities = _are_probabilities(model, outputs())
     if y.ndim == 2 and y.shape[1] == classes > 1 and np.issubdtype(y.dtype, np.number) | (y.dtype == bool):
         rows = y.astype("float32")
         if "sigmoid" in ends:
@@ -95,6 +111,40 @@ def classifier_functions(model: keras.Model) -> set[str]:
     present = choose(model, None, include_classifier=True, argument="sites", all_by_default=True)
     names = classifier_names(model, present)
     return {family for site in present if site.name in names for family in families(site.function)}
+
+
+def _ends_in_a_kernel(tensor: Any) -> bool:
+    """Whether the values of an output are those of a layer with a kernel and no activation, moved or not."""
+    while True:
+        node = producer(tensor)
+        operation = node.operation
+        if isinstance(operation, keras.Model):
+            place = [id(made) for made in node.outputs].index(id(tensor))
+            tensor = keras.tree.flatten(operation.outputs)[place]
+        elif len(node.input_tensors) == 1 and passes_values(operation):
+            (tensor,) = node.input_tensors
+        else:
+            return takes_activation(operation) and is_linear(operation.activation)
+
+
+def _are_probabilities(model: keras.Model, values: np.ndarray) -> bool:
+    """Whether the outputs of a model, of which its graph does not say so, are probabilities.
+
+    Raises:
+        ValueError: They may be.
+    """
+    if not ((values >= 0) & (values <= 1 + 1e-3)).all():
+        return False
+    if values.shape[1] > 1 and (np.abs(values.sum(axis=1) - 1) < 1e-2).all():
+        return True
+    alone = values.shape[1] == 1
+    raise ValueError(
+        f"loss must be given for {model.name!r}{', and metric,' if alone else ''}: its outputs lie between 0 and 1 and do not "
+        f"come from a softmax or sigmoid that can be seen, so that they may be probabilities or scores. Pass "
+        f"loss=keras.losses.BinaryCrossentropy()"
+        + (' and metric="binary_accuracy"' if alone else "")
+        + " if they are probabilities."
+    )
 
 
 def _check_shares(rows: np.ndarray) -> None:

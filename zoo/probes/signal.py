@@ -9,11 +9,29 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.activations import adds, is_addition, listed, warn_unseen
+from zoo.activations import (
+    adds,
+    is_addition,
+    listed,
+    separate_function,
+    takes_activation,
+    warn_unseen,
+)
 from zoo.batches import is_stream, read_batches
 from zoo.graph import ChannelAxes, Graph, flatten_layers, graphs, producer, seeds_untouched
 from zoo.probes.computation import by_channel, compute
 from zoo.probes.rows import Rows
+from zoo.slimming.linear_fit import require_channels
+
+NORMALIZATIONS = (
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.GroupNormalization,
+    layers.RMSNormalization,
+    layers.UnitNormalization,
+)
+# The classes that `keras.ops.layer_normalization(x)` and its like leave in a graph.
+_OPERATIONS = frozenset({"BatchNorm", "LayerNorm", "Normalize", "RMSNorm"})
 
 
 @seeds_untouched()
@@ -29,8 +47,8 @@ def signal_propagation(
     pre-activated net gains 0.68 of variance and 0.32 of squared mean in each unit, since its branch sees the
     same normalised signal at every depth.
 
-    A unit ends at an addition and what follows every addition of its graph: nothing, an activation, or
-    normalisation and activation. The branch is the summand with the longer way from the input. Units of
+    A unit ends at an addition and what follows every addition of its graph, as layers or bare operations: nothing, or
+    normalisation and activation, in whichever order. The branch is the summand with the longer way from the input. Units of
     nested models are rows too, where the nested model stands; one called twice has two of each.
 
     Args:
@@ -48,8 +66,9 @@ def signal_propagation(
         hold additions of their own.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet, or no additions.
+        TypeError: `model` is subclassed, so its computation is not a graph; `batches` is no integer.
+        ValueError: it has no graph yet, or no additions; `x` does not fit it, has less than `batches` or no end, or a unit
+            has other channels in one batch than in another.
 
     Reference:
         Brock, De and Smith 2021, arXiv 2101.08692; He et al. 2016, arXiv 1603.05027.
@@ -88,7 +107,7 @@ def signal_propagation(
                 number = seen[name, prefix] = seen.get((name, prefix), 0) + 1
                 label = name if number == 1 else f"{name}:{number}"
                 moments = sums.setdefault(label, {}).setdefault(prefix, _Moments())
-                moments.add(by_channel(value, axes.of(tensor)))
+                moments.add(by_channel(value, axes.of(tensor)), label)
 
         with keras.StatelessScope():
             compute(model, arrays, training=training, measure=measure)
@@ -106,10 +125,14 @@ class _Moments:
     """Mean and variance of each channel, put together from batches without losing digits."""
 
     def __init__(self):
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
+        self.count = 0
+        self.mean: Any = 0.0
+        self.squares: Any = 0.0
 
-    def add(self, values: np.ndarray) -> None:
+    def add(self, values: np.ndarray, name: str) -> None:
         mean = values.mean(axis=0)
+        if self.count:
+            require_channels(name, len(self.mean), len(mean))
         total = self.count + len(values)
         away = mean - self.mean
         self.squares = (
@@ -167,17 +190,30 @@ def _hidden(found: list[Graph]) -> dict[str, str]:
 def followers(graph: Graph, node: Any) -> list[Any]:
     """The output of `node` and those of the normalisation and activation that alone read it, one after the other."""
     tensors = [node.outputs[0]]
-    kinds = (
-        layers.BatchNormalization,
-        layers.Activation,
-        layers.ReLU,
-        layers.LeakyReLU,
-        layers.PReLU,
-        layers.ELU,
-    )
-    while len(readers := graph.readers(tensors[-1])) == 1 and isinstance(readers[0].operation, kinds):
+    while len(readers := graph.readers(tensors[-1])) == 1 and _follows(readers[0].operation):
         tensors.append(readers[0].outputs[0])
     return tensors
+
+
+def _follows(operation: Any) -> bool:
+    return is_activation(operation) or is_normalization(operation)
+
+
+def is_activation(operation: Any) -> bool:
+    """Whether `operation` applies an activation and nothing else."""
+    # By its type; by the zoo's rule for names, which holds for an activation layer of the user's own, too.
+    return (
+        separate_function(operation) is not None
+        or isinstance(operation, layers.Activation)
+        or (operation.name.endswith("_act") and not takes_activation(operation))
+    )
+
+
+def is_normalization(operation: Any) -> bool:
+    """Whether `operation` normalises, by its type or, where it is of the user's own, by the zoo's rule for names."""
+    if isinstance(operation, NORMALIZATIONS) or operation.name.endswith("_norm"):
+        return True
+    return type(operation).__module__.startswith("keras.") and type(operation).__name__ in _OPERATIONS
 
 
 def _all_samples(x: Any) -> int | None:

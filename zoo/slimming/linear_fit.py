@@ -16,10 +16,12 @@ class AffineMap:
     Attributes:
         scale: Shape `(channels,)`, float64.
         shift: Shape `(channels,)`, float64, in units of the values.
+        other: How many channels another batch had than the first, which the map is fitted to; None where all had the same.
     """
 
     scale: np.ndarray
     shift: np.ndarray
+    other: int | None = None
 
     @classmethod
     def identity(cls, channels: int) -> AffineMap:
@@ -43,10 +45,14 @@ class Moments:
     r"""Means and centred second moments of values before, $z$, and after, $a$, an activation.
 
     Batches are merged by Chan's formula in float64, so that no difference of large numbers is taken.
+
+    Attributes:
+        other: How many channels a batch had that was left out, for it had others than the first; None without one.
     """
 
     def __init__(self) -> None:
         self.count = 0
+        self.other: int | None = None
         self.mean, self.second = np.zeros((2, 1)), np.zeros((3, 1))
 
     def add(self, count: int, before: Any, after: Any, *second: Any) -> None:
@@ -55,6 +61,9 @@ class Moments:
         new = np.stack([np.asarray(ops.convert_to_numpy(v), "float64") for v in second])
         if not self.count:
             self.count, self.mean, self.second = count, mean, new
+            return
+        if mean.shape != self.mean.shape:
+            self.other = mean.shape[1]
             return
         total = self.count + count
         apart = mean - self.mean
@@ -70,7 +79,7 @@ class Moments:
         zz, za, _ = self.second
         varies = zz > 0
         scale = np.where(varies, za / np.where(varies, zz, 1.0), 0.0)
-        return AffineMap(scale, self.mean[1] - scale * self.mean[0])
+        return AffineMap(scale, self.mean[1] - scale * self.mean[0], self.other)
 
     def unexplained(self) -> float:
         """The share of the variance within channels after the activation that `best` does not explain."""
@@ -82,8 +91,40 @@ class Moments:
         return float(np.clip(1.0 - explained.sum() / total, 0.0, 1.0)) if total > 0 else 0.0
 
 
+def require_channels(place: str, before: int, now: int) -> None:
+    """Refuse a place that has other channels in one batch than in another.
+
+    Args:
+        place: Its name.
+        before: How many it had.
+        now: How many it has.
+
+    Raises:
+        ValueError: These differ.
+    """
+    if before != now:
+        raise ValueError(
+            f"{place!r} has {before} channels in one batch and {now} in another, so that its channels are no units of the net "
+            "but places in the data, such as the steps of a sequence: pad all batches to one length."
+        )
+
+
+def check_channels(site: str, found: AffineMap) -> None:
+    """Refuse a map that was fitted to the first batch alone, as a later one had other channels.
+
+    Args:
+        site: Where it was fitted.
+        found: The map.
+
+    Raises:
+        ValueError: If a batch had.
+    """
+    if found.other is not None:
+        require_channels(site, len(found.scale), found.other)
+
+
 def check_finite(site: str, found: AffineMap, argument: str) -> None:
-    """Refuse a map of numbers that are none.
+    """Refuse a map of numbers that are none, or of channels that are others from batch to batch.
 
     Args:
         site: Where it was fitted.
@@ -91,8 +132,9 @@ def check_finite(site: str, found: AffineMap, argument: str) -> None:
         argument: The name under which the data were given.
 
     Raises:
-        ValueError: If a scale or a shift is not finite.
+        ValueError: If a scale or a shift is not finite, or a batch had other channels than the first.
     """
+    check_channels(site, found)
     if not (np.isfinite(found.scale).all() and np.isfinite(found.shift).all()):
         raise ValueError(
             f"cannot fit {site!r}: its values on `{argument}` are not finite. Look for nan and inf in `{argument}` and in "
