@@ -278,3 +278,14 @@ def test_every_part_names_its_own_machine_and_equal_machines_have_one_number(tmp
 
 def cells_of(line):
     return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_answer_on_merging_has_the_range_of_each_kind():
+    rows = [
+        {"operation": "1x1 and 3x3 as 3x3", "times_faster": "1.5"},
+        {"operation": "3x3 and 3x3 as 5x5", "times_faster": "0.9"},
+        {"operation": "1x1 and 3x3 as 3x3", "times_faster": "1.25"},
+    ]
+    said = page._merged(rows)
+    assert "1x1 and 3x3 as 3x3: 1.25 to 1.5; 3x3 and 3x3 as 5x5: 0.9 to 0.9" in said
+    assert "not been measured" in page._merged([])

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,3 +285,10 @@ def test_only_the_engine_trains():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 trains = node.func.attr in ("fit", "train_on_batch", "apply_gradients")
                 assert not trains or part_of(module) == "experiments", f"{module}, line {node.lineno}"
+
+
+def test_the_page_on_the_code_lists_every_module_on_its_floor():
+    page = (ROOT / "docs" / "use" / "architecture.md").read_text()
+    listed = re.findall(r"^\| (-?\d) \| `zoo/(\w+)(?:\.py|/)` \|", page, re.MULTILINE)
+    assert dict((name, int(floor)) for floor, name in listed) == FLOORS
+    assert len(listed) == len(FLOORS)

@@ -27,8 +27,23 @@ def write(data: Path) -> None:
         table = _table(list(columns.values()), rows) if rows else f"{MISSING.capitalize()}.\n"
         (snippets / f"performance_{part}.md").write_text(table)
     (snippets / "performance_folding.md").write_text(_folding(found.get("inference", [])))
+    (snippets / "performance_merged.md").write_text(_merged(found.get("merging", [])))
     for name, spec in charts(found).items():
         _draw(spec, figures / f"performance_{name}")
+
+
+def _merged(rows: list[dict]) -> str:
+    """How many times as fast one convolution is as the two that it stands for: from, to, for each kind of merge."""
+    factors: dict[str, list[float]] = {}
+    for row in rows:
+        factors.setdefault(row["operation"], []).append(float(row["times_faster"]))
+    if not factors:
+        return "How much time that saves has not been measured yet.\n"
+    found = [
+        f"{operation}: {_cell(str(min(times)))} to {_cell(str(max(times)))}"
+        for operation, times in factors.items()
+    ]
+    return f"Measured here, one merged convolution is so many times as fast as the two: {'; '.join(found)}.\n"
 
 
 def _folding(rows: list[dict]) -> str:
