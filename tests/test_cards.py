@@ -2,6 +2,7 @@
 
 import keras
 import pytest
+from keras import layers
 
 import zoo
 from zoo import cards
@@ -77,12 +78,130 @@ def test_flops_of_an_unknown_size_are_unknown():
     assert zoo.describe("resnet20", input_shape=(None, None, 3)).flops is None
 
 
-def test_flops_of_a_layer_that_is_not_counted_are_refused():
-    model = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2DTranspose(2, 3, name="deep")])
-    with pytest.raises(
-        ValueError, match="layer 'deep': the operations of a Conv2DTranspose are not counted here"
-    ):
+class Mine(layers.Layer):
+    """A layer of one's own, with a matrix."""
+
+    def build(self, shape):
+        self.matrix = self.add_weight(shape=(shape[-1], 2))
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.matrix)
+
+
+UNCOUNTED = {
+    "LSTM": ((8, 3), lambda: layers.LSTM(2, name="deep")),
+    "Bidirectional": ((8, 3), lambda: layers.Bidirectional(layers.GRU(2), name="deep")),
+    "TimeDistributed": ((8, 3), lambda: layers.TimeDistributed(layers.Dense(2), name="deep")),
+    "SpectralNormalization": ((8,), lambda: layers.SpectralNormalization(layers.Dense(2), name="deep")),
+    "ConvLSTM1D": ((4, 8, 3), lambda: layers.ConvLSTM1D(2, 3, name="deep")),
+    "Mine": ((8,), lambda: Mine(name="deep")),
+}
+
+
+@pytest.mark.parametrize("kind", UNCOUNTED)
+@shapes_alone
+def test_flops_of_a_layer_that_is_not_counted_are_refused(kind):
+    shape, make = UNCOUNTED[kind]
+    model = keras.Sequential([keras.Input(shape), make()])
+    with pytest.raises(ValueError, match=f"layer 'deep': the operations of a {kind} are not counted here"):
         count_flops(model)
+
+
+@pytest.mark.parametrize("attention", [layers.MultiHeadAttention(2, 4), layers.Attention(use_scale=True)])
+@shapes_alone
+def test_flops_of_attention_are_refused(attention):
+    x = keras.Input((8, 4))
+    with pytest.raises(ValueError, match=f"operations of a {type(attention).__name__} are not counted here"):
+        count_flops(
+            keras.Model(x, attention([x, x]) if isinstance(attention, layers.Attention) else attention(x, x))
+        )
+
+
+# What is counted -> shape of a sample, the layer, multiply-adds by hand: outputs times inputs of each.
+COUNTED = {
+    "Conv1D": ((8, 3), lambda: layers.Conv1D(4, 3), 6 * 4 * 3 * 3),
+    "Conv1D causal, strides": (
+        (8, 3),
+        lambda: layers.Conv1D(4, 3, strides=2, padding="causal"),
+        4 * 4 * 3 * 3,
+    ),
+    "Conv2D groups": ((8, 8, 4), lambda: layers.Conv2D(6, 3, groups=2, padding="same"), 64 * 6 * 9 * 2),
+    "Conv2D channels first": (
+        (3, 8, 6),
+        lambda: layers.Conv2D(5, 3, padding="same", data_format="channels_first"),
+        8 * 6 * 5 * 9 * 3,
+    ),
+    "Conv3D": ((5, 6, 7, 2), lambda: layers.Conv3D(4, (1, 3, 3)), 5 * 4 * 5 * 4 * 9 * 2),
+    "DepthwiseConv1D": ((8, 3), lambda: layers.DepthwiseConv1D(3, depth_multiplier=2), 6 * 6 * 3),
+    "DepthwiseConv2D": ((8, 8, 3), lambda: layers.DepthwiseConv2D(3, padding="same"), 64 * 3 * 9),
+    "SeparableConv1D": ((8, 3), lambda: layers.SeparableConv1D(5, 3), 6 * (3 * 3 + 3 * 5)),
+    "SeparableConv2D channels first": (
+        (3, 8, 8),
+        lambda: layers.SeparableConv2D(5, 3, padding="same", data_format="channels_first"),
+        64 * (9 * 3 + 3 * 5),
+    ),
+    # Every number of the input meets each number of the kernel of its channel once.
+    "Conv1DTranspose": ((8, 3), lambda: layers.Conv1DTranspose(4, 3, strides=2), 8 * 3 * 3 * 4),
+    "Conv2DTranspose": ((8, 7, 3), lambda: layers.Conv2DTranspose(4, 2, strides=2), 8 * 7 * 3 * 4 * 4),
+    "Conv3DTranspose": ((3, 4, 5, 2), lambda: layers.Conv3DTranspose(4, 2), 60 * 2 * 8 * 4),
+    "Dense of places": ((8, 3), lambda: layers.Dense(5), 8 * 5 * 3),
+    "EinsumDense": ((8, 3), lambda: layers.EinsumDense("abc,cd->abd", (8, 5)), 8 * 3 * 5),
+    "EinsumDense of heads": ((8, 3), lambda: layers.EinsumDense("abc,cde->abde", (8, 2, 5)), 8 * 3 * 2 * 5),
+    "EinsumDense of two axes": (
+        (8, 2, 5),
+        lambda: layers.EinsumDense("abcd,cde->abe", (8, 3)),
+        8 * 2 * 5 * 3,
+    ),
+    "EinsumDense, places added up": ((8, 3), lambda: layers.EinsumDense("abc,cd->ad", (5,)), 8 * 3 * 5),
+    "EinsumDense, ellipsis": ((8, 3), lambda: layers.EinsumDense("...c,cd->...d", 5), 8 * 3 * 5),
+    "EinsumDense, ellipsis last": ((3, 8), lambda: layers.EinsumDense("ab...,bc->ac...", 5), 3 * 8 * 5),
+    "EinsumDense that scales": ((8, 8, 3), lambda: layers.EinsumDense("abcd,d->abcd", (8, 8, 3)), 0),
+    "normalisation": ((8, 8, 3), lambda: layers.LayerNormalization(axis=[1, 2, 3]), 0),
+    "an activation with weights": ((8, 8, 3), lambda: layers.PReLU(), 0),
+    "an activation with weights, built in": ((8,), lambda: layers.Dense(4, activation=layers.PReLU()), 8 * 4),
+    "a table": ((8,), lambda: layers.Embedding(10, 4), 0),
+}
+
+
+@pytest.mark.parametrize("case", COUNTED)
+@shapes_alone
+def test_flops_of_each_layer_by_hand(case):
+    shape, make, multiply_adds = COUNTED[case]
+    assert count_flops(keras.Sequential([keras.Input(shape), make()])) == 2 * multiply_adds
+
+
+@shapes_alone
+def test_flops_of_a_shared_layer_count_at_each_call():
+    shared, inner = (
+        layers.Conv2D(3, 3, padding="same"),
+        keras.Sequential([keras.Input((4, 4, 3)), layers.Dense(3)]),
+    )
+    wide, narrow = keras.Input((8, 8, 3)), keras.Input((4, 4, 3))
+    outputs = [shared(wide), inner(inner(shared(narrow)))]
+    by_hand = 2 * ((64 + 16) * 9 * 3 * 3 + 2 * 16 * 3 * 3)
+    assert count_flops(keras.Model([wide, narrow], outputs)) == by_hand
+
+
+@pytest.mark.parametrize("layer", [layers.Conv1D(2, 3), layers.EinsumDense("abc,cd->abd", (None, 5))])
+@shapes_alone
+def test_flops_of_sequences_of_any_length_are_unknown(layer):
+    assert count_flops(keras.Sequential([keras.Input((None, 3)), layer])) is None
+
+
+@shapes_alone
+def test_flops_of_a_rolled_net_are_those_of_the_net():
+    for options in ({"input_shape": (8, 8, 3), "width": 4}, {"input_shape": (None, None, 3)}):
+        rolled, plain = (zoo.describe("resnet20", rolled=r, **options) for r in (True, False))
+        assert rolled.flops == plain.flops and rolled.layers < plain.layers
+
+
+@shapes_alone
+def test_a_layer_may_say_its_own_flops():
+    class Told(Mine):
+        def count_flops(self):
+            return 7
+
+    assert count_flops(keras.Sequential([keras.Input((8,)), Told()])) == 7
 
 
 def test_flops_of_a_nested_model_are_counted():

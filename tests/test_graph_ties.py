@@ -190,7 +190,6 @@ def nets_that_can_be_imported(monkeypatch):
         monkeypatch.setitem(sys.modules, module.__name__, module)
 
 
-
 class Namespace:
     """A class that holds things by name."""
 

@@ -34,6 +34,130 @@ def test_formula(amount, activation):
     assert np.allclose(layer(X), expected, atol=1e-6)
 
 
+INFINITE = np.array([[-np.inf, 1.0, 2.0, 800.0], [3.0, -np.inf, -np.inf, 0.5]], "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("activation", ["softmax", "exponential", "relu", layers.Softmax(), layers.ELU()])
+@pytest.mark.backend
+def test_at_both_ends_the_other_side_is_gone_though_it_is_infinite(activation, dtype):
+    function = keras.activations.get(activation)
+    x = keras.ops.cast(INFINITE, dtype)
+    blended = BlendedActivation(activation, 0.0, dtype=dtype)
+    np.testing.assert_array_equal(
+        array(keras.ops.cast(blended(x), "float32")), array(keras.ops.cast(function(x), "float32"))
+    )
+    blended.amount.assign(1.0)
+    np.testing.assert_array_equal(
+        array(keras.ops.cast(blended(x), "float32")), array(keras.ops.cast(x, "float32"))
+    )
+
+
+@pytest.mark.backend
+def test_an_end_is_reached_in_a_compiled_graph():
+    model = keras.Sequential([keras.Input((4,)), BlendedActivation("softmax", name="act")])
+    for amount, expected in (
+        (0.0, keras.ops.softmax(INFINITE)),
+        (1.0, INFINITE),
+        (0.0, keras.ops.softmax(INFINITE)),
+    ):
+        model.get_layer("act").amount.assign(amount)
+        np.testing.assert_array_equal(model.predict_on_batch(INFINITE), array(expected))
+
+
+def scores(*parts):
+    """Scores of a dense layer, to which a mask adds -inf, and a softmax after some more layers; all weights are 1."""
+    x, mask = keras.Input((2,)), keras.Input((4,))
+    y = layers.Add()([layers.Dense(4, use_bias=False, kernel_initializer="ones")(x), mask])
+    for part in parts:
+        y = part(y)
+    model = keras.Model([x, mask], layers.Softmax()(y))
+    model.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=False)
+    return model
+
+
+ENDS = [(1.0, name, 300.0) for name in ("exponential", "tanh", "gelu", "elu", "softmax")]
+ENDS += [
+    (1.0, layers.Activation("exponential"), 300.0),
+    (1.0, layers.ELU(), 300.0),
+    (1.0, layers.Softmax(), 1.0),
+]
+# Without those that have no finite slope themselves where a score is infinite, or so large.
+ENDS += [(0.0, name, 1.0) for name in ("exponential", "tanh", "elu", "softmax")]
+
+
+@pytest.mark.parametrize(("amount", "activation", "scale"), ENDS)
+@pytest.mark.backend
+def test_no_slope_comes_from_the_side_that_is_gone(amount, activation, scale):
+    x = scale * np.array([[0.1, 0.2], [0.3, -0.1]], "float32")
+    mask = np.array([[0, -np.inf, 0, 0], [0, 1, 0, -np.inf]], "float32")
+    y = np.array([[1, 0, 0, 0], [0, 1, 0, 0]], "float32")
+    plain = scores(*([] if amount else [layers.Activation(activation)]))
+    blended = scores(BlendedActivation(activation, amount))
+    for model in (plain, blended):
+        model.train_on_batch([x, mask], y)
+    expected, received = (array(model.trainable_weights[0].value) for model in (plain, blended))
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(received, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("amount", "target", "reached"), [(0.0, -1.0, 0.4), (1.0, 0.0, 0.2)])
+@pytest.mark.backend
+def test_a_learned_amount_leaves_the_ends(amount, target, reached):
+    """y = -2 a: the loss (2 a + target)^2 has slope -4 at a = 0 for the target -1, and slope 8 at a = 1 for 0."""
+    model = keras.Sequential([keras.Input((1,)), BlendedActivation("relu", amount, learned=True, name="act")])
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    model.train_on_batch(np.array([[-2.0]]), np.array([[target]]))
+    assert float(array(model.get_layer("act").amount)) == pytest.approx(reached)
+
+
+@pytest.mark.backend
+def test_what_is_infinite_does_not_move_a_learned_amount():
+    model = keras.Sequential([keras.Input((4,)), BlendedActivation("softmax", learned=True, name="act")])
+    model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+    x = np.array([[-np.inf, 1.0, -2.0, -1.0]])
+    model.train_on_batch(x, np.zeros((1, 4)))
+    finite = x[0, 1:]
+    after = np.exp(finite) / np.exp(finite).sum()
+    slope = (2 * after * (finite - after) / 4).sum()
+    assert slope < 0 or slope > 0
+    assert float(array(model.get_layer("act").amount)) == pytest.approx(
+        min(max(-0.1 * slope, 0), 1), rel=1e-5
+    )
+
+
+class Marked(layers.Layer):
+    """Says that zeros are masked."""
+
+    supports_masking = True
+
+    def call(self, x):
+        return x + 1.0
+
+    def compute_mask(self, x, previous=None):
+        return keras.ops.not_equal(x, 0.0)
+
+
+def test_a_mask_reaches_the_activation():
+    start = keras.Input((4,))
+    model, blended = (
+        keras.Model(start, layer(Marked()(start)))
+        for layer in (layers.Softmax(), BlendedActivation(layers.Softmax(), name="act"))
+    )
+    x = np.array([[1.0, 0.0, 2.0, 0.0]], "float32")
+    expected = array(model(x))
+    assert expected[0, 1] == 0
+    np.testing.assert_array_equal(array(blended(x)), expected)
+
+
+def test_numbers_of_numpy_are_numbers():
+    soft = soften(net(), ["a", "act"], amount=np.float32(0.5)).model
+    config = soft.get_layer("act").get_config()
+    assert config["amount"] == 0.5 and type(config["amount"]) is float
+    assert harden(soft, threshold=np.float64(0.5)).dropped == ("a_act", "act")
+    assert harden(soft, threshold=np.int64(1)).restored == ("a_act", "act")
+
+
 def test_saved_and_loaded_with_the_amount_reached(tmp_path):
     soft = soften(net(), ["a", "act"]).model
     soft.get_layer("act").amount.assign(0.4)
@@ -128,20 +252,27 @@ def test_left_between_is_refused_by_name():
 
 
 def test_wrong_arguments():
-    with pytest.raises(ValueError, match=r"amount must be a number from 0 to 1, received 1.5"):
-        BlendedActivation("relu", 1.5)
+    for wrong, error in ((1.5, ValueError), (float("nan"), ValueError), ("1", TypeError), (True, TypeError)):
+        with pytest.raises(
+            error, match=r"amount must be a (finite )?number of at least 0 and at most 1, received"
+        ):
+            BlendedActivation("relu", wrong)
+        with pytest.raises(error, match=r"threshold must be a (finite )?number of at least 0 and at most 1"):
+            harden(soften(net(), "act").model, threshold=wrong)
     with pytest.raises(ValueError, match=r"which is the identity: there is nothing to blend"):
         BlendedActivation("linear")
     for wrong in ({}, {"steps": 3, "penalty": 1.0}):
         with pytest.raises(ValueError, match=r"exactly one of steps=, schedule= and penalty="):
             ActivationAnnealing(**wrong)
-    with pytest.raises(ValueError, match=r"steps must be a positive integer, received 0"):
+    with pytest.raises(ValueError, match=r"steps must be an integer of at least 1, received 0"):
         ActivationAnnealing(0)
     with pytest.raises(ValueError, match=r"schedule must be a function of the steps done, received 0.5"):
         ActivationAnnealing(schedule=0.5)
-    with pytest.raises(ValueError, match=r"penalty\['a'\] must be a finite number from 0 up, received -1"):
+    with pytest.raises(
+        ValueError, match=r"penalty\['a'\] must be a finite number of at least 0, received -1"
+    ):
         ActivationAnnealing(penalty={"a": -1})
-    with pytest.raises(ValueError, match=r"penalty must be a finite number from 0 up, received inf"):
+    with pytest.raises(ValueError, match=r"penalty must be a finite number of at least 0, received inf"):
         ActivationAnnealing(penalty=float("inf"))
     for wrong in ("schedule", "penalty"):
         with pytest.raises(ValueError, match=rf"{wrong}={{}} names no layer"):
@@ -153,8 +284,6 @@ def test_wrong_arguments():
             drop(net(), None)
     with pytest.raises(ValueError, match=r"has no BlendedActivation; zoo.transforms.soften puts them in"):
         harden(net())
-    with pytest.raises(ValueError, match=r"threshold must be a number from 0 to 1 or None, received 2"):
-        harden(soften(net(), "act").model, threshold=2)
     with pytest.raises(ValueError, match=r"blended activations: 'act'"):
         soften(soften(net(), "act").model, "a")
 

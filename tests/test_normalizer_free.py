@@ -37,6 +37,52 @@ def test_standardised_convolution_is_the_formula(groups):
     np.testing.assert_allclose(received, expected, rtol=0, atol=1e-5)
 
 
+# Half of the space between two numbers of the dtype, relative to them.
+ROUNDING = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 1e-6}
+
+
+@pytest.mark.parametrize("deviation", [1e-1, 1e-3, 1e-5])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16", "float32"])
+@pytest.mark.backend
+def test_a_kernel_is_standardised_in_float32_and_rounded_once(policy, deviation):
+    """A fan-in of 4608: the variance of small weights, and its least value, are no numbers of half precision."""
+    rng = np.random.default_rng(0)
+    layer = ScaledStandardizedConv2D(3, 3, use_bias=False, dtype=policy)
+    layer.build((None, 3, 3, 512))
+    layer.set_weights([rng.normal(deviation, deviation, (3, 3, 512, 3)), np.array([1.0, 0.5, 2.0])])
+    kernel, gain = (array(keras.ops.cast(w.value, "float32")).astype("float64") for w in layer.weights)
+    deviations = np.sqrt(np.maximum(kernel.var((0, 1, 2)) * 4608, 1e-4))
+    expected = gain * (kernel - kernel.mean((0, 1, 2))) / deviations
+    # Images of a single 1 read the kernel that the layer convolves with.
+    channels = rng.integers(0, 512, 64)
+    x = np.zeros((64, 3, 3, 512), "float32")
+    x[range(64), 1, 2, channels] = 1.0
+    received = array(keras.ops.cast(layer(x), "float32"))[:, 0, 0]
+    np.testing.assert_allclose(
+        received, expected[1, 2, channels], rtol=1.01 * ROUNDING[layer.compute_dtype], atol=1e-6
+    )
+
+
+def test_in_float32_the_standardised_kernel_keeps_its_bits():
+    layer = ScaledStandardizedConv2D(6, 3)
+    layer.build((None, 8, 8, 4))
+    rng = np.random.default_rng(3)
+    layer.set_weights([rng.normal(0.1, 0.02, (3, 3, 4, 6)), np.zeros(6), rng.normal(1.0, 0.1, 6)])
+    kernel, _, gain = (w.value for w in layer.weights)
+    axes = {"axis": (0, 1, 2), "keepdims": True}
+    variance = keras.ops.var(kernel, **axes)
+    scale = gain / keras.ops.sqrt(keras.ops.maximum(variance * 36, 1e-4))
+    expected = (kernel - keras.ops.mean(kernel, **axes)) * scale
+    np.testing.assert_array_equal(array(layer.standardized_kernel()), array(expected))
+
+
+def test_the_least_value_of_the_variance_is_a_number():
+    for wrong, error in ((-1.0, ValueError), (math.nan, ValueError), ("1e-4", TypeError), (None, TypeError)):
+        with pytest.raises(error, match=r"epsilon must be a (finite )?number of at least 0"):
+            ScaledStandardizedConv2D(2, 3, epsilon=wrong)
+    assert type(ScaledStandardizedConv2D(2, 3, epsilon=np.float32(0.5)).get_config()["epsilon"]) is float
+
+
 def test_a_constant_kernel_gives_zero_and_no_nan():
     layer = ScaledStandardizedConv2D(2, 3, kernel_initializer="ones")
     y = keras.ops.convert_to_numpy(layer(np.ones((1, 5, 5, 1), "float32")))

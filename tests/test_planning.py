@@ -248,16 +248,23 @@ def test_the_least_of_calls_in_turn(monkeypatch):
 
 
 BAD = {
-    "budget must be a positive number, received 0": {"budget": 0},
-    "budget must be a positive number, received nan": {"budget": float("nan")},
+    "budget must be a finite number of more than 0, received 0": {"budget": 0},
+    "budget must be a finite number of more than 0, received nan": {"budget": float("nan")},
+    "budget must be a number of more than 0, received '4'": {"budget": "4"},
     "border must be one of 'keep', 'move'; received 'same'": {"border": "same"},
-    "batch_size must be a positive integer": {"batch_size": 1.5},
+    "batch_size must be an integer of at least 1, received 1.5": {"batch_size": 1.5},
     "rows with the keys 'site' and 'price'; received one with 'site', 'loss_change'": {"cost": "price"},
     "importance has two rows of 'fc0'": {"importance": [*rows_of(), *rows_of()]},
     "importance has no rows": {"importance": []},
     "importance names 'fc5', which is no activation site": {"importance": rows_of(8)},
-    "importance has loss_change=nan for 'fc0'": {
+    "loss_change of 'fc0' in importance must be a finite number, received nan": {
         "importance": [{"site": "fc0", "loss_change": float("nan")}]
+    },
+    "loss_change of 'fc0' in importance must be a finite number, received -inf": {
+        "importance": [{"site": "fc0", "loss_change": -np.inf}]
+    },
+    "loss_change of 'fc0' in importance must be a number, received 'much'": {
+        "importance": [{"site": "fc0", "loss_change": "much"}]
     },
     "latency must be a function of a model, a table or None": {"latency": 3},
     "latency must return a positive finite number, .* it returned 0.0": {"latency": lambda model: 0.0},
@@ -270,11 +277,109 @@ BAD = {
     "importance must be rows, .* received None": {"importance": None},
     "importance must be rows, .* received 3": {"importance": 3},
     r"the table of latencies lacks \('fc0',\), a block of": {"latency": {(): 1.0}},
+    r"the latency of \('fc0',\) in the table must be a number of at least 0, received '2 ms'": {
+        "latency": table_of()[1] | {("fc0",): "2 ms"}
+    },
+    r"the latency of \('fc0',\) in the table must be a number of at least 0, received None": {
+        "latency": table_of()[1] | {("fc0",): None}
+    },
+    r"the latency of \('fc0', 'fc1'\) in the table must be a finite number of at least 0, received -1": {
+        "latency": table_of()[1] | {("fc0", "fc1"): -1}
+    },
+    r"the latency of \(\) in the table must be a finite number of at least 0, received nan": {
+        "latency": table_of()[1] | {(): float("nan")}
+    },
+    r"must have tuples of the names of layers as keys, received 'fc0'\. Write \('fc0',\)\.": {
+        "latency": table_of()[1] | {"fc0": 2.0}
+    },
+    r"must have tuples of the names of layers as keys, received \(0, 1\)": {
+        "latency": table_of()[1] | {(0, 1): 2.0}
+    },
 }
 
 
 @pytest.mark.parametrize("message", BAD)
 def test_wrong_arguments_are_named(message):
     given = {"importance": rows_of(), "budget": 5.0, "latency": table_of()[1]} | BAD[message]
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         zoo.plan_depth(plain(), given.pop("importance"), **given)
+
+
+def test_numbers_of_numpy_are_numbers():
+    (_, table), rows = table_of(1), rows_of(1)
+    of_numpy = {names: np.float64(value) for names, value in table.items()}
+    of_rows = [{**row, "loss_change": np.float32(row["loss_change"])} for row in rows]
+    given = [(np.float32(4.5), of_rows, of_numpy), (np.int64(5), rows, table)]
+    plans = [
+        zoo.plan_depth(plain(1), some, budget=budget, latency=latency, batch_size=np.int64(4))
+        for budget, some, latency in given
+    ]
+    for plan in plans:
+        assert [type(n) for n in (plan.budget, plan.cost, plan.before, plan.expected)] == [float] * 4
+
+
+def test_a_loss_without_end_is_a_cost():
+    table = {("fc0",): 2.0, ("fc1",): 2.0, ("top",): 2.0, ("fc0", "fc1"): 1.0, ("fc1", "top"): 3.0}
+    rows = [{"site": "fc0", "loss_change": np.inf}, {"site": "fc1", "loss_change": 0.5}]
+    plan = zoo.plan_depth(plain(2), rows, budget=5.0, latency=table)
+    assert (plan.drop, plan.cost, plan.expected) == (("fc1",), 0.5, 5.0)
+
+
+def of_indices(dtype, entries=3):
+    x = keras.Input((6,), dtype=dtype)
+    return keras.Model(x, layers.Embedding(entries, 2)(x))
+
+
+def of_words():
+    x = keras.Input((1,), dtype="string")
+    return keras.Model(x, layers.StringLookup(vocabulary=["here", "there"])(x))
+
+
+def of_bytes():
+    x = keras.Input((4, 4, 3), dtype="uint8")
+    return keras.Model(x, layers.Rescaling(1 / 255)(x))
+
+
+def by_name():
+    b, a = keras.Input((2,), name="b"), keras.Input((3,), name="a")
+    return keras.Model({"b": b, "a": a}, [layers.Dense(2)(a), layers.Dense(3)(b)])
+
+
+def fixed_in_part():
+    a, b = keras.Input(batch_shape=(3, 2)), keras.Input((2,))
+    return keras.Model([a, b], layers.Add()([a, b]))
+
+
+@pytest.mark.parametrize(
+    ("make", "samples", "fits"),
+    [
+        (lambda: of_indices("int32"), 5, lambda x: x.min() >= 0 and x.max() < 3),
+        (lambda: of_indices("int32", 100), 5, lambda x: x.min() >= 0 and x.max() < 100),
+        (of_bytes, 5, lambda x: x.dtype == "uint8" and x.max() > 99),
+        (by_name, 5, lambda x: x.dtype == "float32" and x.std() > 0),
+        (fixed_in_part, 3, lambda x: x.dtype == "float32"),
+        pytest.param(of_words, 5, lambda x: x.dtype == object, marks=pytest.mark.tensorflow),
+    ],
+    ids=["few indices", "many indices", "bytes", "by name", "fixed in part", "words"],
+)
+def test_what_is_timed_are_inputs_that_the_model_takes(monkeypatch, make, samples, fits):
+    monkeypatch.setattr("zoo.latency.SECONDS", 0.0)
+    monkeypatch.setattr("zoo.latency.MOST_SECONDS", 0.0)
+    given = []
+
+    class Watched(Stopwatch):
+        def _inputs(self, model):
+            given.extend(super()._inputs(model))
+            return given
+
+    model = make()
+    assert Watched(np.int64(5))(model) > 0
+    assert len(given) == len(model.inputs)
+    arrays = [keras.ops.convert_to_numpy(x) for x in given]
+    assert all(len(x) == samples and fits(x) for x in arrays)
+
+
+@pytest.mark.parametrize(("batch_size", "error"), [(0, ValueError), (1.5, TypeError), (True, TypeError)])
+def test_a_batch_to_time_has_a_size(batch_size, error):
+    with pytest.raises(error, match="batch_size must be an integer of at least 1"):
+        Stopwatch(batch_size)

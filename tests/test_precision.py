@@ -189,6 +189,8 @@ def test_it_can_be_switched_off(times):
     assert found.reasons["dtype_policy"] == "not measured: measure=False"
     with pytest.raises(TypeError, match="measure must be True or False, received 'yes'"):
         zoo.fit_settings(net(1), measure="yes")
-    for wrong in (0, 1.5, True):
-        with pytest.raises(ValueError, match="batch_size must be a positive integer"):
-            zoo.fit_settings(net(1), batch_size=wrong)
+    for wrong, error in ((0, ValueError), (1.5, TypeError), (True, TypeError)):
+        for ask in (zoo.fit_settings, bfloat16_gain, lambda m, **o: zoo.fit_settings(m, measure=False, **o)):
+            with pytest.raises(error, match=f"batch_size must be an integer of at least 1, received {wrong}"):
+                ask(net(1), batch_size=wrong)
+    assert zoo.fit_settings(net(1), measure=False, batch_size=np.int64(4)).threads > 0

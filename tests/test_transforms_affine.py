@@ -304,3 +304,14 @@ def test_a_violating_pair_is_one_that_the_inputs_can_have(reason, x, y):
     assert np.allclose(total.astype("float64"), u.astype("float64") + v)  # no overflow
     f = [outputs(model, z)[0] for z in (total, np.zeros_like(u), u, v)]
     assert not np.allclose(f[0] + f[1], f[2] + f[3], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "error"),
+    [(0, ValueError), (-1, ValueError), (None, TypeError), (2.5, TypeError), (True, TypeError)],
+)
+def test_a_batch_size_is_a_whole_number(batch_size, error):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    with pytest.raises(error, match=f"batch_size must be an integer of at least 1, received {batch_size}"):
+        affine_map(model, batch_size=batch_size)
+    assert affine_map(model, batch_size=np.int64(2))[0].shape == (2, 3)

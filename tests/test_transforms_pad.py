@@ -143,3 +143,51 @@ def test_a_padding_layer_with_a_loss_stays():
     result = pad_once(model)
     assert result.kept == {"z": "its activity_regularizer acts on its output."}
     assert list(result.padded) == ["b_pad"] and result.model.get_layer("z").activity_regularizer is not None
+
+
+NOT_STRETCHES = [
+    (["a", "b"], TypeError, r"received the name 'a' for one\. Write \[\['a', 'b'\]\] for one stretch"),
+    (("a", "b"), TypeError, r"received the name 'a' for one\. Write \[\['a', 'b'\]\]"),
+    ([("a", "b"), "c"], TypeError, r"received the name 'c' for one\. Write \[\['c'\]\]"),
+    ({"a": 1, "b": 2}.keys(), TypeError, r"Write \[\['a', 'b'\]\]"),
+    (
+        "ab",
+        TypeError,
+        r"must be stretches, each the names of its layers, \[\['a', 'b'\]\]; received 'ab' of type str",
+    ),
+    (3, TypeError, r"must be stretches, .* received 3 of type int"),
+    ({"b": ("a", "b")}, TypeError, r"must be stretches, .* of type dict"),
+    (conv("a"), TypeError, r"must be stretches, .* Pass its name, 'a'"),
+    (
+        [conv("a"), conv("b")],
+        TypeError,
+        r"each of stretches must be the names of its layers, .* Pass its name, 'a'",
+    ),
+    (
+        [[conv("a"), conv("b")]],
+        TypeError,
+        r"must hold names of layers, received .* of type Conv2D\. Pass its name, 'a'",
+    ),
+    ([], ValueError, r"stretches names no stretch: there is nothing to do"),
+    ([[]], ValueError, r"stretches holds a stretch without names"),
+]
+
+
+@pytest.mark.parametrize(("stretches", "error", "text"), NOT_STRETCHES, ids=lambda v: str(v)[:30])
+def test_what_is_no_stretches_is_refused(stretches, error, text):
+    model = chain(conv("a"), conv("b"), layers.ReLU(), conv("c"))
+    for transform in (pad_once, collapse_linear):
+        with pytest.raises(error, match=text):
+            transform(model, stretches)
+
+
+def test_stretches_may_be_any_rows_of_names():
+    model = chain(conv("a"), conv("b"), layers.ReLU(), conv("c"))
+    for stretches in (
+        [["a", "b"]],
+        (("a", "b"),),
+        iter([iter("ab")]),
+        [np.array(["a", "b"])],
+        {"b": ("a", "b")}.values(),
+    ):
+        assert list(pad_once(model, stretches).padded.values()) == [("a", "b")]

@@ -77,25 +77,37 @@ CONV = [
         "form='builtin' takes activation as a function or its name, received the layer PReLU, which is a site of its own; "
         "use form='separate'.",
     ),
-    (dict(filters=0), ValueError, "filters must be at least 1, received 0."),
-    (dict(filters=-4), ValueError, "filters must be at least 1, received -4."),
-    (dict(filters=4.0), TypeError, "filters must be an integer, received 4.0 of type float."),
-    (dict(filters=True), TypeError, "filters must be an integer, received True of type bool."),
-    (dict(filters=(4, 4)), TypeError, "filters must be an integer, received (4, 4) of type tuple."),
-    (dict(kernel_size=0), ValueError, "kernel_size must be at least 1, received 0."),
-    (dict(kernel_size=(3, 0)), ValueError, "kernel_size must be at least 1, received (3, 0)."),
+    (dict(filters=0), ValueError, "filters must be an integer of at least 1, received 0."),
+    (dict(filters=-4), ValueError, "filters must be an integer of at least 1, received -4."),
+    (dict(filters=4.0), TypeError, "filters must be an integer of at least 1, received 4.0 of type float."),
+    (dict(filters=True), TypeError, "filters must be an integer of at least 1, received True of type bool."),
+    (
+        dict(filters=(4, 4)),
+        TypeError,
+        "filters must be an integer of at least 1, received (4, 4) of type tuple.",
+    ),
+    (dict(kernel_size=0), ValueError, "kernel_size must be an integer of at least 1, received 0."),
+    (
+        dict(kernel_size=(3, 0)),
+        ValueError,
+        "each number of kernel_size=(3, 0) must be an integer of at least 1, received 0.",
+    ),
     (
         dict(kernel_size="3"),
         TypeError,
-        "kernel_size must be an integer or a tuple of integers, received '3' of type str.",
+        "kernel_size must be an integer of at least 1, received '3' of type str.",
     ),
     (
         dict(kernel_size=()),
-        TypeError,
-        "kernel_size must be an integer or a tuple of integers, received () of type tuple.",
+        ValueError,
+        "kernel_size must be one number or one for each spatial axis, received ().",
     ),
-    (dict(strides=0), ValueError, "strides must be at least 1, received 0."),
-    (dict(strides=(1, -1)), ValueError, "strides must be at least 1, received (1, -1)."),
+    (dict(strides=0), ValueError, "strides must be an integer of at least 1, received 0."),
+    (
+        dict(strides=(1, -1)),
+        ValueError,
+        "each number of strides=(1, -1) must be an integer of at least 1, received -1.",
+    ),
     (
         dict(padding="full"),
         ValueError,
@@ -204,9 +216,13 @@ RESIDUAL_REFUSALS = [
         "block='wide' is not known; expected one of 'basic', 'bottleneck'.",
     ),
     (dict(block=None), ValueError, "block=None is not known; expected one of 'basic', 'bottleneck'."),
-    (dict(filters=0), ValueError, "filters must be at least 1, received 0."),
-    (dict(strides=0), ValueError, "strides must be at least 1, received 0."),
-    (dict(strides=(2, 2)), TypeError, "strides must be an integer, received (2, 2) of type tuple."),
+    (dict(filters=0), ValueError, "filters must be an integer of at least 1, received 0."),
+    (dict(strides=0), ValueError, "strides must be an integer of at least 1, received 0."),
+    (
+        dict(strides=(2, 2)),
+        TypeError,
+        "strides must be an integer of at least 1, received (2, 2) of type tuple.",
+    ),
     (
         dict(block="bottleneck", filters=6),
         ValueError,
@@ -385,3 +401,26 @@ def test_padding_that_does_not_know_the_dilation_is_blamed():
         "give dilated ones layout='he2016'."
     )
     net(zoo.residual_unit(8, block="bottleneck", layout="he2016", conv=dilated), shape=(8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        lambda n: zoo.conv_unit(n(4), n(3), strides=n(2)),
+        lambda n: zoo.conv_unit(n(4), (n(3), n(1)), strides=[n(1), n(2)]),
+        lambda n: zoo.conv_unit(n(4), conv=layers.SeparableConv2D, kernel_initializer="ones"),
+        lambda n: zoo.residual_unit(n(8), strides=n(2), block="bottleneck", shortcut="identity_pad"),
+    ],
+    ids=["conv", "each axis", "separable", "residual"],
+)
+@pytest.mark.parametrize("number", [np.int64, np.uint8], ids=lambda n: n.__name__)
+def test_sizes_of_numpy_are_saved_as_those_of_python(unit, number):
+    of_numpy, of_python = (net(unit(n)).get_config()["layers"] for n in (number, int))
+    sizes = [layer["config"].get(key) for layer in of_numpy for key in ("filters", "kernel_size", "strides")]
+    assert {type(n) for size in sizes for n in (size if isinstance(size, tuple) else [size])} <= {
+        int,
+        type(None),
+    }
+    for ours, expected in zip(of_numpy, of_python, strict=True):
+        for key in ("filters", "kernel_size", "strides", "groups"):
+            assert ours["config"].get(key) == expected["config"].get(key)

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 
 from zoo.catalog import entry_of, specify
+from zoo.graph import read
+from zoo.layers import BlendedActivation
 from zoo.models import assemble
 from zoo.options import Options
 from zoo.placement import FAMILIES
+from zoo.rolled import RolledUnits
+from zoo.slimming.work import COUNTED, multiplications
 from zoo.spec import BRANCH_SCALING, STANDARDISED, ModelSpec
+
+# Their weights may have several axes, and each number meets but one of them.
+_ONE_BY_ONE = (
+    *(keras.layers.LayerNormalization, keras.layers.RMSNormalization, keras.layers.Normalization),
+    *(keras.layers.PReLU, keras.layers.Embedding, BlendedActivation),
+)
+# They multiply inputs with one another, and what scales the products is one number or a row.
+_PRODUCTS = (keras.layers.Attention, keras.layers.AdditiveAttention)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +135,11 @@ def placement(spec: ModelSpec) -> str:
 
 
 def count_flops(model: keras.Model) -> int | None:
-    """Floating-point operations of one image through the convolutions and dense layers of a model.
+    """Floating-point operations of one image through the convolutions and dense layers of a model, at each of their calls.
+
+    Counted are Dense, EinsumDense, Conv1D to Conv3D, their Transpose, DepthwiseConv and SeparableConv, and a layer with a
+    method `count_flops`, which says its own. What weighs, shifts or looks up single numbers, as normalisation does, counts
+    nothing.
 
     Args:
         model: A built Functional or Sequential model.
@@ -131,56 +148,45 @@ def count_flops(model: keras.Model) -> int | None:
         The count, a multiply-add being 2; None where the spatial size is unknown.
 
     Raises:
-        ValueError: If the model holds a weighted layer whose operations are not known here.
+        TypeError: If the model is subclassed, so its computation is not a graph.
+        ValueError: If the model holds a weighted layer whose operations are not known here, such as LSTM, attention or a
+            wrapper.
     """
     total = 0
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            inner = count_flops(layer)
-        elif hasattr(layer, "count_flops"):
-            inner = layer.count_flops()
-        else:
-            inner = _layer_flops(layer)
-        if inner is None:
+    for node in read(model).nodes:
+        found = _flops(node)
+        if found is None:
             return None
-        total += inner
+        total += found
     return total
 
 
-def _layer_flops(layer: keras.layers.Layer) -> int | None:
-    if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
-        outputs = layer.output.shape[1:]
-        if None in outputs:
-            return None
-        # One output value needs one multiply-add for each kernel weight that leads to its channel.
-        return 2 * _product(outputs) * _size(layer.kernel) // layer.kernel.shape[-1]
-    if isinstance(layer, (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)):
-        return _depthwise_flops(layer)
-    if isinstance(layer, keras.layers.Conv2DTranspose):
+def _flops(node: Any) -> int | None:
+    layer = node.operation
+    if isinstance(layer, keras.Model):
+        return count_flops(layer)
+    if isinstance(layer, RolledUnits):
+        of_one = count_flops(layer.unit.model)
+        return None if of_one is None else of_one * len(layer.units)
+    if hasattr(layer, "count_flops"):
+        return layer.count_flops()
+    if isinstance(layer, COUNTED):
+        given, made = (tuple(tensor.shape[1:]) for tensor in (node.input_tensors[0], node.outputs[0]))
+        return None if None in (*given, *made) else 2 * multiplications(layer, given, made)
+    if isinstance(layer, keras.layers.Layer) and not _takes_numbers_one_by_one(layer):
         raise ValueError(
             f"layer {layer.name!r}: the operations of a {type(layer).__name__} are not counted here."
         )
     return 0
 
 
-def _depthwise_flops(layer: keras.layers.Layer) -> int | None:
-    outputs = layer.output.shape[1:]
-    if None in outputs:
-        return None
-    separable = isinstance(layer, keras.layers.SeparableConv2D)
-    depthwise = layer.depthwise_kernel if separable else layer.kernel
-    last = layer.pointwise_kernel.shape[-1] if separable else depthwise.shape[-2] * depthwise.shape[-1]
-    pixels = _product(outputs) // last
-    # Every weight is used once at every pixel, of the depthwise kernel as of the pointwise one.
-    return 2 * pixels * (_size(depthwise) + (_size(layer.pointwise_kernel) if separable else 0))
-
-
-def _product(sizes) -> int:
-    result = 1
-    for size in sizes:
-        result *= int(size)
-    return result
+def _takes_numbers_one_by_one(layer: Any) -> bool:
+    """Whether a layer has no weights, or weighs, shifts or looks up single numbers with them."""
+    if isinstance(layer, _PRODUCTS):
+        return not layer.weights
+    # A kernel has two axes at least.
+    return isinstance(layer, _ONE_BY_ONE) or all(len(weight.shape) < 2 for weight in layer.weights)
 
 
 def _size(variable) -> int:
-    return _product(variable.shape)
+    return math.prod(variable.shape)

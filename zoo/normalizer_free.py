@@ -12,6 +12,8 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
+from zoo.values import as_number
+
 # What the branch of a unit of an NF-ResNet is multiplied by: Brock, De and Smith 2021, arXiv 2101.08692, section 3.
 NF_ALPHA = 0.2
 
@@ -53,13 +55,18 @@ class ScaledStandardizedConv2D(keras.layers.Conv2D):
     $$\hat W_{ij} = g_i \, \frac{W_{ij} - \mu_i}{\sigma_i \sqrt N}, \qquad y = \hat W * x + b.$$
 
     Inputs that are independent and of variance 1 then give outputs of variance 1, whatever their mean is: a kernel of
-    mean 0 takes no notice of it. Arguments are those of `keras.layers.Conv2D`.
+    mean 0 takes no notice of it. Arguments are those of `keras.layers.Conv2D`. In half precision $\hat W$ is computed in
+    float32, and rounded then.
 
     Args:
         filters: Number of output channels.
         kernel_size: Height and width of the kernel.
-        epsilon: Least value of $N \sigma^2$.
+        epsilon: Least value of $N \sigma^2$, a number of at least 0.
         **settings: What `keras.layers.Conv2D` takes.
+
+    Raises:
+        TypeError: `epsilon` is no number.
+        ValueError: `epsilon` is negative or not finite.
 
     Reference:
         Brock, De and Smith 2021, "Characterizing signal propagation to close the performance gap in unnormalized
@@ -75,7 +82,7 @@ class ScaledStandardizedConv2D(keras.layers.Conv2D):
 
     def __init__(self, filters, kernel_size, epsilon=1e-4, **settings):
         super().__init__(filters, kernel_size, **settings)
-        self.epsilon = epsilon
+        self.epsilon = as_number("epsilon", epsilon, 0)
 
     def build(self, input_shape):
         """Make kernel, bias and gains."""
@@ -84,15 +91,21 @@ class ScaledStandardizedConv2D(keras.layers.Conv2D):
         self.gain = self.add_weight(shape=(self.filters,), initializer="ones", name="gain")
         self.built = True
 
+    def add_weight(self, *args, **settings):
+        """A weight; only the bias is rounded to the dtype of the computation before it is used."""
+        return super().add_weight(*args, **settings | {"autocast": settings.get("name") == "bias"})
+
     def standardized_kernel(self):
         """The kernel that the convolution is done with, shape `(height, width, channels in, channels out)`."""
-        kernel = keras.ops.cast(self.kernel, self.compute_dtype)
+        # Half precision has no room for a variance: that of weights of 1e-3 is 1e-6.
+        dtype = keras.backend.result_type(self.compute_dtype, "float32")
+        kernel, gain = keras.ops.cast(self.kernel, dtype), keras.ops.cast(self.gain, dtype)
         axes = (0, 1, 2)
         fan_in = math.prod(self.kernel.shape[:-1])
         mean = keras.ops.mean(kernel, axis=axes, keepdims=True)
         variance = keras.ops.var(kernel, axis=axes, keepdims=True)
-        scale = self.gain / keras.ops.sqrt(keras.ops.maximum(variance * fan_in, self.epsilon))
-        return (kernel - mean) * scale
+        scale = gain / keras.ops.sqrt(keras.ops.maximum(variance * fan_in, self.epsilon))
+        return keras.ops.cast((kernel - mean) * scale, self.compute_dtype)
 
     def convolution_op(self, inputs, kernel):
         """The convolution, with the standardised kernel."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable
@@ -15,7 +14,9 @@ import numpy as np
 
 from zoo.activations import sites
 from zoo.graph import Graph, copy_layer, flatten_layers, graphs, seeds_untouched
-from zoo.slimming.neighbours import WITH_KERNEL
+from zoo.slimming.neighbours import JOINING
+from zoo.slimming.work import kind_of, multiplications
+from zoo.values import as_integer
 
 POLICY = "mixed_bfloat16"
 # Without one of these a processor computes bfloat16 by way of float32, and gains nothing.
@@ -75,7 +76,8 @@ def bfloat16_gain(model: keras.Model, batch_size: int = 32) -> Gain:
         The ratio and a sentence, or None and the reason why nothing was measured.
 
     Raises:
-        ValueError: `batch_size` is no positive integer.
+        TypeError: `batch_size` is no integer.
+        ValueError: `batch_size` is less than 1.
 
     Example:
         >>> import keras
@@ -86,8 +88,7 @@ def bfloat16_gain(model: keras.Model, batch_size: int = 32) -> Gain:
         >>> bfloat16_gain(net).speedup is None
         True
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive integer, received {batch_size!r}.")
+    batch_size = as_integer("batch_size", batch_size)
     kinds: list[_Kind] = []
     reason = _machine() or _policy(model)
     if reason is None:
@@ -178,7 +179,7 @@ class _Kind:
 
     layers: list[Any]
     shape: tuple[int, ...]
-    multiplications: float
+    multiplications: int
     key: str
     count: int = 0
 
@@ -194,14 +195,14 @@ def _heaviest(model: keras.Model) -> tuple[list[_Kind], str | None]:
     seen: dict[int, int] = {}
     for graph in found:
         for node in graph.nodes:
-            if not isinstance(node.operation, WITH_KERNEL) or len(node.input_tensors) != 1:
+            if not isinstance(node.operation, JOINING) or len(node.input_tensors) != 1:
                 continue
             shape = tuple(node.input_tensors[0].shape[1:])
             if None in shape:
                 continue
             layers = [node.operation, *_after(graph, node, activations)]
-            key = repr([shape, *((type(la).__name__, {**la.get_config(), "name": ""}) for la in layers)])
-            work = _multiplications(node)
+            key = f"{shape} {kind_of(layers)}"
+            work = multiplications(node.operation, shape, tuple(node.outputs[0].shape[1:]))
             kinds.setdefault(key, _Kind(layers, shape, work, key)).count += 1
             seen[id(node.operation)] = node.operation.count_params()
     share = sum(seen.values()) / max(model.count_params(), 1)
@@ -220,7 +221,7 @@ def _after(graph: Graph, node: Any, activations: set[int]) -> list[Any]:
     while len(readers := graph.readers(node.outputs[0])) == 1:
         (node,) = readers
         operation = node.operation
-        separate = id(operation) in activations and not isinstance(operation, WITH_KERNEL)
+        separate = id(operation) in activations and not isinstance(operation, JOINING)
         if (
             not (separate or isinstance(operation, keras.layers.BatchNormalization))
             or len(node.input_tensors) > 1
@@ -230,14 +231,6 @@ def _after(graph: Graph, node: Any, activations: set[int]) -> list[Any]:
             break
         found.append(operation)
     return found
-
-
-def _multiplications(node: Any) -> float:
-    """Of one sample: every number of a kernel once for each place."""
-    layer, shape = node.operation, node.outputs[0].shape[1:]
-    places = shape[1:] if getattr(layer, "data_format", "") == "channels_first" else shape[:-1]
-    kernels = sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
-    return float(math.prod(places) * kernels)
 
 
 def _measured(kind: _Kind, batch_size: int) -> tuple[float, float]:

@@ -10,6 +10,7 @@ import keras
 
 from zoo.graph import flatten_layers, not_a_model
 from zoo.precision import POLICY, Gain, bfloat16_gain
+from zoo.values import as_integer
 
 NOT_ASKED = Gain(None, "not measured: measure=False")
 
@@ -65,8 +66,8 @@ def fit_settings(model: keras.Model, *, measure: bool = True, batch_size: int = 
         The settings.
 
     Raises:
-        TypeError: `model` is no Keras model, or `measure` no bool.
-        ValueError: `batch_size` is no positive integer.
+        TypeError: `model` is no Keras model, `measure` no bool, or `batch_size` no integer.
+        ValueError: `batch_size` is less than 1.
 
     Example:
         >>> import zoo
@@ -82,6 +83,7 @@ def fit_settings(model: keras.Model, *, measure: bool = True, batch_size: int = 
         raise TypeError(not_a_model(model))
     if not isinstance(measure, bool):
         raise TypeError(f"measure must be True or False, received {measure!r}.")
+    batch_size = as_integer("batch_size", batch_size)
     gain = bfloat16_gain(model, batch_size) if measure else NOT_ASKED
     jit_compile, why = _jit_compile(model, keras.backend.backend())
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -33,6 +33,7 @@ from zoo.options import (
 )
 from zoo.placement import RESIDUAL, Row
 from zoo.spec import BLOCKS, UnitSpec, require_one_of
+from zoo.values import as_integer
 
 # Keras does not say what a layer returns, so a type checker would refuse it where a tensor is asked for.
 Unit = Callable[[Any], keras.KerasTensor]
@@ -104,9 +105,8 @@ def conv_unit(
     """
     ordering = str(ordering) if isinstance(ordering, Row) else ordering
     unit = UnitSpec(ordering=ordering, form=form, activation=activation)
-    _sizes("filters", filters, axes=False)
-    _sizes("kernel_size", kernel_size)
-    _sizes("strides", strides)
+    filters = as_integer("filters", filters)
+    kernel_size, strides = _sizes("kernel_size", kernel_size), _sizes("strides", strides)
     require_one_of("padding", padding, PADDINGS)
     if use_bias is not None and not isinstance(use_bias, bool):
         raise TypeError(f"use_bias must be True, False or None, received {use_bias!r}.")
@@ -210,8 +210,7 @@ def residual_unit(
         gate_bias=gate_bias,
         dropout_rate=dropout_rate,
     )
-    _sizes("filters", filters, axes=False)
-    _sizes("strides", strides, axes=False)
+    filters, strides = as_integer("filters", filters), as_integer("strides", strides)
     if block == "bottleneck" and filters % 4:
         raise ValueError(
             f"filters={filters}: the inner convolutions of a bottleneck have a quarter of the channels; use a multiple "
@@ -319,17 +318,15 @@ def _label(name: Any, prefix: str) -> Callable[[], str]:
     return lambda: name
 
 
-def _sizes(argument: str, received: Any, *, axes: bool = True) -> None:
-    """Integers of at least 1: one, or, with `axes`, a tuple of one for each spatial axis."""
-    each = received if axes and isinstance(received, (tuple, list)) and received else (received,)
-    for size in each:
-        if isinstance(size, bool) or not isinstance(size, int):
-            kind = "an integer or a tuple of integers" if axes else "an integer"
-            raise TypeError(
-                f"{argument} must be {kind}, received {received!r} of type {type(received).__name__}."
-            )
-        if size < 1:
-            raise ValueError(f"{argument} must be at least 1, received {received!r}.")
+def _sizes(argument: str, received: Any) -> int | tuple[int, ...]:
+    """Integers of at least 1: one, or a tuple of one for each spatial axis."""
+    if not isinstance(received, (tuple, list)):
+        return as_integer(argument, received)
+    if not received:
+        raise ValueError(
+            f"{argument} must be one number or one for each spatial axis, received {received!r}."
+        )
+    return tuple(as_integer(f"each number of {argument}={received!r}", size) for size in received)
 
 
 def _check_axes(x: Any, parts: Parts, kernel_size: Any, strides: Any, padding: str, *, stock: bool) -> None:

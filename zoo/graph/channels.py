@@ -17,9 +17,9 @@ _LAST = (
 )
 # They compute along the axes of their own choice and move none.
 _OWN_AXIS = (layers.BatchNormalization, layers.GroupNormalization)
-# Their format names the axes that they pad, which need not be those of space: the shortcut of a residual net pads
-# channels with the other format. So what is known of their neighbours comes first.
-_PADS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
+# By how many axes they pad. Their format names these, which need not be those of space: the shortcut of a residual net
+# pads channels with the other format. So what is known of their neighbours comes first.
+PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
 
 class ChannelAxes:
@@ -56,7 +56,7 @@ class ChannelAxes:
             for tensor in node.outputs:
                 if id(tensor) in self._axes:
                     continue
-                axis = None if isinstance(operation, _PADS) else own_axis(operation, len(tensor.shape))
+                axis = None if isinstance(operation, PADDING) else own_axis(operation, len(tensor.shape))
                 if axis is None:
                     axis = self._carried(node, tensor)
                 if axis is None:
@@ -76,7 +76,7 @@ class ChannelAxes:
             for tensor in node.input_tensors:
                 if id(tensor) in self._axes or len(tensor.shape) < 3:
                     continue
-                axis = None if isinstance(operation, _PADS) else own_axis(operation, len(tensor.shape))
+                axis = None if isinstance(operation, PADDING) else own_axis(operation, len(tensor.shape))
                 if axis is None and _keeps_places(operation) and node.outputs:
                     output = node.outputs[0]
                     same = len(output.shape) == len(tensor.shape)

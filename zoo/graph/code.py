@@ -155,7 +155,9 @@ def _imported(code: types.CodeType, names: dict[str, Any]) -> Iterator[tuple[typ
         path = _absolute(step.argval, level, names.get("__package__"))
         stored = (_first(one.argval) for one in after if one.opname.startswith("STORE_"))
         if wanted:
-            yield from ((code, name, _of_module(path, one)) for one, name in zip(wanted, stored, strict=False))
+            yield from (
+                (code, name, _of_module(path, one)) for one, name in zip(wanted, stored, strict=False)
+            )
         else:
             # `import a.b` gives `a`, and `import a.b as c` gives `a.b`.
             given = path.split(".")[0] if after[0].opname.startswith("STORE_") else path

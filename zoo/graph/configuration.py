@@ -101,9 +101,7 @@ def _made_as(stock: Any, kind: Any, config: dict[str, Any]) -> Any:
 
     What its own sets besides is carried over as all attributes are, and a layer or variable that it makes is missed.
     """
-    narrower: Any = type(
-        kind.__name__, (kind,), {"__init__": stock.__init__, "__module__": kind.__module__}
-    )
+    narrower: Any = type(kind.__name__, (kind,), {"__init__": stock.__init__, "__module__": kind.__module__})
     new = narrower.from_config(config)
     object.__setattr__(new, "__class__", kind)
     return new

@@ -7,12 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
+from zoo.values import as_number
+
 
 @keras.saving.register_keras_serializable(package="zoo")
 class BlendedActivation(keras.layers.Layer):
     r"""Part identity, part activation: $y = a x + (1 - a) f(x)$.
 
-    The amount $a$ is one number, from 0, the activation as it was, to 1, the identity. It is a variable:
+    The amount $a$ is one number, from 0, the activation as it was, to 1, the identity: there exactly, though the other
+    side be infinite, as scores are that a mask has put at $-\infty$. It is a variable:
     `zoo.callbacks.ActivationAnnealing` moves it by a schedule, or, with `learned=True`, the optimizer does,
     together with all other weights, and keeps it between 0 and 1. Then the penalty $\lambda (1 - a^2)$ is
     part of the loss; $\lambda$ is 0 until `ActivationAnnealing(penalty=...)` sets it. The slope of the
@@ -35,6 +38,7 @@ class BlendedActivation(keras.layers.Layer):
         Any; the same.
 
     Raises:
+        TypeError: `amount` is no number.
         ValueError: `amount` is not from 0 to 1, or `activation` is linear, so that there is nothing to blend.
 
     Reference:
@@ -51,8 +55,7 @@ class BlendedActivation(keras.layers.Layer):
 
     def __init__(self, activation: Any, amount: float = 0.0, learned: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        if isinstance(amount, bool) or not isinstance(amount, (int, float)) or not 0 <= amount <= 1:
-            raise ValueError(f"amount must be a number from 0 to 1, received {amount!r}.")
+        self.initial_amount = as_number("amount", amount, 0, 1)
         self.supports_masking = True
         self.activation = keras.activations.get(activation)
         if self.activation is keras.activations.linear:
@@ -60,7 +63,6 @@ class BlendedActivation(keras.layers.Layer):
                 f"BlendedActivation {self.name!r} received activation={activation!r}, which is the identity: "
                 f"there is nothing to blend."
             )
-        self.initial_amount = float(amount)
         self.learned = bool(learned)
         self.amount = self.add_weight(
             shape=(),
@@ -79,10 +81,26 @@ class BlendedActivation(keras.layers.Layer):
         return self.penalty * (1.0 - ops.square(amount))
 
     def call(self, inputs: Any) -> Any:
-        """`amount * inputs + (1 - amount) * activation(inputs)`."""
-        after = self.activation(inputs)
+        """`amount * inputs + (1 - amount) * activation(inputs)`; a side that counts nothing adds nothing, infinite or not."""
+        after = self._activated(inputs)
         amount = ops.cast(self.amount, after.dtype)
-        return amount * ops.cast(inputs, after.dtype) + (1.0 - amount) * after
+        before = _finite_unless(ops.not_equal(amount, 0.0), ops.cast(inputs, after.dtype))
+        after = _finite_unless(ops.not_equal(amount, 1.0), after)
+        return amount * before + (1.0 - amount) * after
+
+    def _activated(self, inputs: Any) -> Any:
+        is_layer = isinstance(self.activation, keras.layers.Layer)
+        if (
+            is_layer
+            and self.activation.supports_masking
+            and type(self.activation) is not keras.layers.Activation
+        ):
+            return self.activation(
+                inputs
+            )  # a layer like Softmax reads the mask that this very tensor carries
+        # The slope of an activation can be infinite where it counts 0 times, so at 1 no gradient passes it.
+        identity = ops.equal(ops.cast(self.amount, inputs.dtype), 1.0)
+        return self.activation(ops.where(identity, ops.stop_gradient(inputs), inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The input's."""
@@ -104,6 +122,12 @@ class BlendedActivation(keras.layers.Layer):
         if isinstance(activation, dict):
             activation = keras.saving.deserialize_keras_object(activation)
         return cls(**(config | {"activation": activation}))
+
+
+def _finite_unless(used: Any, values: Any) -> Any:
+    """`values`; if they count 0 times, with 0 for those that are not finite: 0 times infinity is no number."""
+    # Not 0 for all of them: what a learned amount would gain by moving depends on both sides.
+    return ops.where(ops.logical_or(used, ops.isfinite(values)), values, 0.0)
 
 
 def _between_0_and_1(amount: Any) -> Any:

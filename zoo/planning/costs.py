@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from zoo.slimming.selection import choose
+from zoo.values import as_number
 
 
 def costs_of_sites(
@@ -29,11 +31,15 @@ def costs_of_sites(
             )
         if row["site"] in found:
             raise ValueError(f"importance has two rows of {row['site']!r}.")
-        value = row[cost]
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value != value:
-            raise ValueError(f"importance has {cost}={value!r} for {row['site']!r}; expected a number.")
-        found[row["site"]] = float(value)
+        found[row["site"]] = _cost(f"{cost} of {row['site']!r} in importance", row[cost])
     if not found:
         raise ValueError("importance has no rows: there is no activation to choose from.")
     chosen = choose(model, list(found), include_classifier=False, argument="importance")
     return {site.name: found[site.name] for site in chosen}
+
+
+def _cost(what: str, received: Any) -> float:
+    # A net that overflows without the activation loses without end: a site that any other plan keeps.
+    if isinstance(received, numbers.Real) and received == math.inf:
+        return math.inf
+    return as_number(what, received)

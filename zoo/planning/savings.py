@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -11,8 +12,10 @@ from zoo.planning.choices import Choice
 from zoo.planning.stretches import as_they_are, layer_names, multiplications, small_model, without_activation
 from zoo.planning.timing import latencies, latency_of
 from zoo.slimming.neighbours import Chain, has_numbers
+from zoo.slimming.work import kind_of
 from zoo.transforms.collapse import collapse_linear
 from zoo.transforms.pad import pad_once
+from zoo.values import as_number
 
 # A merged kernel that multiplies this many times as often as its parts is not timed: no machine makes up for it.
 HOPELESS = 4.0
@@ -70,10 +73,13 @@ class Savings:
 class LookedUp(Savings):
     """Looked up."""
 
+    def __init__(self, latency: Any, border: str, costs: dict[str, float]):
+        super().__init__(_checked(latency), border, costs)
+
     def before(self, model: keras.Model, found: list[Chain]) -> float:
         """Of everything that the table has."""
         blocks = [self._block(chain, block) for chain in found for block in range(chain.blocks())]
-        return float(sum(blocks) + self.latency.get((), 0.0))
+        return sum(blocks) + self.latency.get((), 0.0)
 
     def alone(self, chain: Chain, block: int) -> Choice:
         """As it is: the table has each block as one layer."""
@@ -85,7 +91,7 @@ class LookedUp(Savings):
         found = self.latency.get(layer_names(chain, begin, end))
         if found is None:
             raise ValueError("it is not in the table")
-        return float(found - sum(self._block(chain, block) for block in range(begin, end + 1)))
+        return found - sum(self._block(chain, block) for block in range(begin, end + 1))
 
     def _block(self, chain: Chain, block: int) -> float:
         names = layer_names(chain, block, block)
@@ -94,6 +100,17 @@ class LookedUp(Savings):
                 f"the table of latencies lacks {names!r}, a block of {chain.graph.model.name!r}."
             )
         return self.latency[names]
+
+
+def _checked(table: Mapping[Any, Any]) -> dict[tuple[str, ...], float]:
+    """A table of latencies, with numbers of Python."""
+    for key in table:
+        if not isinstance(key, tuple) or not all(isinstance(name, str) for name in key):
+            write = f" Write {(key,)!r}." if isinstance(key, str) else ""
+            raise TypeError(
+                f"the table of latencies must have tuples of the names of layers as keys, received {key!r}.{write}"
+            )
+    return {key: as_number(f"the latency of {key!r} in the table", value, 0) for key, value in table.items()}
 
 
 class Measured(Savings):
@@ -130,7 +147,7 @@ class Measured(Savings):
         """Both timed in turn, once for each kind of stretch."""
         nodes = chain.stretch(begin, end)
         separate = small_model(nodes[0], as_they_are(chain, nodes))
-        key = repr([(type(la).__name__, {**la.get_config(), "name": ""}) for la in separate.layers])
+        key = kind_of(separate.layers)
         if key not in self._known:
             merged = self._merged(chain, begin, end)
             more = multiplications(merged) / max(multiplications(separate), 1)

@@ -16,6 +16,7 @@ from zoo.planning.plan import DepthPlan, dropped, merged
 from zoo.planning.savings import LookedUp, Measured, Savings
 from zoo.planning.timing import Latency, latencies
 from zoo.slimming.neighbours import Chain, chains
+from zoo.values import as_integer, as_number
 
 Border = Literal["keep", "move"]
 BORDERS = get_args(Border)
@@ -74,10 +75,11 @@ def plan_depth(
         The plan, with what it expects. Nothing is changed yet.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
+        TypeError: `model` is subclassed, so its computation is not a graph; a budget, a cost or a latency of the table is
+            no number; or a key of the table is no tuple of names.
         ValueError: rows without the keys, with a site that `model` does not have, or twice the same; a budget that
-            is no positive number or that no choice meets: the message says the best there is; a size of the model
-            that is not known where it has to be measured; a table that lacks a block.
+            is not positive or that no choice meets: the message says the best there is; a size of the model
+            that is not known where it has to be measured; a table that lacks a block, or has a latency below 0.
 
     Reference:
         Kim et al. 2023, "Efficient Latency-Aware CNN Depth Compression via Two-Stage Dynamic Programming", arXiv
@@ -94,12 +96,10 @@ def plan_depth(
         >>> plan.drop, plan.stretches, plan.before, plan.expected
         (('a',), (('a', 'b'),), 5.0, 3.5)
     """
-    if isinstance(budget, bool) or not isinstance(budget, (int, float)) or not 0 < budget < float("inf"):
-        raise ValueError(f"budget must be a positive number, received {budget!r}.")
+    budget = as_number("budget", budget, 0, above=True)
     if border not in BORDERS:
         raise ValueError(f"border must be one of {', '.join(map(repr, BORDERS))}; received {border!r}.")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive integer, received {batch_size!r}.")
+    batch_size = as_integer("batch_size", batch_size)
     costs = costs_of_sites(model, importance, cost)
     how = latency if latency is not None else Stopwatch(batch_size)
     if not isinstance(how, Mapping) and not callable(how):
@@ -121,7 +121,7 @@ def plan_depth(
             drop=tuple(sorted(choice.drop, key=order.__getitem__)),
             stretches=choice.stretches,
             cost=choice.cost,
-            budget=float(budget),
+            budget=budget,
             before=before,
             expected=before + choice.change,
             estimated=before + choice.change,

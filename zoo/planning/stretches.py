@@ -6,11 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 import keras
-import numpy as np
 
 from zoo.activations import takes_activation
-from zoo.graph import copy_layer
+from zoo.graph import copy_layer, graphs
 from zoo.slimming.neighbours import Chain, has_numbers
+from zoo.slimming.work import COUNTED
+from zoo.slimming.work import multiplications as of_layer
 
 
 def layer_names(chain: Chain, begin: int, end: int) -> tuple[str, ...]:
@@ -48,11 +49,11 @@ def small_model(first: Any, layers: list[Any]) -> keras.Model:
 
 
 def multiplications(model: keras.Model) -> float:
-    """How often a model multiplies for one sample, roughly: weights times pixels."""
-    total = 0.0
-    for layer in model.layers:
-        pixels = np.prod([n or 1 for n in layer.output.shape[1:]]) / max(layer.output.shape[-1] or 1, 1)
-        if getattr(layer, "data_format", None) == "channels_first":
-            pixels = np.prod([n or 1 for n in layer.output.shape[2:]])
-        total += pixels * sum(np.prod(w.shape) for w in layer.weights if len(w.shape) > 1)
+    """How often a model multiplies for one sample in layers with a kernel; sizes that are not known count as 1."""
+    total = 0
+    for graph in graphs(model):
+        for node in graph.nodes:
+            if isinstance(node.operation, COUNTED):
+                sizes = (tuple(n or 1 for n in t.shape[1:]) for t in (node.input_tensors[0], node.outputs[0]))
+                total += of_layer(node.operation, *sizes)
     return float(total)

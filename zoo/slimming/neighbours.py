@@ -9,20 +9,14 @@ import keras
 from keras import layers
 
 from zoo.activations import Site, is_linear, sites, takes_activation
+from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE, SEPARABLE
 from zoo.graph import Graph, calls, graphs
+from zoo.graph.channels import PADDING
 
-WITH_KERNEL = (
-    layers.Dense,
-    layers.Conv1D,
-    layers.Conv2D,
-    layers.Conv3D,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
-)
+# Those that can become one layer with a neighbour of their kind: no transposed convolution can, and none is
+# known of an EinsumDense.
+JOINING = (layers.Dense, *CONVOLUTIONS, *DEPTHWISE, *SEPARABLE)
 POOLING = (layers.AveragePooling1D, layers.AveragePooling2D, layers.AveragePooling3D)
-PADDING = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +95,7 @@ def is_linear_call(node: Any, padding: bool = False) -> bool:
     operation = node.operation
     if passes(node):
         return True
-    if isinstance(operation, WITH_KERNEL):
+    if isinstance(operation, JOINING):
         return takes_activation(operation)
     if isinstance(operation, layers.BatchNormalization):
         return not node.arguments.kwargs.get("training")
@@ -110,7 +104,7 @@ def is_linear_call(node: Any, padding: bool = False) -> bool:
 
 def has_numbers(node: Any) -> bool:
     """Whether the call computes something that could become part of a neighbour: kernel, pooling, normalisation."""
-    return isinstance(node.operation, (*WITH_KERNEL, *POOLING, layers.BatchNormalization))
+    return isinstance(node.operation, (*JOINING, *POOLING, layers.BatchNormalization))
 
 
 def passes(node: Any) -> bool:
@@ -136,9 +130,7 @@ def meeting(model: keras.Model) -> dict[str, tuple[str, ...]]:
             whole = chain.stretch(number, number + 1)
             before = len(chain.stretch(number, number))
             sides = whole[:before], whole[before:]
-            kernels = [
-                [n.operation.name for n in side if isinstance(n.operation, WITH_KERNEL)] for side in sides
-            ]
+            kernels = [[n.operation.name for n in side if isinstance(n.operation, JOINING)] for side in sides]
             if all(kernels):
                 found[name] = tuple(path + kernel for side in kernels for kernel in side)
     return found

@@ -6,7 +6,6 @@ From the words that an option may be (`words`) and what one value has to be (`va
 
 from zoo.spec.model import OPTIONS, ModelSpec
 from zoo.spec.unit import UnitSpec
-from zoo.values import is_one_of, require_one_of
 from zoo.spec.words import (
     BLOCKS,
     BRANCH_SCALING,
@@ -23,6 +22,7 @@ from zoo.spec.words import (
     STANDARDISED,
     WAYS_DOWN,
 )
+from zoo.values import is_one_of, require_one_of
 
 __all__ = [
     "BLOCKS",

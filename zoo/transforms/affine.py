@@ -14,6 +14,7 @@ from zoo.activations import is_linear, takes_activation
 from zoo.graph import Part, graphs, in_inference, input_structure, rewrite, seeds_untouched
 from zoo.graph.reasons import reason
 from zoo.transforms.batchnorm import called_in_training, is_batchnorm
+from zoo.values import as_integer
 
 AFFINE_LAYERS = (
     layers.AveragePooling1D,
@@ -113,11 +114,12 @@ def affine_map(
         `(matrix, offset)`, float64, of shapes `(outputs, inputs)` and `(outputs,)`.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
+        TypeError: `model` is subclassed, so its computation is not a graph; or `batch_size` is no integer.
         NotAffineError: a `ValueError`; it names the layer and shows a pair of inputs $u, v$ with
             $f(u + v) + f(0) \ne f(u) + f(v)$, also in its attributes `u`, `v` and `gap`. Of a net with more
             than 16,384 inputs it names the layer only, at once.
-        ValueError: an input is no number, or of unknown size; samples of a batch are mixed; or a copy computes something else.
+        ValueError: an input is no number, or of unknown size; samples of a batch are mixed; a copy computes something else;
+            or `batch_size` is less than 1.
 
     Example:
         >>> import keras, numpy as np
@@ -130,6 +132,7 @@ def affine_map(
         >>> bool(np.allclose(matrix @ x.ravel() + offset, model(x)[0], atol=1e-6))
         True
     """
+    batch_size = as_integer("batch_size", batch_size)
     suspects = _not_affine(model)
     shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(model.inputs)]
     if any(None in shape for shape in shapes):

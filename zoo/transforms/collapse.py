@@ -11,6 +11,7 @@ from zoo.graph import Part, graphs, leads_to_its_model, rewrite, seeds_untouched
 from zoo.slimming.selection import refuse_blended
 from zoo.transforms.linear_runs import Run, RunFinder
 from zoo.transforms.one_layer import NotOneLayer, one_layer
+from zoo.transforms.stretches import as_stretches
 
 
 @leads_to_its_model
@@ -71,7 +72,7 @@ def collapse_linear(
     Args:
         model: A Functional or built Sequential model. It is left untouched.
         stretches: Each the names of the layers of a run, or of a part of one, that are to become one layer, in
-            order: all or an error. By default every run.
+            order, `[["a", "b"]]`: all or an error. By default every run.
         probe: Inputs, as `model` takes them, on which each run and each copied layer are compared with the
             original; None draws a small batch, False compares nothing.
 
@@ -80,9 +81,10 @@ def collapse_linear(
         collapsed, and what was kept and why.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: it has no graph yet; no two linear layers meet; none that meet are one layer; `stretches`
-            names layers that do not follow one another in a run or are not one layer; a `BlendedActivation` is
+        TypeError: `model` is subclassed, so its computation is not a graph; or `stretches` are no stretches: a string, or
+            names where `[['a', 'b']]` is expected.
+        ValueError: it has no graph yet; no two linear layers meet; none that meet are one layer; `stretches` are
+            none, or name layers that do not follow one another in a run or are not one layer; a `BlendedActivation` is
             left; or a copy computes something else.
 
     Example:
@@ -98,13 +100,14 @@ def collapse_linear(
         {'conv3': ('conv1', 'conv2', 'conv3')}
     """
     refuse_blended(model)
+    named = None if stretches is None else as_stretches(stretches)
     found = graphs(model)
     finder = RunFinder(found)
     collapsing = _Collapsing(finder.refused)
     runs = [(run, graph.path) for graph in found for run in finder.runs(graph)]
-    if stretches is not None:
-        for names in stretches:
-            collapsing.exactly(runs, tuple(names), finder.ends)
+    if named is not None:
+        for names in named:
+            collapsing.exactly(runs, names, finder.ends)
     else:
         for run, path in runs:
             collapsing.visit(run, path)

@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import Site, is_linear, split_parts
+from zoo.activations.sites import TRANSPOSED
 from zoo.batches import read_batches
 from zoo.graph import (
     ChannelAxes,
@@ -32,7 +33,7 @@ from zoo.slimming.execution import Execution, without_gradients
 from zoo.slimming.linear_fit import AffineMap, check_finite
 from zoo.slimming.selection import choose, keep_one
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
-from zoo.transforms.kernels import TRANSPOSED, Kernel, has_kernel, is_computed, obstacle, to_numpy
+from zoo.transforms.kernels import Kernel, has_kernel, is_computed, obstacle, to_numpy
 from zoo.transforms.kernels import channel_axis as kernel_axis
 
 
@@ -98,7 +99,7 @@ def drop_activations(
         ValueError: a site that does not exist, is named twice, is the classifier, or changes the shape; inputs
             that do not fit; a blended activation; an activation layer with an `activity_regularizer`, which
             would be lost; a name `X_act` that is needed and taken; or, with `fit`, a layer called on tensors of
-            different widths.
+            different widths, or a model that passes masks on.
 
     Example:
         >>> import keras

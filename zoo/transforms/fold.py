@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import is_linear, unseen
+from zoo.activations.sites import TRANSPOSED
 from zoo.bias_axis import takes_width_for_channels
 from zoo.graph import (
     Graph,
@@ -23,7 +24,7 @@ from zoo.graph import (
     seeds_untouched,
 )
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
-from zoo.transforms.kernels import TRANSPOSED, Kernel, channel_axis, has_kernel, is_computed, obstacle
+from zoo.transforms.kernels import Kernel, channel_axis, has_kernel, is_computed, obstacle
 
 
 @leads_to_its_model

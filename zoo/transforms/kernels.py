@@ -13,12 +13,10 @@ import keras
 import numpy as np
 from keras import layers
 
+from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from zoo.graph import Part, copy_layer, set_values
 
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
-DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+# Those whose channels are told: the axes of an EinsumDense can be any.
 WITH_KERNEL = (layers.Dense, *CONVOLUTIONS, *TRANSPOSED, *DEPTHWISE, *SEPARABLE)
 
 _METHODS = ("call", "convolution_op")

@@ -8,10 +8,12 @@ from typing import Any
 from keras import layers
 
 from zoo.activations import is_linear
+from zoo.activations.sites import TRANSPOSED
 from zoo.graph import Graph, calls
-from zoo.slimming.neighbours import PADDING, POOLING, passes
+from zoo.graph.channels import PADDING
+from zoo.slimming.neighbours import POOLING, passes
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
-from zoo.transforms.kernels import TRANSPOSED, channel_axis, has_kernel, obstacle, precision_obstacle
+from zoo.transforms.kernels import channel_axis, has_kernel, obstacle, precision_obstacle
 
 GLOBAL_POOLING = (
     layers.GlobalAveragePooling1D,

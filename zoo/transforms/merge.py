@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations import is_addition, is_linear
+from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE
 from zoo.graph import (
     Graph,
     Part,
@@ -22,11 +23,10 @@ from zoo.graph import (
     seeds_untouched,
     set_values,
 )
+from zoo.graph.channels import PADDING
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
 from zoo.transforms.fold import measured_error
 from zoo.transforms.kernels import (
-    CONVOLUTIONS,
-    DEPTHWISE,
     Kernel,
     channel_axis,
     has_kernel,
@@ -34,8 +34,6 @@ from zoo.transforms.kernels import (
     obstacle,
     precision_obstacle,
 )
-
-_PADDINGS = (layers.ZeroPadding1D, layers.ZeroPadding2D, layers.ZeroPadding3D)
 
 
 @leads_to_its_model
@@ -273,7 +271,7 @@ class Merging:
                 found.append(_Branch(tensor, norms=norms))
                 continue
             zeros = ((0, 0),) * (len(tensor.shape) - 2)
-            while isinstance(producer(tensor).operation, _PADDINGS):
+            while isinstance(producer(tensor).operation, PADDING):
                 padding = producer(tensor)
                 if padding.operation.data_format != operation.data_format:
                     reasons.append(f"{padding.operation.name!r} pads in another data format")

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from keras import layers
 
+from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE, SEPARABLE
 from zoo.graph import Part, set_values
-from zoo.slimming.neighbours import PADDING, POOLING, passes
+from zoo.graph.channels import PADDING
+from zoo.slimming.neighbours import POOLING, passes
 from zoo.transforms.batchnorm import is_batchnorm, scale_and_shift
-from zoo.transforms.kernels import CONVOLUTIONS, DEPTHWISE, SEPARABLE, Kernel, has_kernel, is_computed
+from zoo.transforms.kernels import Kernel, has_kernel, is_computed
 from zoo.transforms.linear_runs import GLOBAL_POOLING, Run, channel_place, gathers
 from zoo.transforms.spatial import Spatial, compose, dense_kernel, pull_back, stencil
 

@@ -19,10 +19,12 @@ from zoo.graph import (
     rewrite,
     seeds_untouched,
 )
-from zoo.slimming.neighbours import PADDING, POOLING, chains, passes
+from zoo.graph.channels import PADDING
+from zoo.slimming.neighbours import POOLING, chains, passes
 from zoo.slimming.selection import refuse_blended
 from zoo.transforms.kernels import channel_axis, has_kernel
 from zoo.transforms.spatial import stencil
+from zoo.transforms.stretches import as_stretches
 
 
 @leads_to_its_model
@@ -57,16 +59,18 @@ def pad_once(model: keras.Model, stretches: Iterable[Iterable[str]] | None = Non
 
     Args:
         model: A Functional or built Sequential model. It is left untouched.
-        stretches: Each the names of layers; only stretches that lie within one of these change. By default all.
+        stretches: Each the names of layers, `[["a", "b"]]`; only stretches that lie within one of these change. By default
+            all.
 
     Returns:
         The new model, not compiled, which layers pad no more, how wide the border is, and what was kept and why.
         A model in which nothing pads twice comes back as an equal copy.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
-        ValueError: `stretches` name a layer that is in no stretch; the names `X_pad` and `X_pad_once` are taken; or `model`
-            has blended activations.
+        TypeError: `model` is subclassed, so its computation is not a graph; or `stretches` are no stretches: a string, or
+            names where `[['a', 'b']]` is expected.
+        ValueError: `stretches` are none, or name a layer that is in no stretch; the names `X_pad` and `X_pad_once` are
+            taken; or `model` has blended activations.
 
     Reference:
         Ding et al. 2021, RepVGG, arXiv 2101.03697, appendix; Kim et al. 2023, arXiv 2301.12187 (reordering the
@@ -86,7 +90,7 @@ def pad_once(model: keras.Model, stretches: Iterable[Iterable[str]] | None = Non
     """
     refuse_blended(model)
     linear = chains(model, set(), padding=True)
-    wanted = None if stretches is None else [set(stretch) for stretch in stretches]
+    wanted = None if stretches is None else [set(stretch) for stretch in as_stretches(stretches)]
     if wanted is not None:
         inside = {chain.graph.path + node.operation.name for chain in linear for node in chain.nodes}
         for name in sorted(set().union(*wanted) - inside):

@@ -24,6 +24,7 @@ from zoo.graph import (
 from zoo.layers import BlendedActivation
 from zoo.naming import activation_of
 from zoo.slimming.selection import choose, keep_one
+from zoo.values import as_number
 
 
 @leads_to_its_model
@@ -80,7 +81,8 @@ def soften(
         The new model, not compiled, and the sites with the names of their layers.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph; or `sites` are no names.
+        TypeError: `model` is subclassed, so its computation is not a graph; `sites` are no names; or `amount` is no
+            number.
         ValueError: a site that does not exist, is named twice, is the classifier, changes the shape or has an
             `activity_regularizer`; an `amount` that is not from 0 to 1; a blended activation is there already;
             or a name `X_act` is taken.
@@ -149,7 +151,7 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
         The new model, not compiled, and which went which way.
 
     Raises:
-        TypeError: `model` is subclassed, so its computation is not a graph.
+        TypeError: `model` is subclassed, so its computation is not a graph; or `threshold` is no number.
         ValueError: there is nothing to take out; a layer has an `activity_regularizer`; `threshold` is not from 0
             to 1; or, without it, a layer is left between 0 and 1.
 
@@ -164,10 +166,8 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
         >>> harden(model, threshold=0.5).dropped
         ('act',)
     """
-    if threshold is not None and (
-        isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1
-    ):
-        raise ValueError(f"threshold must be a number from 0 to 1 or None, received {threshold!r}.")
+    if threshold is not None:
+        threshold = as_number("threshold", threshold, 0, 1)
     blended = {
         f"{graph.path}{node.operation.name}": (node.operation, node)
         for graph in graphs(model)

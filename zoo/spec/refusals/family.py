@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import FAMILIES as BEYOND
-from zoo.values import is_one_of, require_one_of
 from zoo.spec.words import FAMILIES
+from zoo.values import is_one_of, require_one_of
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import NORM_BETWEEN, PLAIN
-from zoo.values import require_one_of
 from zoo.spec.words import FORMS
+from zoo.values import require_one_of
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.values import require_bool, require_integer, require_one_of
 from zoo.spec.words import POOLINGS
+from zoo.values import require_bool, require_integer, require_one_of
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import LAYOUT, VGG
-from zoo.values import require_one_of
 from zoo.spec.words import LAYOUTS
+from zoo.values import require_one_of
 from zoo.wording import listed
 
 if TYPE_CHECKING:

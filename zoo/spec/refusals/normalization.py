@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import RESIDUAL
-from zoo.values import require_one_of
 from zoo.spec.words import BRANCH_SCALING, NORMALIZATIONS
+from zoo.values import require_one_of
 from zoo.wording import listed
 
 if TYPE_CHECKING:

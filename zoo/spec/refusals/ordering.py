@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.placement import PLAIN, RESIDUAL, V2, WORDS, Row
-from zoo.values import is_one_of
 from zoo.spec.words import PLAIN_ORDERINGS, RESIDUAL_ORDERINGS
+from zoo.values import is_one_of
 from zoo.wording import listed, nearest
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.placement import ACT, NORM
 from zoo.placement import FAMILIES as BEYOND
-from zoo.values import require_bool, require_integer, require_number, require_one_of, require_rate
 from zoo.spec.words import BLOCKS
+from zoo.values import require_bool, require_integer, require_number, require_one_of, require_rate
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, get_args
 
 from zoo.options import Padding, PoolingLayer, PoolingOrder
 from zoo.placement import PLAIN
-from zoo.values import require_one_of
 from zoo.spec.words import WAYS_DOWN
+from zoo.values import require_one_of
 from zoo.wording import listed
 
 if TYPE_CHECKING:

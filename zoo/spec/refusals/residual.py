@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo.values import require_number, require_one_of, require_rate
 from zoo.spec.words import BLOCKS, ROLLED, SHORTCUT_PARAMETERS, SHORTCUTS
+from zoo.values import require_number, require_one_of, require_rate
 
 if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec
