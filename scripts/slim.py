@@ -44,7 +44,12 @@ def arguments(words=None):
         "--epochs", type=int, default=3, help="to anneal in; as many again where the border moves"
     )
     parser.add_argument("--rate", type=float, default=0.01, help="learning rate of the training")
-    parser.add_argument("--samples", type=int, default=512, help="images for the importance and the fits")
+    parser.add_argument(
+        "--samples",
+        type=int,
+        default=512,
+        help="training images, drawn at random, for the importance and the fits",
+    )
     parser.add_argument("--batch", type=int, default=32, help="images in a batch")
     parser.add_argument("--out", type=Path, default=Path("slim"), help="folder to write to")
     given = parser.parse_args(words)
@@ -85,6 +90,11 @@ def images(parser, path):
             "expected one shape"
         )
     return tuple(arrays.values())
+
+
+def drawn(total, count):
+    """Positions of some of the images, at random and the same each time: a file may be sorted by class."""
+    return np.random.default_rng(0).permutation(total)[:count]
 
 
 def loaded(parser, path):
@@ -161,7 +171,7 @@ def main(words=None):
     x, y, x_test, y_test = images(parser, given.data)
     net = loaded(parser, given.net)
     given.out.mkdir(parents=True, exist_ok=True)
-    few = slice(0, given.samples)
+    few = drawn(len(x), given.samples)
 
     try:
         judges = judged(net, y)
@@ -216,7 +226,8 @@ def main(words=None):
             f"{100 * accuracy(model, judges, x_test, y_test):.2f} %",
         )
     console.print(table)
-    gap = np.abs(trained.predict(x_test[few], verbose=0) - slim.predict(x_test[few], verbose=0)).max()
+    some = x_test[: given.samples]
+    gap = np.abs(trained.predict(some, verbose=0) - slim.predict(some, verbose=0)).max()
     console.print(f"Merged against unmerged: {gap:.1e} at most.")
     console.print(
         f"Expected {100 * plan.expected / before:.0f} % of the time of the folded net, "

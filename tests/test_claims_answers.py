@@ -1,5 +1,8 @@
 """What single pages say, held against the published data: if the data change, the answer has to."""
 
+import csv
+import math
+
 import pytest
 from claimed import DATA, ROOT, RULES
 
@@ -172,3 +175,29 @@ def test_the_growth_per_layer_that_the_page_on_depth_names_is_the_published_one(
     assert f"{min(per_layer):.2f} to {max(per_layer):.2f} per layer" == "1.16 to 1.17 per layer"
     page = (ROOT / "docs/questions/depth.md").read_text()
     assert f"{min(per_layer):.2f} to {max(per_layer):.2f} per layer" in page
+
+
+def test_the_growth_per_place_that_the_ledger_tells_is_that_of_the_places_it_names():
+    """Recomputed from the rows: a root or a logarithm takes the distance between the places whose values are told."""
+    rows = list(csv.DictReader((DATA / "signal.csv").read_text().splitlines()))
+
+    def mean(arm, metric, x):
+        values = [
+            float(row["value"])
+            for row in rows
+            if (row["arm"], row["metric"], float(row["x"])) == (arm, metric, x)
+        ]
+        assert len(values) == 3
+        return sum(values) / 3
+
+    ledger = (ROOT / "docs/claims.md").read_text().replace("\\", "").replace("−", "-")
+    each = (mean("plain, no BN, Glorot", "variance", 20) / mean("plain, no BN, Glorot", "variance", 1)) ** (
+        1 / 19
+    )
+    assert f"{each:.3g}" == "0.406"
+    assert f"variance of layer 20 over layer 1: 3.7e-08, a factor of {each:.3g} a layer" in ledger
+    told = []
+    for arm in ("original", "relu_only_pre_activation", "full_pre_activation"):
+        before, after = (mean(arm, "gradient_norm", x) for x in (32, 333))
+        told.append(f"{arm} as l^{math.log(after / before) / math.log(333 / 32):.3g}")
+    assert f"from unit 32 to 333: {'; '.join(told)} |" in ledger

@@ -183,6 +183,69 @@ class TestWithin:
         many = (("a", "b"), *((f"c{k}", "b") for k in range(9)))
         assert Within(pairs=many, margin=0.097)(numbers(arms)).verdict == IN_PART
 
+    def test_arms_at_chance_are_not_close(self):
+        """Both seeds' worth of noise lies within a point, and says nothing of nets that learn."""
+        first, second = ({seed: 0.1 + 0.001 * abs(seed - at) for seed in range(5)} for at in (0, 4))
+        lost = {(arm, seed): "at chance" for arm in "ab" for seed in range(5)}
+        data = numbers({"a": first, "b": second}, outcomes=lost)
+        for margin in (0.01, 0.0001):
+            evidence = Within(pairs=(("a", "b"),), margin=margin)(data)
+            assert evidence.verdict == UNMEASURABLE
+            assert not any("nan" in text for text in (*evidence.effect, evidence.summary))
+
+    @pytest.mark.parametrize("against", ["either", "lower", "higher"])
+    @pytest.mark.parametrize("failed", [1, 3, 5])
+    @pytest.mark.parametrize("arm", ["a", "b"])
+    def test_an_arm_that_trains_less_often_is_not_close(self, against, failed, arm):
+        """Of runs that trained all agree. Five of five against none is p = 2 / 252, one or three fewer is none."""
+        five = {seed: 0.9 + 0.001 * seed for seed in range(5)}
+        lost = {(arm, seed): "at chance" for seed in range(failed)}
+        evidence = Within(pairs=(("a", "b"),), margin=0.9, against=against)(
+            numbers({"a": five, "b": five}, outcomes=lost)
+        )
+        counts = against == "either" or against == ("lower" if arm == "a" else "higher")
+        assert evidence.verdict == (HOLDS if not counts else FAILS if failed == 5 else UNMEASURABLE)
+
+    def test_in_a_loss_an_arm_that_trains_less_often_is_higher(self):
+        five = {seed: 0.5 + 0.001 * seed for seed in range(5)}
+        lost = {("a", seed): "diverged" for seed in range(3)}
+        data = numbers({"a": five, "b": five}, metric="test_loss", outcomes=lost)
+        for against, verdict in (("lower", HOLDS), ("higher", UNMEASURABLE)):
+            rule = Within(pairs=(("a", "b"),), margin=0.1, metric="test_loss", against=against)
+            assert rule(data).verdict == verdict
+
+    @pytest.mark.parametrize(
+        "against, better, worse",
+        [("either", FAILS, FAILS), ("lower", HOLDS, FAILS), ("higher", FAILS, HOLDS)],
+    )
+    def test_a_claim_that_something_costs_nothing_has_one_side(self, against, better, worse):
+        """0.7 points on either side, and an interval of a tenth: 2.776 * 0.0791 / sqrt(5) points."""
+        last = {seed: 0.9 + 0.001 * seed for seed in range(5)}
+        more = {seed: last[seed] + 0.007 + 0.0005 * (seed - 2) for seed in range(5)}
+        data = numbers({"more": more, "last": last})
+        rule = Within(pairs=(("more", "last"),), margin=0.005, against=against)
+        assert rule(data).verdict == better
+        assert rule(numbers({"more": last, "last": more})).verdict == worse
+
+    def test_a_side_is_named_in_the_summary(self):
+        evidence = Within(pairs=(("a", "b"),), margin=0.005, against="lower")(numbers({"a": HIGH, "b": LOW}))
+        assert evidence.summary == "1 of 1 intervals lie at most 0.5 points lower"
+        with pytest.raises(ValueError, match=r"must be one of either, lower, higher; received 'below'"):
+            Within(pairs=(("a", "b"),), margin=0.005, against="below")
+
+    def test_too_few_in_one_pair_leave_the_others_in_part(self):
+        lost = {("c", 1): "diverged", ("c", 2): "diverged", ("d", 1): "diverged", ("d", 2): "diverged"}
+        data = numbers(dict.fromkeys("abcd", HIGH), outcomes=lost, weights={("d", 0): "other"})
+        evidence = Within(pairs=(("a", "b"), ("c", "d")), margin=0.005)(data)
+        assert evidence.verdict == IN_PART
+        assert evidence.summary == "1 of 2 intervals lie within 0.5 points, of 1 too few runs trained to tell"
+
+    def test_the_same_weights_are_within_with_one_seed(self):
+        one = {0: 0.9}
+        rule = Within(pairs=(("a", "b"),), margin=0.005)
+        assert rule(numbers({"a": one, "b": one})).verdict == HOLDS
+        assert rule(numbers({"a": one, "b": one}, weights={("b", 0): "other"})).verdict == UNMEASURABLE
+
     def test_in_part(self):
         data = numbers({"a": HIGH, "b": HIGH, "c": MIXED})
         evidence = Within(pairs=(("a", "b"), ("a", "c")), margin=0.005)(data)

@@ -170,3 +170,29 @@ def test_classes_that_go_together_are_judged_one_by_one(slim):
     p = net.predict(x, verbose=0)
     assert loss == pytest.approx(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)), rel=1e-4)
     assert right == pytest.approx(np.mean((p > 0.5) == y))
+
+
+def test_images_of_all_classes_are_drawn_though_the_file_is_sorted(slim):
+    y = np.repeat(np.arange(10), 100)
+    counts = np.bincount(y[slim.drawn(len(y), 200)], minlength=10)
+    # 20 of each expected; the deviation of a draw without replacement is 3.8.
+    assert counts.sum() == 200 and counts.min() >= 8 and counts.max() <= 32
+    assert np.array_equal(slim.drawn(len(y), 200), slim.drawn(len(y), 200))
+    assert sorted(slim.drawn(5, 512)) == [0, 1, 2, 3, 4]
+
+
+def test_they_are_what_the_importance_is_measured_on(slim, files, monkeypatch):
+    seen = []
+
+    def measured(net, x, y, **options):
+        seen.append(y)
+        raise ValueError("seen")
+
+    order = np.argsort(np.load(files / "data.npz")["y"], kind="stable")
+    whole = dict(np.load(files / "data.npz"))
+    np.savez(files / "sorted.npz", **whole | {"x": whole["x"][order], "y": whole["y"][order]})
+    monkeypatch.setattr("zoo.probes.activation_importance", measured)
+    with pytest.raises(SystemExit):
+        slim.main([str(files / "net.keras"), "--data", str(files / "sorted.npz"), "--samples", "13"])
+    (labels,) = seen
+    assert len(labels) == 13 and set(labels) == {0, 1, 2}

@@ -71,3 +71,22 @@ def test_nothing_balanced_is_refused(tmp_path, done, message):
         collect(tmp_path, Stops(after=done))
     with pytest.raises(ValueError, match=message):
         collect(tmp_path, toys.Here(), only_done=True)
+
+
+def test_a_finished_run_that_lost_lines_is_named_and_not_published(tmp_path):
+    experiment = toys.experiment(recipe=dataclasses.replace(toys.RECIPE, epochs=2), seeds=(0, 1))
+    asked = {"runs": tmp_path, "workers": toys.Here(), "backend": "tensorflow"}
+    whole = conduct(experiment, **asked)
+    path = tmp_path / whole.runs[1].id / "lines.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    said = []
+    kept = conduct(experiment, **asked, only_done=True, announce=said.append)
+    assert [run.seed for run in kept.runs] == [0]
+    assert said == [
+        f"toy, seed 1, rate 0.05, run {whole.runs[1].id}: its result says 16 steps, and its lines, which are damaged, end "
+        "at step 8; it is to be done again"
+    ]
+    again = conduct(experiment, **asked)
+    assert [run.series("test_accuracy") for run in again.runs] == [
+        run.series("test_accuracy") for run in whole.runs
+    ]

@@ -1,5 +1,6 @@
 """How well and how often, two answers that are never mixed."""
 
+import dataclasses
 import math
 
 import pytest
@@ -91,6 +92,19 @@ def test_rates_have_a_sign_in_every_metric():
 def test_one_pair_is_no_comparison():
     one = runs([0.1, 0.1, 0.1, 0.1, 0.7], [B, B, B, B, A])
     assert paired_difference(GOOD, one).words == TOO_FEW
+
+
+def test_one_pair_that_ties_is_too_few():
+    tie = paired_difference(runs([0.8]), runs([0.8]))
+    assert tie.words == TOO_FEW and family([tie, paired_difference(GOOD, WORSE)])[0].verdict == TOO_FEW
+    ends = [A, B, B, B, B]
+    failed = paired_difference(runs([0.8, 0.1, 0.1, 0.1, 0.1], ends), runs([0.8, 0.1, 0.1, 0.1, 0.1], ends))
+    assert failed.words == TOO_FEW
+
+
+def test_the_same_weights_are_equal_with_one_pair_too():
+    tie = dataclasses.replace(paired_difference(runs([0.8]), runs([0.8])), identical=True)
+    assert tie.words == EQUAL and tie.well == "equal to the bit"
 
 
 def test_verdicts_go_by_the_adjusted_p():

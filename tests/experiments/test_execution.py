@@ -15,7 +15,7 @@ from tests.experiments.cluster import dask, dask_worker, free_port, wait_for
 from zoo.experiments.design.plan import run_of
 from zoo.experiments.running import execution
 from zoo.experiments.running.execution import ExecutionError, Job, execute, pool
-from zoo.experiments.running.results import RunFolder
+from zoo.experiments.running.results import RunFolder, RunFolderError
 from zoo.experiments.running.run import identify
 
 ROOT = Path(__file__).parents[2]
@@ -59,8 +59,9 @@ def test_runs_that_fail_are_named_and_the_others_are_done(tmp_path, monkeypatch)
     assert first == "2 of 3 runs failed; the others are done and kept:"
     assert sorted(line.strip()[:26] for line in others) == [
         "seed 1: RuntimeError: this",
-        "seed 2: BrokenProcessPool:",
+        "seed 2: its worker was kil",
     ]
+    assert "killed 2 times, probably out of memory; try --workers 1, or" in str(failed.value)
     assert RunFolder(tmp_path, good.id).result()
     assert not RunFolder(tmp_path, bad.id).result() and not RunFolder(tmp_path, deadly.id).result()
 
@@ -146,6 +147,40 @@ def test_a_dask_worker_killed_midway_loses_nothing_and_doubles_nothing(tmp_path)
         lines = RunFolder(tmp_path / "runs", job.id).lines()
         assert [line["line"] for line in lines] == list(range(7))
     assert {line["process"] for line in RunFolder(tmp_path / "runs", killed[0].id).lines()} > {first.pid}
+
+
+def test_workers_that_do_not_see_the_folder_are_found_out(tmp_path, monkeypatch):
+    """They have another one of the same name."""
+
+    class Elsewhere(toys.Here):
+        def submit(self, job, runs):
+            done.append(job)
+            return super().submit(job, tmp_path / "of the workers")
+
+    done = []
+    monkeypatch.setattr(execution, "SEEN_SECONDS", 0.0)
+    monkeypatch.setattr(execution, "POLL_SECONDS", 0.01)
+    with pytest.raises(
+        RunFolderError, match=r"seed 0: a worker has finished run .* the workers do not see this folder"
+    ):
+        execute(jobs(tmp_path / "marks", seconds=0.0), runs=tmp_path / "here", workers=Elsewhere())
+    assert len(done) == 1  # not after all of them
+
+
+def test_a_result_that_shows_late_is_waited_for(tmp_path, monkeypatch):
+    """As over a network file system, which looks into a folder again after a while."""
+    looks, real = [], RunFolder.result
+
+    def late(self):
+        looks.append(self.id)
+        return real(self) if len(looks) > 4 else None
+
+    monkeypatch.setattr(execution, "POLL_SECONDS", 0.01)
+    (job,) = jobs(tmp_path / "marks", seeds=(0,), seconds=0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(execution.RunFolder, "result", late)
+        execute([job], runs=tmp_path, workers=toys.Here())
+    assert RunFolder(tmp_path, job.id).result() and len(looks) > 4
 
 
 def test_workers_of_more_than_one_thread_are_refused(monkeypatch):

@@ -1,6 +1,8 @@
 import dataclasses
 import json
 import re
+import tempfile
+from pathlib import Path
 
 import keras
 import pytest
@@ -9,9 +11,10 @@ from tests.experiments import toys
 from zoo.experiments.data import sets
 from zoo.experiments.data.sets import MissingDataError, load
 from zoo.experiments.design import plan
-from zoo.experiments.design.experiment import Comparison, Curves, canonical
+from zoo.experiments.design.experiment import Comparison, Continuation, Curves, canonical
 from zoo.experiments.publishing import check, freshness, publication
 from zoo.experiments.publishing.freshness import FRESH, MISSING, STALE, UNSEEN, status, statuses
+from zoo.experiments.publishing.publication import PublicationError
 from zoo.experiments.running import environment, run
 from zoo.experiments.training.loop import Training
 
@@ -69,6 +72,18 @@ def test_another_spec_is_stale(folder, change, why):
 def test_the_first_of_the_seeds_are_fresh_as_far_as_they_go(folder):
     state = status(dataclasses.replace(EXPERIMENT, seeds=(0, 1, 2, 3)), folder)
     assert state.word == FRESH and "2 of 4 seeds are run so far" in state.why
+
+
+def test_damaged_images_spoil_no_answer_but_their_own(folder, monkeypatch):
+    def damaged():
+        raise ValueError("digits.zip is damaged; fetch it again")
+
+    load.cache_clear()
+    monkeypatch.setitem(sets.SOURCES, "digits", damaged)
+    state = status(EXPERIMENT, folder)
+    load.cache_clear()
+    assert state.word == UNSEEN
+    assert "the data set 'digits' cannot be read: digits.zip is damaged; fetch it again" in state.why
 
 
 def test_images_that_are_not_here_are_unseen_not_stale(folder, monkeypatch):
@@ -195,6 +210,57 @@ def test_a_repeated_run_is_inside_and_equal_to_the_bit(folder):
     assert len(findings) == 2 and all(finding.inside and finding.same_bits for finding in findings)
     assert "is inside the published band" in findings[0].words
     assert "the weights are equal to the bit" in findings[0].words
+
+
+def test_only_what_is_published_is_repeated_and_the_rest_is_named(folder, monkeypatch):
+    titles, said = [], []
+
+    def stop(jobs, runs, workers):
+        titles.extend(job.title for job in jobs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(check, "execute", stop)
+    new = toys.arm("new", options={"width": 7})
+    after = Continuation(
+        label="after", after="new", hooks=(toys.hook("weight_norm", when="start"),), trains=False
+    )
+    more = dataclasses.replace(EXPERIMENT, seeds=tuple(range(9)), arms=(*EXPERIMENT.arms, new, after))
+    with pytest.raises(KeyboardInterrupt):
+        list(
+            check.check(
+                more,
+                workers=toys.Here(),
+                backend="tensorflow",
+                arms=9,
+                seeds=9,
+                folder=folder,
+                announce=said.append,
+            )
+        )
+    assert sorted(titles) == ["trained, seed 0", "trained, seed 1"]
+    assert said == [
+        "toy: left out, since not published: new, after",
+        "toy: left out, since not published: seeds 2, 3, 4, 5, 6, 7, 8",
+    ]
+    with pytest.raises(PublicationError, match="toy: none of its arms is published"):
+        repeat(folder, arms=(new,))
+
+
+@pytest.mark.parametrize("runs", [None, "not yet/there"])
+def test_what_is_repeated_lies_where_the_workers_see_it_and_is_removed(folder, tmp_path, monkeypatch, runs):
+    seen = []
+
+    def stop(jobs, runs, workers):
+        seen.append((runs, runs.is_dir()))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(check, "execute", stop)
+    runs = runs and tmp_path / runs
+    with pytest.raises(KeyboardInterrupt):
+        list(check.check(EXPERIMENT, workers=toys.Here(), backend="tensorflow", folder=folder, runs=runs))
+    ((place, there),) = seen
+    assert there and not place.exists()
+    assert place.parent == (runs or Path(tempfile.gettempdir())) and place.parent.is_dir()
 
 
 def test_a_run_with_other_bits_says_so_and_why(folder, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from zoo.experiments.data import jpegs
-from zoo.experiments.data.sets import MissingDataError, load
+from zoo.experiments.data.sets import DamagedDataError, MissingDataError, load
 from zoo.experiments.design.experiment import Dataset
 
 CLASSES = ("airplane", "bird", "cat")
@@ -108,5 +108,21 @@ def test_absent_images_say_how_to_get_them(tmp_path, monkeypatch, named):
     monkeypatch.setenv("ZOO_DATA", str(tmp_path / named) if named else "")
     with pytest.raises(
         MissingDataError, match=r"clone .*CIFAR-10-images and name .*ZOO_DATA.*zip.*--dataset cifar10"
+    ):
+        load(Dataset(name="cifar10_jpeg"))
+
+
+@pytest.mark.parametrize("named", ["the zip", "its folder"])
+@pytest.mark.parametrize("damage", ["half of it", "a byte of an image"])
+def test_a_zip_that_is_damaged_is_said(tmp_path, monkeypatch, named, damage):
+    path = zipped(tmp_path / "CIFAR-10-images.zip")
+    content = path.read_bytes()
+    middle = content.index(TREE["train/cat/0000.jpg"]) + 100
+    flipped = content[:middle] + bytes([content[middle] ^ 255]) + content[middle + 1 :]
+    path.write_bytes(content[: len(content) // 2] if damage == "half of it" else flipped)
+    monkeypatch.setenv("ZOO_DATA", str(path if named == "the zip" else tmp_path))
+    load.cache_clear()
+    with pytest.raises(
+        DamagedDataError, match=r"CIFAR-10-images\.zip is damaged, or only part .* fetch it again"
     ):
         load(Dataset(name="cifar10_jpeg"))

@@ -1,7 +1,9 @@
 """Taking a trained net apart: orders, measurements, and the study on toy nets from the first run to the claims."""
 
 import dataclasses
+import functools
 import json
+import types
 
 import keras
 import numpy as np
@@ -55,14 +57,59 @@ def test_of_ten_at_most_the_share_is_kept(kept, count):
 def test_a_lighter_net_is_the_net_without_those_that_are_needed_least():
     trained, pictures = net(), images()
     before = trained.get_weights()
-    light = lighter.lighter(trained, pictures, 0, first="needed least", kept=0.5)
-    names = lighter.in_order(lighter.measured(trained, pictures), "needed least", 0)[:2]
+    half = functools.partial(lighter.lighter, trained, pictures, 0, first="needed least", drawn=2000)
+    light = half(kept=0.5)
+    names = lighter.in_order(lighter.measured(trained, pictures, 2000), "needed least", 0)[:2]
     assert {site.name for site in sites(light)} == {site.name for site in sites(trained)} - set(names)
-    expected = drop_activations(trained, names, fit=pictures.x_train).model
+    # There are fewer images than are asked for, so all of them fit.
+    expected = drop_activations(
+        trained, names, fit=pictures.x_train[np.random.default_rng(0).permutation(len(pictures.x_train))]
+    ).model
     x = pictures.x_test
     np.testing.assert_array_equal(light.predict_on_batch(x), expected.predict_on_batch(x))
     assert all(np.array_equal(a, b) for a, b in zip(before, trained.get_weights(), strict=True))
-    assert lighter.lighter(trained, pictures, 0, first="needed least", kept=1) is trained
+    assert half(kept=1) is trained
+
+
+def sorted_images(each=50, classes=10):
+    """Images of which the file has all of the first class first; each holds the number of its class."""
+    y = np.repeat(np.arange(classes), each).astype(np.int32)
+    x = np.broadcast_to(y[:, None, None, None], (len(y), 14, 14, 1)).astype(np.float32)
+    return dataclasses.replace(images(), x_train=x, y_train=y)
+
+
+def test_those_that_choose_and_fit_are_of_all_classes_though_the_file_is_sorted():
+    x, y = lighter.at_random(sorted_images(), 200)
+    counts = np.bincount(y, minlength=10)
+    # 20 of each expected; the deviation of a draw without replacement is 3.3.
+    assert counts.sum() == 200 and counts.min() >= 10 and counts.max() <= 30
+    assert np.array_equal(x[:, 0, 0, 0], y)  # each with its own label
+    again = lighter.at_random(sorted_images(), 200)[1]
+    assert np.array_equal(again, y)
+    assert sorted(lighter.at_random(sorted_images(), 10**6)[1]) == sorted(sorted_images().y_train)
+
+
+def test_they_are_what_measures_and_what_fits(monkeypatch):
+    seen, pictures = [], sorted_images()
+    monkeypatch.setattr(lighter, "activation_importance", lambda net, x, y, progress: seen.append((x, y)))
+    monkeypatch.setattr(
+        lighter,
+        "drop_activations",
+        lambda net, names, fit: seen.append((fit,)) or types.SimpleNamespace(model=net),
+    )
+    lighter.measured(None, pictures, 100)
+    lighter.without(None, ["a"], pictures, 100)
+    (x, y), (fit,) = seen
+    assert len(x) == 100 and len(set(y)) == 10 and np.array_equal(x, fit)
+
+
+def test_no_result_of_before_the_draw_is_taken_for_one_of_after():
+    """Code is in no run's id; how many images are drawn is."""
+    experiment = STUDIES.lookup("needed")
+    for one in experiment.arms:
+        if isinstance(one, Continuation):
+            asked = [one.options, *(hook.arguments for hook in one.hooks)]
+            assert any(options.get("drawn") == study.DRAWN for options in asked), one.label
 
 
 def test_each_alone_and_what_follows_from_it():
@@ -81,15 +128,16 @@ def test_equal_values_share_their_rank():
 def test_untrained_it_is_the_accuracy_of_the_net_that_is_left():
     model, pictures = net(), images()
     ask = context(model, images=pictures)
-    rows = list(needed.untrained(ask, first="needed most", kept=(1.0, 0.5)))
+    untrained = functools.partial(needed.untrained, ask, drawn=2000)
+    rows = list(untrained(first="needed most", kept=(1.0, 0.5)))
     assert [(row.metric, row.x) for row in rows] == [("untrained_accuracy", 1.0), ("untrained_accuracy", 0.5)]
-    left = lighter.lighter(model, pictures, 0, first="needed most", kept=0.5)
+    left = lighter.lighter(model, pictures, 0, first="needed most", kept=0.5, drawn=2000)
     for row, one in zip(rows, (model, left), strict=True):
         right = one.predict_on_batch(pictures.x_test).argmax(-1) == pictures.y_test
         assert row.value == right.mean()
     # Each alone is told once, beside the order that follows from it.
-    assert len(list(needed.untrained(ask, first="needed least", kept=(1.0,)))) == 2 * 4 + 3 + 1
-    assert list(needed.untrained(ask, first="needed most", kept=(0.5,))) == rows[1:]
+    assert len(list(untrained(first="needed least", kept=(1.0,)))) == 2 * 4 + 3 + 1
+    assert list(untrained(first="needed most", kept=(0.5,))) == rows[1:]
 
 
 def test_neighbours_merge_where_that_multiplies_less_often():
@@ -98,7 +146,7 @@ def test_neighbours_merge_where_that_multiplies_less_often():
         x = zoo.conv_unit(filters, kernel, ordering="conv_norm_act", name=f"conv{number}")(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(image, keras.layers.Dense(10)(x))
-    rows = list(needed.merged(context(model), kept=(1.0, 0.0)))
+    rows = list(needed.merged(context(model), kept=(1.0, 0.0), drawn=2000))
     found = {(row.metric, row.x): row.value for row in rows}
     assert found["layers_left", 1.0] == 5 and found["multiplications_ratio", 1.0] == 1
     assert found["layers_left", 0.0] < 5 and found["multiplications_ratio", 0.0] > 1.1

@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from zoo.experiments.publishing.numbers import crossing, interval_text, number
+from zoo.experiments.publishing.differences import Runs, paired_difference
+from zoo.experiments.publishing.numbers import crossing, difference_text, interval_text, number
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,8 @@ def test_crossing(points, level, expected):
         (0.0, "0"),
         (99.95, "100"),
         (2.7e12, "2.7e+12"),
+        (math.nan, "not finite"),
+        (-math.inf, "not finite"),
     ],
 )
 def test_number(value, text):
@@ -34,3 +37,14 @@ def test_interval_text():
     assert interval_text(0.5, 0.4, 0.6, "test_accuracy") == "50 % [40, 60]"
     assert interval_text(-0.5, -0.6, -0.4, "train_loss", signed=True) == "−0.5 [−0.6, −0.4]"
     assert interval_text(2.0, 2.0000001, 1.9999999, "growth") == "2"
+
+
+def test_two_arms_at_chance_have_no_p_to_print():
+    lost = dict.fromkeys(range(3), "at chance")
+    first, second = ({seed: 0.1 + 0.001 * step * seed for seed in range(3)} for step in (1, -1))
+    said = difference_text(
+        paired_difference(Runs(values=first, outcomes=lost), Runs(values=second, outcomes=lost))
+    )
+    assert (
+        said.startswith("+0.2 points [") and "p nan" not in said and "trained: 0 of 3 against 0 of 3" in said
+    )

@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 import math
+from types import SimpleNamespace
 
 import pytest
 from scipy import stats
@@ -99,6 +100,61 @@ def test_how_it_came_about_is_recorded(folder):
         assert len(arm["graph"]) == len(arm["data"]) == 64
         assert len(arm["trace"]["losses"]) == 5
         assert [run["seed"] for run in arm["runs"]] == [0, 1]
+
+
+def collected_on(*processors):
+    """Three runs of an arm, one on each of these processors, as `conduct` would have collected them."""
+
+    def run(seed, processor):
+        result = {
+            **dict.fromkeys(("graph", "data"), "hash"),
+            **dict.fromkeys(("parameters", "layers", "steps", "finished"), 1),
+            "environment": {"device": "cpu", "processor": processor},
+            "cpu_seconds": 60.0,
+            "status": "done",
+            "diverged_at": None,
+            "weights_sha256": str(seed),
+            "trace": [float(seed)],
+        }
+        lines = [{"rows": [("test_accuracy", 1.0, 0.5)]}]
+        return SimpleNamespace(id=f"run {seed}", label="a", seed=seed, rate=0.1, result=result, lines=lines)
+
+    experiment = toys.experiment(arms=(toys.arm("a"),), seeds=tuple(range(len(processors))), figures=())
+    runs = [run(*one) for one in enumerate(processors)]
+    return SimpleNamespace(experiment=experiment, runs=runs, tuning=[], rates={"a": 0.1})
+
+
+@pytest.mark.parametrize(
+    "processors, counts, traced",
+    [
+        (("AMD", "Intel", "Intel"), [(2, "Intel"), (1, "AMD")], 1),
+        (("Intel", "AMD", "Intel"), [(2, "Intel"), (1, "AMD")], 0),
+        (("Intel", "AMD"), [(1, "AMD"), (1, "Intel")], 1),
+        (("Intel", "Intel"), [(2, "Intel")], 0),
+    ],
+)
+def test_the_environment_is_that_of_most_runs(tmp_path, processors, counts, traced):
+    """Also the first losses come from there: they are compared to the bit with what is computed there again."""
+    about = publication.publish(collected_on(*processors), command="a test", folder=tmp_path).about
+    assert about["environment"] == {"device": "cpu", "processor": counts[0][1]}
+    assert [(one["runs"], one["processor"]) for one in about["runs_of_environments"]] == counts
+    assert about["environments"] == len(counts)
+    assert about["arms"][0]["trace"] == {"seed": traced, "losses": [float(traced)]}
+    assert [run["seed"] for run in about["arms"][0]["runs"]] == list(range(len(processors)))
+
+
+def test_a_run_that_arms_share_is_counted_once(tmp_path):
+    collected = collected_on("AMD", "Intel", "Intel")
+    collected.runs[2].id = collected.runs[1].id
+    collected.tuning = [
+        SimpleNamespace(**vars(collected.runs[0]) | {"id": "tuned", "series": lambda _: [(1, 0.5)]})
+    ]
+    about = publication.publish(collected, command="a test", folder=tmp_path).about
+    assert [(one["runs"], one["processor"]) for one in about["runs_of_environments"]] == [
+        (2, "AMD"),
+        (1, "Intel"),
+    ]
+    assert about["cost"].startswith("3 runs")
 
 
 def test_publishing_again_changes_nothing(folder):

@@ -1,5 +1,7 @@
 """Holes in a text: what may be asked, what is answered, and that nothing wrong is filled."""
 
+import math
+
 import pytest
 
 from tests.experiments import toys
@@ -87,6 +89,94 @@ A1, A2, B1 = "(kind=a, width=1)", "(kind=a, width=2)", '(kind="b, bias (0)")'
 )
 def test_answers(question, answer):
     assert quote(EXPERIMENT, numbers(), question) == answer
+
+
+def published_as(values, metric="size", *, arm="a 1"):
+    """Only this metric of one arm: {seed: [(x, value), ...]}."""
+    rows = [Observation(arm, seed, metric, float(x), y) for seed, points in values.items() for x, y in points]
+    return Numbers(Published(name="toy", about=numbers().published.about, rows=tuple(rows)))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"at size {A1} x=9",
+        f"growth size {A1} from=9 to=10",
+        f"growth_each size {A1} from=1 to=9",
+        f"power size {A1} from=1 to=9",
+    ],
+)
+def test_a_place_that_was_not_recorded_is_refused(question):
+    """The nearest one would be told under the name of another, and roots and powers take the distance that was asked for."""
+    with pytest.raises(
+        ValueError, match=r"seed 0, at x = 9; the nearest that are recorded are 2 and 10: ask"
+    ):
+        quote(EXPERIMENT, numbers(), question)
+
+
+def test_a_place_must_be_recorded_on_every_seed():
+    with pytest.raises(ValueError, match="seed 1, at x = 2; the nearest that are recorded are 1 and 3"):
+        quote(
+            EXPERIMENT, published_as({0: [(1, 1), (2, 1)], 1: [(1, 1), (3, 1), (9, 1)]}), f"at size {A1} x=2"
+        )
+
+
+def test_a_place_is_found_as_it_is_published():
+    """Six digits of a third."""
+    assert published_as({0: [(0.333333, 7.0)]}).at("a 1", "size", 1 / 3) == 7
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"at size {A1} x=2 below=12",
+        f"at size {A1} x=2 above=12",
+        f"at size {A1} x=2",
+        f"value size {A1} first=yes",
+        f"largest size {A1}",
+        f"growth size {A1} from=1 to=2",
+        f"growth_each size {A1} from=1 to=2",
+        f"power size {A1} from=1 to=2",
+    ],
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_is_not_finite_is_refused_whatever_the_order_of_the_seeds(question, value, seed):
+    first = 5.0 if "first" not in question else value
+    values = {one: [(1, 5.0), (2, 5.0)] for one in (0, 1)} | {seed: [(1, first), (2, value)]}
+    with pytest.raises(ValueError, match=r"no number to print|finite values of one sign"):
+        quote(EXPERIMENT, published_as(values), question)
+
+
+def test_a_slowdown_against_an_arm_that_never_gets_there_is_refused():
+    for slow, fast in ((A1, A2), (A2, A1)):
+        with pytest.raises(ValueError, match="no number to print"):
+            quote(EXPERIMENT, numbers(), f"slowdown {slow} / {fast} level=0.81 below=1")
+
+
+@pytest.mark.parametrize(
+    "question, said",
+    [
+        (f"growth size {A1} from=1 to=2", "received size -2 at 1 and 3 at 2"),
+        (f"growth_each size {A1} from=1 to=2", "received size -2 at 1 and 3 at 2"),
+        (f"power size {A1} from=3 to=2", "received size 0 at 3 and 3 at 2"),
+        (f"power size {A1} from=2 to=2", "two places.* 3 at 2 and 3 at 2"),
+        (f"power size {A1} from=0 to=2", "places above zero; received from=0 to=2"),
+    ],
+)
+def test_a_growth_has_two_places_and_one_sign(question, said):
+    values = published_as({0: [(0, 1.0), (1, -2.0), (2, 3.0), (3, 0.0)]})
+    with pytest.raises(ValueError, match=said):
+        quote(EXPERIMENT, values, question)
+
+
+def test_the_last_finite_place_is_that_of_all_seeds():
+    short, long = [(1, 1.0), (2, math.nan)], [(1, 1.0), (2, 1.0)]
+    for seeds in ((short, long), (long, short)):
+        values = published_as(dict(enumerate(seeds)))
+        assert quote(EXPERIMENT, values, f"last_finite size {A1}") == "1"
+    with pytest.raises(ValueError, match="no number to print"):
+        quote(EXPERIMENT, published_as({0: [(1, math.nan)]}), f"last_finite size {A1}")
 
 
 def test_a_slowdown_is_a_ratio_of_epochs():
@@ -178,7 +268,16 @@ def test_what_cannot_be_read_is_refused_whether_or_not_there_are_data(question, 
         quote(EXPERIMENT, numbers() if published else None, question)
 
 
-@pytest.mark.parametrize("question", [f"mean speed {A1}", "largest speed (kind=a)", f"gap speed {A1} - {A2}"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        f"mean speed {A1}",
+        "largest speed (kind=a)",
+        f"gap speed {A1} - {A2}",
+        f"at speed {A1} x=1",
+        f"last_finite speed {A1}",
+    ],
+)
 def test_a_metric_that_nobody_measured_is_refused(question):
     with pytest.raises(KeyError, match="publishes no 'speed'"):
         quote(EXPERIMENT, numbers(), question)

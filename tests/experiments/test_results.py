@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -130,6 +131,102 @@ def test_a_folder_without_permission_is_said(tmp_path):
     assert "may not be written; change its permissions or choose another with --runs" in done.stdout, (
         done.stderr
     )
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda folder: folder.create(),
+        lambda folder: folder.save_weights({"0000": np.ones(3)}),
+        lambda folder: folder.append({"line": 0}),
+    ],
+)
+@pytest.mark.parametrize("runs", ["a file", "a file/within"])
+def test_a_file_instead_of_a_folder_is_said(tmp_path, act, runs):
+    (tmp_path / "a file").write_text("mine")
+    with pytest.raises(
+        RunFolderError, match="a file is where a folder is expected; name a folder with --runs"
+    ):
+        act(RunFolder(tmp_path / runs, "a"))
+    folder = RunFolder(tmp_path / runs, "a")
+    assert folder.result() is None and folder.lines() == []
+
+
+def test_what_may_not_be_read_is_said(tmp_path, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", forbidden)
+    for read in (RunFolder.result, RunFolder.lines, RunFolder.environment, RunFolder.damage):
+        with pytest.raises(RunFolderError, match=r"reading .*may not be read; change its permissions"):
+            read(RunFolder(tmp_path, "a"))
+
+
+def test_any_other_error_of_a_file_system_is_a_sentence_too(tmp_path):
+    folder = RunFolder(tmp_path, "a")
+    (folder.path / "lines.jsonl").mkdir(parents=True)
+    with pytest.raises(
+        RunFolderError, match="Is a directory; mend that or choose another folder with --runs"
+    ):
+        folder.lines()
+
+
+def test_an_error_while_a_run_is_held_is_not_the_locks(tmp_path):
+    with pytest.raises(FileExistsError, match="of the run"), RunFolder(tmp_path, "a").claim():
+        raise FileExistsError(errno.EEXIST, "of the run")
+
+
+def finished(tmp_path, steps=2, **result):
+    """A run of so many steps with a line each, and one before the first."""
+    folder = RunFolder(tmp_path, "a")
+    folder.create()
+    for step in range(steps + 1):
+        folder.append({"line": step, "step": step})
+    folder.finish({"status": "done", "steps": steps} | result)
+    return folder
+
+
+def test_a_result_whose_lines_were_lost_counts_for_nothing(tmp_path):
+    folder = finished(tmp_path)
+    path = folder.path / "lines.jsonl"
+    whole = path.read_bytes()
+    assert folder.result()["steps"] == 2 and folder.damage() is None
+    for kept, end in ((2, 1), (0, 0)):
+        path.write_bytes(b"".join(whole.splitlines(keepends=True)[:kept]))
+        assert folder.result() is None
+        assert folder.damage().startswith(
+            f"its result says 2 steps, and its lines, which are damaged, end at step {end}"
+        )
+    path.unlink()
+    assert folder.result() is None and folder.damage() is not None
+    path.write_bytes(whole)
+    assert folder.result() is not None
+
+
+def test_of_a_run_that_trains_nothing_the_one_line_is_needed_too(tmp_path):
+    folder = finished(tmp_path, steps=0)
+    assert folder.result() is not None
+    (folder.path / "lines.jsonl").write_bytes(b"")
+    assert folder.result() is None
+
+
+def test_a_result_that_counts_no_steps_is_read_as_ever(tmp_path):
+    folder = RunFolder(tmp_path, "a")
+    folder.create()
+    folder.finish({"status": "done"})
+    assert folder.result() == {"id": "a", "status": "done"} and folder.damage() is None
+
+
+def test_lines_reach_the_disk_before_the_mark_that_vouches_for_them(tmp_path, monkeypatch):
+    synced, real = [], os.fsync
+
+    def fsync(number):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{number}")).name)
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    finished(tmp_path)
+    assert synced[0] == "lines.jsonl" and synced[1].startswith(".result.json")
 
 
 def test_weights_are_kept(tmp_path):

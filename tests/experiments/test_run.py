@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,6 +176,38 @@ def test_a_damaged_folder_is_resumed_or_begun_anew_and_ends_the_same(tmp_path, h
     assert sorted(path.name for path in folder.path.iterdir()) == sorted(
         path.name for path in whole.path.iterdir()
     )
+
+
+def test_a_finished_run_that_lost_lines_is_done_again(tmp_path, halfway):
+    run, run_id, _, whole = halfway
+    folder = RunFolder(tmp_path, run_id)
+    shutil.copytree(whole.path, folder.path)
+    path = folder.path / "lines.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    perform(run, run_id, tmp_path)
+    assert [line["rows"] for line in folder.lines()] == [line["rows"] for line in whole.lines()]
+
+
+def test_a_run_goes_on_only_where_its_bits_do(tmp_path, halfway, capsys):
+    """What stopped elsewhere would be credited to the machine that ends it."""
+    run, run_id, files, whole = halfway
+    ends = {}
+    for change in ({"system": "another"}, {"processor": "another"}):
+        folder = RunFolder(tmp_path / str(len(ends)), run_id)
+        folder.create()
+        for name, content in files.items():
+            (folder.path / name).write_bytes(content)
+        there = json.loads(files["environment.json"]) | change
+        (folder.path / "environment.json").write_text(json.dumps(there))
+        lines = folder.lines()
+        lines[0]["time"] = "2020"
+        (folder.path / "lines.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        perform(run, run_id, folder.path.parent)
+        ends[tuple(change)] = folder.lines()[0]["time"] == "2020"
+        assert folder.result()["environment"] == whole.result()["environment"] == folder.environment()
+    assert ends == {("system",): True, ("processor",): False}
+    said = capsys.readouterr().err
+    assert said.count("is begun anew") == 1 and "processor was 'another' and is" in said
 
 
 def test_divergence_is_a_result(tmp_path):

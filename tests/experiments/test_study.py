@@ -13,7 +13,7 @@ from tests.experiments import toys
 from zoo.experiments.claims.page import claims_page
 from zoo.experiments.design.experiment import Dataset
 from zoo.experiments.design.registry import Registry, UnknownExperimentError
-from zoo.experiments.design.study import GROUPS, Claim, Reported, Study
+from zoo.experiments.design.study import GROUPS, PHOTOGRAPHS, SMALL, Claim, Reported, Study, world_of
 from zoo.studies import STUDIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,6 +198,16 @@ class TestStudy:
     ONE = toys.experiment(name="one")
     CLAIM = staticmethod(lambda **rest: Claim(sentence="So.", group=GROUPS[0], **rest))
 
+    def judged_on(self, *others):
+        """A study of a claim judged on small images and on each of these data sets."""
+        more = [
+            toys.experiment(name=name, data=Dataset(name=data))
+            for name, data in zip(("two", "three"), others, strict=False)
+        ]
+        experiments = (self.ONE, *more)
+        rules = {one.name: None for one in experiments}
+        return Study(name="one", experiments=experiments, claims=(self.CLAIM(rules=rules),))
+
     @pytest.mark.parametrize(
         "make, said",
         [
@@ -217,6 +227,14 @@ class TestStudy:
                 "is judged by \\['two'\\]; the experiments of the study are \\['one'\\]",
             ),
             (
+                lambda t: t.judged_on("cifar10", "cifar100"),
+                "'So.' of study 'one' is judged by 'two' and by 'three', all of the world 'photographs, full width'",
+            ),
+            (
+                lambda t: t.judged_on("fashion_mnist", "digits"),
+                "judged by 'one' and by 'two' and by 'three', all of",
+            ),
+            (
                 lambda t: Reported(caption="", source="", columns=("a", "b"), rows=(("1",),)),
                 "a cell for each of the columns",
             ),
@@ -225,6 +243,13 @@ class TestStudy:
     def test_what_makes_no_sense_is_refused(self, make, said):
         with pytest.raises(ValueError, match=said):
             make(self)
+
+    def test_a_claim_has_one_rule_in_each_world(self):
+        assert [world_of(one) for one in self.judged_on("cifar10").experiments] == [SMALL, PHOTOGRAPHS]
+        # Experiments that judge nothing may be of one world.
+        quiet = toys.experiment(name="quiet", data=Dataset(name="cifar100"))
+        loud = self.judged_on("cifar10")
+        assert Study(name="one", experiments=(*loud.experiments, quiet), claims=loud.claims)
 
     @pytest.mark.parametrize("row, column", [("x", "b"), ("a", "c"), ("twice", "b")])
     def test_a_cell_has_one_place(self, row, column):

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import threading
+import types
 
 import keras
 import numpy as np
@@ -15,7 +16,7 @@ from zoo.experiments.design.experiment import Dataset, Recipe
 from zoo.experiments.design.plan import run_of
 from zoo.experiments.losses import loss_of
 from zoo.experiments.training import steps
-from zoo.experiments.training.loop import Training, shift_flip
+from zoo.experiments.training.loop import Training, build_model, shift_flip
 from zoo.experiments.training.schedule import rate_number
 from zoo.experiments.training.seeds import seeded
 from zoo.experiments.training.steps import Rate
@@ -52,6 +53,74 @@ def test_steps_equal_those_of_stock_keras():
     finish(ours)
     for a, b in zip(ours.model.get_weights(), stock.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+SHAPED = types.SimpleNamespace(shape=(16, 16, 3), classes=10)
+
+
+def decaying(model):
+    """Paths of the variables of which weights decay."""
+    chosen = zip(model.trainable_variables, steps.decayed(model), strict=True)
+    return {variable.path for variable, decays in chosen if decays}
+
+
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("plain8", {}),
+        ("resnet8", {"ordering": "full_pre_activation"}),
+        ("zoo.experiments.nets:inverted_residuals", {"expansion": 2, "narrow_activation": None}),
+        ("mlp1", {}),
+        (
+            "zoo.experiments.nets:staged",
+            {"net": "convnexttiny", "input_shape": (32, 32, 3), "width": 8, "stages": (1, 1, 1, 1)},
+        ),
+        ("densenet10", {}),
+        (f"{toys.HERE}:net", {}),
+    ],
+)
+def test_without_prelu_what_decays_is_what_has_two_axes(name, options):
+    """As it was when the published runs were made, which are retraced."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = build_model(name, images=SHAPED, seed=0, **options)
+    matrices = {variable.path for variable in model.trainable_variables if len(variable.shape) > 1}
+    assert decaying(model) == matrices != set()
+
+
+def test_of_rolled_units_what_decays_is_what_decays_unrolled():
+    """Their gains are stacked, so that they have the rank of a matrix."""
+    with keras.StatelessScope(initialize_variables=False):
+        rolled, plain = (
+            build_model("resnet20", images=SHAPED, seed=0, rolled=one, width=4) for one in (True, False)
+        )
+    counts = [
+        sum(math.prod(v.shape) for v in model.trainable_variables if v.path in decaying(model))
+        for model in (rolled, plain)
+    ]
+    assert counts[0] == counts[1] > 0
+
+
+def test_slopes_of_prelu_do_not_decay():
+    model = build_model("zoo.experiments.nets:convnet_prelu", images=SHAPED, seed=0)
+    slopes = [variable for variable in model.trainable_variables if variable.name == "alpha"]
+    assert slopes and {len(slope.shape) for slope in slopes} == {3}
+    assert not decaying(model) & {slope.path for slope in slopes}
+    assert len(decaying(model)) == sum(variable.name == "kernel" for variable in model.trainable_variables)
+
+
+def test_a_slope_that_no_image_moves_stays_where_it_is():
+    """Of positive values the slope has no gradient; what moved it was decay alone, by rate times decay of itself a step."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Lambda(abs)(image)
+    x = keras.layers.PReLU(shared_axes=[1, 2], alpha_initializer=keras.initializers.Constant(0.25))(x)
+    model = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(x)))
+    recipe = dataclasses.replace(toys.RECIPE, steps=3, epochs=None, decay=0.5)
+    taken = steps.make_steps(model, recipe, 3)
+    for _ in range(3):
+        taken.train(np.ones((50, 8, 8, 1), np.float32), np.zeros(50, np.int32))
+    taken.settle()
+    (slope,) = (variable for variable in model.trainable_variables if variable.name == "alpha")
+    assert np.asarray(slope).ravel().tolist() == [0.25]
 
 
 def test_fit_settings_decide_on_xla(monkeypatch):

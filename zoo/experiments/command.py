@@ -111,6 +111,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     check = command("check", _check, "run some published seeds again and compare")
     wanted(check)
     work(check)
+    check.set_defaults(runs=None)  # what is repeated is kept nowhere
     check.add_argument("--arms", type=_positive, default=2, metavar="N", help="arms of each experiment (2)")
     check.add_argument("--seeds", type=_positive, default=1, metavar="N", help="seeds of each arm (1)")
 
@@ -398,6 +399,8 @@ def _check(options: argparse.Namespace) -> int:
                 backend=environment.chosen_backend(),
                 arms=options.arms,
                 seeds=options.seeds,
+                runs=options.runs,
+                announce=lambda text: print(text, flush=True),
             ):
                 print(finding.words)
                 fine = fine and finding.inside

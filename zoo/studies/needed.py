@@ -31,6 +31,9 @@ from zoo.studies.ordering import FULL
 
 LEAST, MOST, RANDOM = "needed least", "needed most", "at random"
 ALL, HALF, GOAL = 1.0, 0.5, 0.6  # shares that are kept
+DRAWN = (
+    2000  # of the training images, at random: they choose which activations go, and fit what replaces them
+)
 UNTRAINED = (ALL, 0.9, 0.75, GOAL, HALF, 0.25, 0.0)
 TUNED = {LEAST: (ALL, GOAL, HALF, 0.25), MOST: (HALF,), RANDOM: (HALF,)}
 ONE_MORE = dataclasses.replace(TO_THE_END, learning_rates=(0.02,), epochs=1)
@@ -67,21 +70,21 @@ def _arms(net: str) -> tuple[Arm, ...]:
         *(
             measured(
                 label=f"{net}, {first} first, nothing trained",
-                hooks=(Hook.at_start("needed.untrained", first=first, kept=UNTRAINED),),
+                hooks=(Hook.at_start("needed.untrained", first=first, kept=UNTRAINED, drawn=DRAWN),),
                 factors={"net": net, "part": "untrained", "first": first},
             )
             for first in TUNED
         ),
         measured(
             label=f"{net}, merged",
-            hooks=(Hook.at_start("needed.merged", kept=(GOAL, HALF)),),
+            hooks=(Hook.at_start("needed.merged", kept=(GOAL, HALF), drawn=DRAWN),),
             factors={"net": net, "part": "merged"},
         ),
         *(
             on(
                 label=f"{net}, {kept:.0%} kept, {first} first",
                 model="zoo.experiments.measurements.lighter:lighter",
-                options={"first": first, "kept": kept},
+                options={"first": first, "kept": kept, "drawn": DRAWN},
                 recipe=ONE_MORE,
                 factors={"net": net, "part": "trained on", "first": first, "kept": kept},
             )
@@ -268,13 +271,13 @@ STUDY = Study(
             sentence="Half of the activations can go, at no more than half a point.",
             group=NEEDED,
             figure="needed",
-            rules={"needed": Within(pairs=tuple(HALVES.values()), margin=0.005)},
+            rules={"needed": Within(pairs=tuple(HALVES.values()), margin=0.005, against="lower")},
         ),
         Claim(
             sentence="Four in ten activations can go, at no more than half a point.",
             group=NEEDED,
             figure="needed",
-            rules={"needed": Within(pairs=tuple(GONE.values()), margin=0.005)},
+            rules={"needed": Within(pairs=tuple(GONE.values()), margin=0.005, against="lower")},
         ),
         Claim(
             sentence="What an activation is worth alone says which ones can go together.",

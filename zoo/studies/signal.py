@@ -183,12 +183,12 @@ EXPERIMENT = Experiment(
             value="0.34 + 0.68 l and 0.16 + 0.32 l",
             source="fully connected simulation; the shape carries over, constants roughly",
             measured=(
-                "at units 1, 33 and 333: variance "
+                "at units 1, 32 and 333: variance "
                 '{at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=1}, '
-                '{at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=33}, '
+                '{at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=32}, '
                 '{at variance (net="residual, 1,001 layers", ordering=full_pre_activation) x=333}; squared '
                 'mean {at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=1}, '
-                '{at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=33}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=32}, '
                 '{at squared_mean (net="residual, 1,001 layers", ordering=full_pre_activation) x=333}'
             ),
             why=(
@@ -201,13 +201,13 @@ EXPERIMENT = Experiment(
             value="0.34 + l, squared mean constant",
             source="fully connected simulation",
             measured=(
-                "at units 1, 33 and 333: variance "
+                "at units 1, 32 and 333: variance "
                 '{at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=1}, '
-                '{at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=33}, '
+                '{at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=32}, '
                 '{at variance (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=333}; '
                 "squared mean "
                 '{at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=1}, '
-                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=33}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=32}, '
                 '{at squared_mean (net="residual, 1,001 layers", ordering=relu_only_pre_activation) x=333}'
             ),
             why="A branch that ends in a normalisation adds variance one and mean zero.",
@@ -217,11 +217,11 @@ EXPERIMENT = Experiment(
             value="about as 1 / l",
             source="fully connected simulation",
             measured=(
-                "from unit 33 to 333: original as "
-                'l^{power gradient_norm (net="residual, 1,001 layers", ordering=original) from=33 to=333}; '
+                "from unit 32 to 333: original as "
+                'l^{power gradient_norm (net="residual, 1,001 layers", ordering=original) from=32 to=333}; '
                 'relu_only_pre_activation as l^{power gradient_norm (net="residual, 1,001 layers", '
-                "ordering=relu_only_pre_activation) from=33 to=333}; full_pre_activation as l^{power "
-                'gradient_norm (net="residual, 1,001 layers", ordering=full_pre_activation) from=33 to=333}'
+                "ordering=relu_only_pre_activation) from=32 to=333}; full_pre_activation as l^{power "
+                'gradient_norm (net="residual, 1,001 layers", ordering=full_pre_activation) from=32 to=333}'
             ),
             why=(
                 "A power of l, not an exponential, since each branch normalises by the size of its input, "
@@ -234,9 +234,9 @@ EXPERIMENT = Experiment(
             value="about 0.16 (l + 1)^2: it adds up, for no branch is ever negative",
             source="fully connected simulation; He et al. 2016, section 4.1",
             measured=(
-                "at units 1, 33 and 333: "
+                "at units 1, 32 and 333: "
                 '{at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=1}, '
-                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=33}, '
+                '{at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=32}, '
                 '{at squared_mean (net="residual, 1,001 layers", ordering=relu_before_addition) x=333}'
             ),
             why="Means add up as l, so their square grows as l^2.",
@@ -246,12 +246,12 @@ EXPERIMENT = Experiment(
             value="values bounded, gradient exponential in the depth",
             source="fully connected simulation",
             measured=(
-                "at units 1, 33 and 333: variance "
+                "at units 1, 32 and 333: variance "
                 '{at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=1}, '
-                '{at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=33}, '
+                '{at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=32}, '
                 '{at variance (net="residual, 1,001 layers", ordering=bn_after_addition) x=333}; gradient '
                 '{at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=1}, '
-                '{at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=33}, '
+                '{at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=32}, '
                 '{at gradient_norm (net="residual, 1,001 layers", ordering=bn_after_addition) x=333}'
             ),
             why="The normalisation on the shortcut divides by the root of two at first, unit after unit.",
@@ -276,9 +276,9 @@ EXPERIMENT = Experiment(
             value="variance and gradient halved by each layer",
             source="E relu(z)^2 = 1/2",
             measured=(
-                "variance of layer 21 over layer 1: "
-                '{growth variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=21}, a factor '
-                'of {growth_each variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=21} a '
+                "variance of layer 20 over layer 1: "
+                '{growth variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=20}, a factor '
+                'of {growth_each variance (net="plain, 110 layers", ordering="no BN, Glorot") from=1 to=20} a '
                 "layer"
             ),
             why="Somewhat less than a half: zero padding adds zeros, and an image of 8 x 8 is mostly border.",

@@ -211,6 +211,9 @@ class Pairs:
         return Evidence(verdict, tuple(_effects(self.pairs, differences)), summary)
 
 
+_AGAINST = {"either": {LOWER, HIGHER}, LOWER: {LOWER}, HIGHER: {HIGHER}}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Within:
     """Paired differences that should all be small, which a difference that was not detected need not be.
@@ -219,31 +222,74 @@ class Within:
         pairs: Arms, first and second.
         margin: What counts as small.
         metric: In which.
+        against: The differences that count against the claim: `either`, or only `lower` or only `higher` ones, where
+            the first arm may be as much on the other side as it likes.
 
     The claim holds where every 95 % interval lies within the margin (of a sentence about all, each part may be
     tested at the full level), fails where one lies wholly beyond it at a level of 1 - 0.05 / m (the sentence is
-    refuted by any of m), holds in part where some lie within, and is not measurable where all reach beyond.
+    refuted by any of m), holds in part where some lie within, and is not measurable where none does.
+
+    Arms that do not train, or too few of whose runs do, show no small difference. Nor do arms of which one trained less
+    often than the other, on the side that counts: a detected difference in these rates refutes the claim.
     """
 
     pairs: tuple[tuple[str, str], ...]
     margin: float
     metric: str = "test_accuracy"
+    against: str = "either"
+
+    def __post_init__(self):
+        if self.against not in _AGAINST:
+            raise ValueError(
+                f"Within.against must be one of {', '.join(_AGAINST)}; received {self.against!r}"
+            )
 
     def __call__(self, numbers: Numbers) -> Evidence:
         """Judge."""
         differences = numbers.all_differences([(a, b, self.metric) for a, b in self.pairs])
-        small = sum(-self.margin <= d.low and d.high <= self.margin for d in differences)
-        wider = [d.interval(1 - ALPHA / len(differences)) for d in differences]
-        if any(low > self.margin or high < -self.margin for low, high in wider):
+        small = sum(map(self._small, differences))
+        if any(self._beyond(d, 1 - ALPHA / len(differences)) for d in differences):
             verdict = FAILS
         else:
             verdict = HOLDS if small == len(differences) else IN_PART if small else UNMEASURABLE
+        return Evidence(verdict, tuple(_effects(self.pairs, differences)), self._summary(differences, small))
+
+    @property
+    def _bounds(self) -> tuple[float, float]:
+        """What a difference may be."""
+        return (
+            -math.inf if self.against == HIGHER else -self.margin,
+            math.inf if self.against == LOWER else self.margin,
+        )
+
+    def _small(self, d: Difference) -> bool:
+        least, most = self._bounds
+        return self._told(d) and (d.words == EQUAL or (least <= d.low and d.high <= most))
+
+    def _told(self, d: Difference) -> bool:
+        """Whether the runs that trained are enough, and, on the side that counts, no fewer of one arm than of the other."""
+        return d.words not in (NEITHER, TOO_FEW) and not d.trains_otherwise & _AGAINST[self.against]
+
+    def _beyond(self, d: Difference, level: float) -> bool:
+        if d.rates_words and d.trains_otherwise & _AGAINST[self.against]:
+            return True
+        if d.words in (NEITHER, TOO_FEW):
+            return False
+        least, most = self._bounds
+        low, high = d.interval(level)
+        return low > most or high < least
+
+    def _summary(self, differences: list[Difference], small: int) -> str:
         points = 100 * self.margin
         margin = f"{points:g} point{'s' * (points != 1)}" if self.metric in POINTS else f"{self.margin:g}"
-        summary = f"{small} of {len(differences)} intervals lie within {margin}"
-        if small < len(differences):
+        where = f"within {margin}" if self.against == "either" else f"at most {margin} {self.against}"
+        summary = f"{small} of {len(differences)} intervals lie {where}"
+        untold = sum(not self._told(d) for d in differences)
+        if small + untold < len(differences):
             summary += ", the others reach beyond"
-        return Evidence(verdict, tuple(_effects(self.pairs, differences)), summary)
+        if untold:
+            summary += f", of {untold} too few runs trained to tell"
+        return summary
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,11 @@
 """CIFAR-10 as a tree of JPEG files, in a folder or a zip: found, checked against a known hash, decoded."""
 
+import contextlib
 import hashlib
 import io
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,7 +23,8 @@ def find() -> Path | None:
         return None
     place = Path(os.environ["ZOO_DATA"]).expanduser()
     if place.is_file():
-        return place if zipfile.is_zipfile(place) else None
+        # One that was fetched by half is no zip; to read it says so.
+        return place if zipfile.is_zipfile(place) or place.suffix == ".zip" else None
     folders = [place, *sorted(place.glob("CIFAR-10-images*/")), place / "cifar10_jpeg"]
     for folder in folders:
         if all((folder / part).is_dir() and any((folder / part).glob("*/*.jpg")) for part in PARTS):
@@ -43,7 +46,7 @@ def read(
         the classes in alphabetical order. Images are in the order of their names.
 
     Raises:
-        ValueError: The files are others, are no JPEG files, or differ in size.
+        ValueError: The files are others, are no JPEG files, or differ in size, or the zip is damaged.
     """
     digest = hashlib.sha256()
     found: dict[str, list[tuple[str, np.ndarray]]] = {part: [] for part in PARTS}
@@ -87,10 +90,27 @@ def _unpacked(folder: Path) -> tuple[list[str], Callable[[str], bytes]]:
 
 
 def _zipped(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
-    archive = zipfile.ZipFile(path)
+    with _fetched(path):
+        archive = zipfile.ZipFile(path)
     # What GitHub packs lies in a folder named after the repository.
     members = {"/".join(name.split("/")[-3:]): name for name in archive.namelist() if name.endswith(".jpg")}
-    return list(members), lambda name: archive.read(members[name])
+
+    def content(name: str) -> bytes:
+        with _fetched(path):
+            return archive.read(members[name])
+
+    return list(members), content
+
+
+@contextlib.contextmanager
+def _fetched(path: Path) -> Iterator[None]:
+    """Turn the errors of a zip that is damaged into a sentence."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise ValueError(
+            f"{path} is damaged, or only part of it was fetched: expected a zip file, received {error}; fetch it again"
+        ) from error
 
 
 def _decode(place: Path, name: str, content: bytes) -> np.ndarray:

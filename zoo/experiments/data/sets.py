@@ -30,6 +30,10 @@ class MissingDataError(FileNotFoundError):
     """A data set is not on this machine."""
 
 
+class DamagedDataError(ValueError):
+    """A data set on this machine cannot be read, or is not what its name says."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Images:
     """Images ready for a model.
@@ -221,12 +225,22 @@ def balanced(labels: np.ndarray, count: int | None) -> np.ndarray:
     return np.sort(np.concatenate(each))
 
 
+def _read(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    try:
+        return SOURCES[name]()
+    except MissingDataError:
+        raise
+    except (ValueError, OSError) as error:
+        raise DamagedDataError(f"the data set {name!r} cannot be read: {error}") from error
+
+
 @functools.lru_cache(maxsize=2)
 def load(dataset: Dataset) -> Images:
     """The images a spec asks for.
 
     Raises:
         ValueError: Unknown name (with the nearest ones), or a subset that cannot be had.
+        DamagedDataError: It is here and cannot be used.
         MissingDataError: Not on this machine; says what to do.
 
     Example:
@@ -237,7 +251,7 @@ def load(dataset: Dataset) -> Images:
     """
     if dataset.name not in SOURCES:
         raise ValueError(f"unknown data set {dataset.name!r}; {did_you_mean(dataset.name, sorted(SOURCES))}")
-    x_train, y_train, x_test, y_test = SOURCES[dataset.name]()
+    x_train, y_train, x_test, y_test = _read(dataset.name)
     pick_train, pick_test = balanced(y_train, dataset.train), balanced(y_test, dataset.test)
     parts = [x_train[pick_train], x_test[pick_test]]
     labels = [y_train[pick_train].astype(np.int32), y_test[pick_test].astype(np.int32)]

@@ -120,6 +120,14 @@ class Study:
                     f"the claim {claim.sentence!r} of study {self.name!r} is judged by {unknown}; the experiments of "
                     f"the study are {names}"
                 )
+            judges = [(world_of(self.experiment(name)), name) for name in claim.rules]
+            for world in WORLDS:
+                # Only one verdict of a world is told, so another one would be lost in silence.
+                if len(told := [name for judged_in, name in judges if judged_in == world]) > 1:
+                    raise ValueError(
+                        f"the claim {claim.sentence!r} of study {self.name!r} is judged by {' and by '.join(map(repr, told))}, "
+                        f"all of the world {world!r}, which has one verdict: keep one rule, or make two claims of it"
+                    )
 
     @property
     def explained(self) -> str:

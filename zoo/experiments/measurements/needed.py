@@ -19,18 +19,18 @@ ROUNDS = 30
 CHEAP = 0.01  # of accuracy
 
 
-def untrained(context: Context, first: str, kept: Sequence[float]) -> Iterable[Row]:
+def untrained(context: Context, first: str, kept: Sequence[float], drawn: int) -> Iterable[Row]:
     """Test accuracy of the trained net with fewer and fewer activations, affine maps in their place, nothing trained.
 
     Rows: `untrained_accuracy` over the share of activations that is kept. Where those that are needed least go first,
-    also what each is worth alone, as `alone` says.
+    also what each is worth alone, as `alone` says. So many training images, drawn at random, choose and fit.
     """
-    rows = lighter.measured(context.model, context.images)
+    rows = lighter.measured(context.model, context.images, drawn)
     if first == lighter.NEEDED_LEAST:
         yield from alone(rows)
     names = lighter.in_order(rows, first, context.seed)
     for share in kept:
-        net = lighter.without(context.model, lighter.gone(names, share), context.images)
+        net = lighter.without(context.model, lighter.gone(names, share), context.images, drawn)
         yield Row("untrained_accuracy", _accuracy(net, context), share)
 
 
@@ -53,7 +53,7 @@ def alone(rows: Rows) -> Iterable[Row]:
     yield Row("cheap_share", float((drops < CHEAP).mean()))
 
 
-def merged(context: Context, kept: Sequence[float]) -> Iterable[Row]:
+def merged(context: Context, kept: Sequence[float], drawn: int) -> Iterable[Row]:
     """Time of the net before over the time after, both folded, the latter with the activations that are needed least gone.
 
     Neighbours that are linear become one layer where that multiplies less often, which is not always less time; their
@@ -61,11 +61,12 @@ def merged(context: Context, kept: Sequence[float]) -> Iterable[Row]:
     that is kept: `time_ratio`; `layers_left`, how many layers with a kernel there are; `multiplications_ratio`.
     """
     net = context.model
-    names = lighter.in_order(lighter.measured(net, context.images), lighter.NEEDED_LEAST, context.seed)
+    rows = lighter.measured(net, context.images, drawn)
+    names = lighter.in_order(rows, lighter.NEEDED_LEAST, context.seed)
     before = fold_batchnorm(net).model
     x = keras.ops.convert_to_tensor(context.images.x_test[:TIMED])
     for share in kept:
-        after = fold_batchnorm(_shorter(net, lighter.gone(names, share), context)).model
+        after = fold_batchnorm(_shorter(net, lighter.gone(names, share), context, drawn)).model
         predicts = [prediction(one) for one in (before, after)]
         for predict in predicts:
             predict(x)
@@ -74,9 +75,9 @@ def merged(context: Context, kept: Sequence[float]) -> Iterable[Row]:
         yield Row("multiplications_ratio", multiplications(before) / multiplications(after), share)
 
 
-def _shorter(net: keras.Model, names: list[str], context: Context) -> keras.Model:
+def _shorter(net: keras.Model, names: list[str], context: Context, drawn: int) -> keras.Model:
     """The net without these activations, merged where that multiplies less often."""
-    light = lighter.without(net, names, context.images)
+    light = lighter.without(net, names, context.images, drawn)
     if not names:
         return light
     free = [{"site": name, "loss_change": 0.0} for name in names]

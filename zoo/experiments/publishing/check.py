@@ -1,23 +1,24 @@
 """Run some published seeds again, and say whether they come out inside the published band, and to the bit."""
 
+import contextlib
 import math
 import random
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.experiments.design.experiment import Experiment
+from zoo.experiments.design.experiment import Arm, Continuation, Experiment
 from zoo.experiments.design.plan import rates_of, run_of
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.metrics import range_of
 from zoo.experiments.publishing.outcomes import TRAINED, Chance, outcome
-from zoo.experiments.publishing.publication import metrics_of
+from zoo.experiments.publishing.publication import PublicationError, metrics_of
 from zoo.experiments.publishing.statistics import prediction_interval
 from zoo.experiments.running import environment
 from zoo.experiments.running.execution import DaskPool, Job, LocalPool, execute
-from zoo.experiments.running.results import RunFolder
+from zoo.experiments.running.results import RunFolder, explained
 from zoo.experiments.running.run import identify
 
 
@@ -44,8 +45,10 @@ def check(
     arms: int = 2,
     seeds: int = 1,
     folder: Path = publication.FOLDER,
+    runs: Path | None = None,
+    announce: Callable[[str], None] = lambda text: None,
 ) -> Iterator[Finding]:
-    """Repeat runs in a folder of their own.
+    """Repeat runs in a folder of their own, which is removed again.
 
     The band is where one more run that trains falls with 95 % probability (Student's prediction interval), widened
     to the published extremes of runs that trained, cut at the metric's range, or, of test accuracies, at chance. A
@@ -59,27 +62,39 @@ def check(
         arms: How many arms, drawn at random among those that train; all where none does.
         seeds: How many seeds of each.
         folder: Of published data.
+        runs: Where that folder is made: workers on other machines must see it. By default among the system's
+            temporary files.
+        announce: Told in words what cannot be compared, since it is not published.
 
     Raises:
-        PublicationError: Nothing is published, or it was edited.
+        PublicationError: Nothing is published, or it was edited, or no arm of today is in it.
+        RunFolderError: The folder cannot be made, or the workers do not see it.
     """
     published = publication.load(experiment.name, folder)
     about = {arm["label"]: arm for arm in published.about["arms"]}
     rates = {label: each["learning_rate"] for label, each in about.items()}
-    candidates = [arm for arm in experiment.arms if arm.trains] or list(experiment.arms)
+    seeds_of = {label: [run["seed"] for run in each["runs"]] for label, each in about.items()}
+    for text in _left_out(experiment, seeds_of):
+        announce(f"{experiment.name}: {text}")
+    comparable = [arm for arm in experiment.arms if _needs(arm) <= set(about)]
+    if not comparable:
+        raise PublicationError(
+            f"{experiment.name}: none of its arms is published; run it first, then check it"
+        )
+    candidates = [arm for arm in comparable if arm.trains] or comparable
     metric = next(
         (m for m in metrics_of(experiment) if published.last(candidates[0].label, m)), "test_accuracy"
     )
     chosen = random.sample(candidates, min(arms, len(candidates)))
     jobs = []
     for arm in chosen:
-        for seed in random.sample(experiment.seeds, min(seeds, len(experiment.seeds))):
+        for seed in random.sample(seeds_of[arm.label], min(seeds, len(seeds_of[arm.label]))):
             run = run_of(experiment, arm, seed, backend=backend, **rates_of(arm, rates))
             jobs.append((arm, seed, Job(run, identify(run), f"{arm.label}, seed {seed}")))
-    with tempfile.TemporaryDirectory(prefix="check-") as runs:
-        execute([job for _, _, job in jobs], runs=Path(runs), workers=workers)
+    with _temporary(runs) as place:
+        execute([job for _, _, job in jobs], runs=place, workers=workers)
         for arm, seed, job in jobs:
-            stored = RunFolder(runs, job.id)
+            stored = RunFolder(place, job.id)
             before = next(run for run in about[arm.label]["runs"] if run["seed"] == seed)
             values = [float(v) for line in stored.lines() for name, _, v in line["rows"] if name == metric]
             yield _finding(
@@ -97,6 +112,35 @@ def check(
                     published.about["environment"], stored.result()["environment"]
                 ),
             )
+
+
+def _needs(arm: Arm) -> set[str]:
+    """Labels of the arms whose published rates a run of this one takes."""
+    return {arm.label, arm.after} if isinstance(arm, Continuation) else {arm.label}
+
+
+def _left_out(experiment: Experiment, seeds_of: Mapping[str, Sequence[int]]) -> Iterator[str]:
+    """What is asked for and not published, in words."""
+    if new := [arm.label for arm in experiment.arms if not _needs(arm) <= set(seeds_of)]:
+        yield f"left out, since not published: {', '.join(new)}"
+    missing = [
+        seed
+        for seed in experiment.seeds
+        if any(seed not in seeds_of.get(arm.label, (seed,)) for arm in experiment.arms)
+    ]
+    if missing:
+        yield f"left out, since not published: seed{'s' * (len(missing) > 1)} {', '.join(map(str, missing))}"
+
+
+@contextlib.contextmanager
+def _temporary(runs: Path | None) -> Iterator[Path]:
+    """A folder for as long as the `with` block lasts, inside another one where that is named."""
+    with explained(runs or Path(tempfile.gettempdir()), "creating a folder in"):
+        if runs is not None:
+            runs.mkdir(parents=True, exist_ok=True)
+        made = tempfile.TemporaryDirectory(prefix="check-", dir=runs)
+    with made as path:
+        yield Path(path)
 
 
 def _outcome(stored: RunFolder, about: Mapping[str, Any]) -> str:

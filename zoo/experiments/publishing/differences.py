@@ -74,13 +74,17 @@ class Difference:
 
     @property
     def words(self) -> str:
-        """How well: `higher`, `lower`, `equal`, or why no difference was found: `NO_DIFFERENCE`, `TOO_FEW`, `NEITHER`."""
+        """How well: `higher`, `lower`, `equal`, or why no difference was found: `NO_DIFFERENCE`, `TOO_FEW`, `NEITHER`.
+
+        One pair that happens to tie is too few; arms with the same weights on every seed are equal with one, too.
+        """
         if self.metric in PERFORMANCE and not any(good for good, _ in self.trained):
             return NEITHER
-        if self.n and not any(self.values):
-            return EQUAL
-        if self.n < 2:
+        same = self.n > 0 and not any(self.values)
+        if self.n < 2 and not (same and self.identical):
             return TOO_FEW
+        if same:
+            return EQUAL
         if not self.holm < ALPHA:
             return NO_DIFFERENCE
         return HIGHER if self.mean > 0 else LOWER
@@ -116,10 +120,19 @@ class Difference:
     def signs(self) -> set[str]:
         """The directions that were detected, `higher` or `lower`, of values or, read in this metric, of rates."""
         found = {self.words} & {HIGHER, LOWER}
-        if self.rates_words:
-            better = self.rates_words == "trains more often"
-            found.add(HIGHER if better != self.metric.endswith("loss") else LOWER)
-        return found
+        return found | self.trains_otherwise if self.rates_words else found
+
+    @property
+    def trains_otherwise(self) -> set[str]:
+        """On which side the first arm is by how often it trained, read in this metric: `higher`, `lower` or neither.
+
+        Whether that is more than chance, `rates_words` says.
+        """
+        (a, runs), (b, others) = self.trained
+        if self.metric not in PERFORMANCE or a * others == b * runs:
+            return set()
+        better = a * others > b * runs
+        return {HIGHER if better != self.metric.endswith("loss") else LOWER}
 
     def interval(self, level: float) -> tuple[float, float]:
         """The t interval of another level."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.experiments.data.sets import MissingDataError
+from zoo.experiments.data.sets import DamagedDataError, MissingDataError
 from zoo.experiments.design.experiment import Arm, Continuation, Experiment, canonical, plain
 from zoo.experiments.design.plan import rates_of, run_of
 from zoo.experiments.publishing import publication
@@ -53,7 +53,8 @@ class State:
 
     Attributes:
         name: Of the experiment.
-        word: `fresh`, `stale`, `missing`, or `unseen` where its images or its backend are not on this machine.
+        word: `fresh`, `stale`, `missing`, or `unseen` where its images or its backend are not on this machine, or
+            the images are damaged.
         why: In words.
     """
 
@@ -69,7 +70,8 @@ class Verdict:
     Attributes:
         stale: What today's code does differently, in words; `None` where nothing shows.
         undecided: Whether rounding moves the first losses so much that another machine cannot compare them.
-        unseen: Why it could not be retraced, in words: its images or its backend are not on this machine.
+        unseen: Why it could not be retraced, in words: its images or its backend are not on this machine, or the
+            images are damaged.
     """
 
     stale: str | None = None
@@ -158,7 +160,7 @@ def _judge(work: tuple[Experiment, Path, str]) -> Verdict:
     about = next(arm for arm in published.about["arms"] if arm["label"] == label)
     try:
         return acts_otherwise(experiment, experiment.arm(label), about, published, environment.describe())
-    except MissingDataError as error:
+    except (DamagedDataError, MissingDataError) as error:
         return Verdict(unseen=str(error))
 
 

@@ -46,11 +46,13 @@ def range_of(metric: str) -> tuple[float, float]:
 
 
 def p_text(p: float) -> str:
-    """A p value as it is read: two digits, and no more zeros than mean something.
+    """A p value as it is read: two digits, and no more zeros than mean something; "none" where there was no test.
 
     Example:
         >>> from zoo.experiments.publishing.metrics import p_text
         >>> p_text(0.0312), p_text(0.42), p_text(3e-7), p_text(1.0)
         ('0.031', '0.42', '< 0.0001', '1')
     """
+    if math.isnan(p):
+        return "none"
     return "< 0.0001" if p < 1e-4 else f"{p:.2g}"

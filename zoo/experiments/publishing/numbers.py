@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from zoo.experiments.publishing.differences import Difference
 from zoo.experiments.publishing.metrics import PERFORMANCE, POINTS, p_text, range_of
 from zoo.experiments.publishing.outcomes import TRAINED, comparable
-from zoo.experiments.publishing.publication import WEIGHTS, Published
+from zoo.experiments.publishing.publication import WEIGHTS, Published, published_number
 from zoo.experiments.publishing.statistics import Summary, summarise
 
 
@@ -33,18 +33,38 @@ class Numbers:
         return any(row.arm == arm and row.metric == metric for row in self.published.rows)
 
     def series(self, arm: str, metric: str) -> dict[int, list[tuple[float, float]]]:
-        """Seed -> all (x, value) of a metric, in order."""
+        """Seed -> all (x, value) of a metric, in order.
+
+        Raises:
+            KeyError: Nothing is published under these names.
+        """
         series: dict[int, list[tuple[float, float]]] = {}
         for row in self.published.rows:
             if row.arm == arm and row.metric == metric:
                 series.setdefault(row.seed, []).append((row.x, row.value))
+        if not series:
+            raise KeyError(f"{self.published.name} publishes no {metric!r} of arm {arm!r}")
         return series
 
     def at(self, arm: str, metric: str, x: float) -> float:
-        """Mean over the seeds of the value at the place nearest to x."""
-        series = self.series(arm, metric).values()
-        nearest = [min(points, key=lambda point: abs(point[0] - x))[1] for points in series]
-        return sum(nearest) / len(nearest)
+        """Mean over the seeds of the value at x, which every seed must have recorded.
+
+        Raises:
+            KeyError: Nothing is published under these names.
+            ValueError: A seed has no value at x; says which places are the nearest.
+        """
+        asked = published_number(x)
+        found = []
+        for seed, points in self.series(arm, metric).items():
+            values = dict(points)
+            if asked not in values:
+                nearest = sorted(sorted(values, key=lambda place: abs(place - asked))[:2])
+                raise ValueError(
+                    f"{self.published.name} has no {metric!r} of arm {arm!r}, seed {seed}, at x = {x:g}; the nearest "
+                    f"that are recorded are {' and '.join(f'{place:g}' for place in nearest)}: ask for one of them"
+                )
+            found.append(values[asked])
+        return sum(found) / len(found)
 
     def trained(self, arm: str) -> tuple[int, int]:
         """How many runs of an arm trained, and how many there are."""
@@ -168,7 +188,7 @@ def difference_text(about: Difference) -> str:
     if not about.n:
         return "no pair of runs to compare" + (f" ({about.failures})" if about.failures else "")
     parts = [interval_text(about.mean, about.low, about.high, about.metric, signed=True)]
-    if about.n > 1 and any(about.values):
+    if any(about.values) and math.isfinite(about.p):
         parts.append(f"p {p_text(about.p)}, Holm {p_text(about.holm)}")
     if about.resampled:
         low, high = about.resampled
@@ -183,7 +203,7 @@ def difference_text(about: Difference) -> str:
 
 
 def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
-    """Digits that mean something, three unless more are asked for, with a true minus sign.
+    """Digits that mean something, three unless more are asked for, with a true minus sign; or "not finite".
 
     Example:
         >>> from zoo.experiments.publishing.numbers import number
@@ -191,7 +211,7 @@ def number(value: float, *, signed: bool = False, digits: int = 3) -> str:
         ('0.0123', '1,230', '−3.2e-07', '+0.5')
     """
     if not math.isfinite(value):
-        return str(value)
+        return "not finite"
     size = abs(value)
     if size and (size < 1e-3 or size >= 1e6):
         text = f"{size:.{digits - 1}g}"

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -249,8 +250,8 @@ def _facts(collected: Any) -> dict[str, Any]:
     """What only the runs themselves know."""
     cpu = sum(run.result["cpu_seconds"] for run in (*collected.runs, *collected.tuning)) / 60
     count = len({run.id for run in (*collected.runs, *collected.tuning)})
-    environments = {json.dumps(run.result["environment"], sort_keys=True) for run in collected.runs}
-    environment = json.loads(sorted(environments)[0])
+    environments = _environments(collected)
+    environment = environments[0][0]
     # Beside an accelerator the processor only waits, so its time says nothing of what two cores would take.
     beside = "" if environment["device"] == "cpu" else f" beside {environment['device']}"
     alone = collected.experiment.cost if beside else cpu
@@ -261,8 +262,17 @@ def _facts(collected: Any) -> dict[str, Any]:
         "published": max(run.result["finished"] for run in collected.runs),
         "environment": environment,
         "environments": len(environments),
-        "arms": [_arm(collected, arm.label) for arm in collected.experiment.arms],
+        "runs_of_environments": [{"runs": count, **one} for one, count in environments],
+        "arms": [_arm(collected, arm.label, environment) for arm in collected.experiment.arms],
     }
+
+
+def _environments(collected: Any) -> list[tuple[dict[str, Any], int]]:
+    """Where the runs were computed, and how many of them: the most frequent first, of equally frequent ones by name."""
+    all_runs = (*collected.runs, *collected.tuning)
+    told = {run.id: json.dumps(run.result["environment"], sort_keys=True) for run in all_runs}
+    counted = sorted(Counter(told.values()).items(), key=lambda pair: (-pair[1], pair[0]))
+    return [(json.loads(text), count) for text, count in counted]
 
 
 def _about(experiment: Experiment, rows: list[Observation], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,6 +290,8 @@ def _about(experiment: Experiment, rows: list[Observation], facts: Mapping[str, 
         **{key: facts[key] for key in ("command", "cost", "wall_time", "cpu_minutes")},
         "dataset": describe_data(experiment.data),
         **{key: facts[key] for key in ("published", "environment", "environments")},
+        # What was published before they were counted has none.
+        **{key: facts[key] for key in ("runs_of_environments",) if key in facts},
         "table": _table(experiment, runs),
         "comparisons": _comparisons(experiment, runs),
         "expectations": plain(experiment.expectations),
@@ -399,10 +411,11 @@ def _tables(experiment: Experiment, runs: Published) -> dict[str, list[dict]]:
     return tables
 
 
-def _arm(collected: Any, label: str) -> dict:
+def _arm(collected: Any, label: str, environment: Mapping[str, Any]) -> dict:
     runs = [run for run in collected.runs if run.label == label]
     tuning = [run for run in collected.tuning if run.label == label]
-    first = runs[0]
+    # First losses are compared to the bit where the published environment is today's: they must come from there.
+    first = next((run for run in runs if run.result["environment"] == environment), runs[0])
     return {
         "label": label,
         "learning_rate": collected.rates[label],

@@ -19,11 +19,11 @@ A value that holds a comma or a bracket stands in quotes; alternatives are parte
 | `difference` | metric, arm - arm; `is=` | paired difference, its interval, p, and what it comes to |
 | `gap` | metric, arm - arm; `is=` | the same without p |
 | `slowdown` | arm / arm; `level=` | how many times as many epochs to a training accuracy |
-| `at` | metric, arm; `x=` | mean of a measurement at its own x |
+| `at` | metric, arm; `x=` | mean of a measurement at its own x, which must be a recorded one |
 | `growth` | metric, arm; `from=`, `to=` | its value at one x over that at another |
 | `growth_each` | metric, arm; `from=`, `to=` | the same for one step of x |
 | `power` | metric, arm; `from=`, `to=` | k where it goes as x^k between two places |
-| `last_finite` | metric, arm | the largest x with a finite value |
+| `last_finite` | metric, arm | the largest x at which the value is finite on every seed |
 | `rate` | arm / arm | ratio of the learning rates that were chosen |
 | `trained`, `diverged` | arm | in how many runs |
 | `same_weights` | arm - arm | in how many seeds the weights agree to the bit |
@@ -36,7 +36,7 @@ A value that holds a comma or a bracket stands in quotes; alternatives are parte
 
 A sentence round a hole says more than the number: "not six times", "was not detected". So that it cannot become
 untrue unnoticed, a hole says what it counts on, and what is published otherwise is an error: `below=` and `above=` of
-a bare number, `is=higher|lower|equal|bits|undetected` of a difference.
+a bare number, `is=higher|lower|equal|bits|undetected` of a difference. A bare number that is not finite is an error, too.
 """
 
 import math
@@ -230,7 +230,12 @@ def _mean(n: Numbers, q: Question, arm: str) -> str:
 
 
 def _bare(q: Question, value: float) -> str:
-    """A number with nothing round it, if it is where the text counts on it."""
+    """A number with nothing round it, if it is one, and is where the text counts on it."""
+    if not math.isfinite(value):
+        raise ValueError(
+            f"{q.ask} of {q.metric or 'this'} comes to {value}, which is no number to print: a run has none, so ask for "
+            "something that every run has, or say in words what became of it"
+        )
     below, above = (float(q.options.get(name, math.nan)) for name in ("below", "above"))
     if value >= below or value <= above:
         raise ValueError(
@@ -251,7 +256,9 @@ def _percent(n: Numbers, q: Question, arm: str) -> str:
 
 
 def _largest(n: Numbers, q: Question, arms: list[str]) -> str:
-    return _bare(q, max(max(n.values(arm, q.metric).values()) for arm in arms))
+    values = [value for arm in arms for value in n.values(arm, q.metric).values()]
+    # What `max` makes of NaN depends on the order.
+    return _bare(q, max(values) if all(map(math.isfinite, values)) else math.nan)
 
 
 def _range(n: Numbers, q: Question, arms: list[str]) -> str:
@@ -302,29 +309,40 @@ def _at(n: Numbers, q: Question, arm: str) -> str:
     return _bare(q, n.at(arm, q.metric, float(q.options["x"])))
 
 
-def _ends_of(n: Numbers, q: Question, arm: str) -> tuple[float, float, float, float]:
+def _growth_between(n: Numbers, q: Question, arm: str) -> tuple[float, float, float]:
+    """Where from, where to, and how many times as large the metric is there; a root or a logarithm of it can be taken."""
     begin, end = (float(q.options[name]) for name in ("from", "to"))
-    return begin, end, n.at(arm, q.metric, begin), n.at(arm, q.metric, end)
+    before, after = (n.at(arm, q.metric, x) for x in (begin, end))
+    growth = after / before if before else math.nan
+    if begin == end or not (math.isfinite(growth) and growth > 0):
+        raise ValueError(
+            f"{q.ask} needs two places, with finite values of one sign; received {q.metric} {before:g} at {begin:g} and "
+            f"{after:g} at {end:g}"
+        )
+    return begin, end, growth
 
 
 def _growth(n: Numbers, q: Question, arm: str) -> str:
-    _, _, before, after = _ends_of(n, q, arm)
-    return _bare(q, after / before)
+    return _bare(q, _growth_between(n, q, arm)[2])
 
 
 def _growth_each(n: Numbers, q: Question, arm: str) -> str:
-    begin, end, before, after = _ends_of(n, q, arm)
-    return _bare(q, (after / before) ** (1 / abs(end - begin)))
+    begin, end, growth = _growth_between(n, q, arm)
+    return _bare(q, growth ** (1 / abs(end - begin)))
 
 
 def _power(n: Numbers, q: Question, arm: str) -> str:
-    begin, end, before, after = _ends_of(n, q, arm)
-    return _bare(q, math.log(after / before) / math.log(end / begin))
+    begin, end, growth = _growth_between(n, q, arm)
+    if begin <= 0 or end <= 0:
+        raise ValueError(f"power needs places above zero; received from={begin:g} to={end:g}")
+    return _bare(q, math.log(growth) / math.log(end / begin))
 
 
 def _last_finite(n: Numbers, q: Question, arm: str) -> str:
-    points = next(iter(n.series(arm, q.metric).values()))
-    return number(max(x for x, value in points if math.isfinite(value)))
+    finite = [
+        {x for x, value in points if math.isfinite(value)} for points in n.series(arm, q.metric).values()
+    ]
+    return _bare(q, max(set.intersection(*finite), default=math.nan))
 
 
 def _rate(n: Numbers, q: Question, first: str, second: str) -> str:

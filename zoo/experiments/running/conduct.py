@@ -80,6 +80,7 @@ def conduct(
         ValueError: `only_done`, and no seed is done in every arm, or rates are not tuned yet.
     """
     tuning = _tuning(experiment, backend)
+    _tell_damage(tuning, runs, announce)
     if only_done:
         _must_be_tuned(experiment, [job for _, _, job in tuning], runs)
     elif tuning:
@@ -90,6 +91,7 @@ def conduct(
         if any(run.label == label for run in tuned):
             announce(f"{label}: learning rate {rate:g}")
     wanted = _evaluation(experiment, backend, rates)
+    _tell_damage(wanted, runs, announce)
     if only_done:
         experiment, wanted = _balanced(experiment, wanted, runs)
 
@@ -137,6 +139,13 @@ def _evaluation(experiment: Experiment, backend: str, rates: Mapping[str, float 
         for arm in experiment.arms
         for run in [run_of(experiment, arm, seed, backend=backend, **rates_of(arm, rates))]
     ]
+
+
+def _tell_damage(planned: list[Planned], runs: Path, announce: Callable[[str], None]) -> None:
+    """Name the runs that were finished and have lost some of their lines since."""
+    for _, _, job in planned:
+        if damage := RunFolder(runs, job.id).damage():
+            announce(f"{job.title}, run {job.id}: {damage}")
 
 
 def _must_be_tuned(experiment: Experiment, jobs: list[Job], runs: Path) -> None:

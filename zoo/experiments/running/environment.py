@@ -89,13 +89,26 @@ def start_backend() -> None:
 
 
 def processor() -> str:
-    """The processor's name as Linux gives it, else as Python does."""
+    """The processor as Linux gives it, else as Python does.
+
+    With its family and model: a hypervisor calls several generations, which round otherwise, by one name.
+    """
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        found = _first_processor(Path("/proc/cpuinfo").read_text())
     except OSError:
+        found = {}
+    if "model name" not in found:
         return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    numbers = (
+        f"{name.removeprefix('cpu ')} {found[name]}" for name in ("cpu family", "model") if name in found
+    )
+    return ", ".join((found["model name"], *numbers))
+
+
+def _first_processor(text: str) -> dict[str, str]:
+    """What Linux says of the first processor, line by line."""
+    pairs = (line.split(":", 1) for line in text.split("\n\n", 1)[0].splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
 
 
 def commit() -> str:

@@ -22,6 +22,7 @@ from zoo.experiments.running.run import BUSY, perform
 
 ATTEMPTS = 3  # of a run whose worker died
 POLL_SECONDS = 0.5
+SEEN_SECONDS = 60.0  # until a file that was written on one machine shows on another one, at most
 
 
 class ExecutionError(RuntimeError):
@@ -193,7 +194,7 @@ def execute(
             for future in done:
                 job = futures.pop(future)
                 try:
-                    status = future.result()["status"]
+                    status = _status(future, job, runs)
                 except RunFolderError:
                     raise
                 except Exception as error:
@@ -201,7 +202,7 @@ def execute(
                     if _worker_died(error) and deaths[job.id] < ATTEMPTS:
                         suspects.append(job)
                     else:
-                        failures[job.id] = f"{job.title}: {type(error).__name__}: {error}"
+                        failures[job.id] = f"{job.title}: {_failure(error, deaths[job.id])}"
                 else:
                     (busy if status == BUSY else finished).append(job)
             if watch is not None:
@@ -215,6 +216,33 @@ def execute(
             f"{len(failures)} of {len(unique)} runs failed; the others are done and kept:\n  "
             + "\n  ".join(failures.values())
         )
+
+
+def _failure(error: Exception, attempts: int) -> str:
+    if not _worker_died(error):
+        return f"{type(error).__name__}: {error}"
+    return (
+        f"its worker was killed {attempts} times, probably out of memory; try --workers 1, or a machine with more "
+        f"memory ({type(error).__name__})"
+    )
+
+
+def _status(future: concurrent.futures.Future, job: Job, runs: Path) -> str:
+    """What a worker says of a job, once what it has finished shows here.
+
+    Raises:
+        RunFolderError: It does not.
+    """
+    status = future.result()["status"]
+    until = time.monotonic() + SEEN_SECONDS
+    while status != BUSY and RunFolder(runs, job.id).result() is None:
+        if time.monotonic() > until:
+            raise RunFolderError(
+                f"{job.title}: a worker has finished run {job.id}, and its result is not in {runs.resolve()}: the workers "
+                "do not see this folder; name one with --runs that they share with this machine, by the same path"
+            )
+        time.sleep(POLL_SECONDS)
+    return status
 
 
 def _worker_died(error: Exception) -> bool:

@@ -19,11 +19,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 DEFAULT_FOLDER = Path("runs")
+READING = "reading"
 
 
 class RunFolderError(RuntimeError):
@@ -36,19 +37,25 @@ def explained(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        forbidden = (
+            f"the folder may not be {'read' if doing == READING else 'written'}; change its permissions or choose "
+            "another with --runs"
+        )
+        no_folder = "a file is where a folder is expected; name a folder with --runs"
         reasons = {
             errno.ENOSPC: "the disk is full; free some space",
             errno.EDQUOT: "the disk quota is used up; free some space",
-            errno.EACCES: "the folder may not be written; change its permissions or choose another with "
-            "--runs",
-            errno.EPERM: "the folder may not be written; change its permissions or choose another with "
-            "--runs",
+            errno.EACCES: forbidden,
+            errno.EPERM: forbidden,
             errno.EROFS: "the file system is read-only; choose another folder with --runs",
+            errno.EEXIST: no_folder,
+            errno.ENOTDIR: no_folder,
         }
-        if error.errno not in reasons:
+        if error.errno is None:
             raise
+        reason = reasons.get(error.errno, f"{error.strerror}; mend that or choose another folder with --runs")
         raise RunFolderError(
-            f"{doing} {path} failed: {reasons[error.errno]}, then give the same command again; "
+            f"{doing} {path} failed: {reason}, then give the same command again; "
             "finished runs and recorded intervals are kept"
         ) from error
 
@@ -89,38 +96,83 @@ class RunFolder:
             Whether the claim succeeded; `False` means that another process is at work on this run.
         """
         self.create()
-        with explained(self.path, "locking"), (self.path / "lock").open("a") as lock:
+        with explained(self.path, "locking"):
+            lock = (self.path / "lock").open("a")
+        with lock:  # what goes wrong while it is held is not the lock's
+            yield self._locked(lock)
+
+    def _locked(self, lock: IO) -> bool:
+        with explained(self.path, "locking"):
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                yield False
-                return
-            yield True
+                return False
+        return True
 
     def write_spec(self, spec: dict, environment: dict) -> None:
         """Store what is run and where."""
         write_atomically(self.path / "spec.json", _pretty(spec))
         write_atomically(self.path / "environment.json", _pretty(environment))
 
+    def environment(self) -> dict | None:
+        """Where the run was begun; `None` where that is not known."""
+        return self._read("environment.json")
+
     def result(self) -> dict | None:
-        """The result of a finished run; `None` while there is none or where it cannot be read."""
-        try:
-            result = json.loads((self.path / "result.json").read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
+        """The result of a finished run; `None` while there is none, where it cannot be read, or where lines are lost."""
+        result = self._marked()
+        return None if result is None or self._ends_at(result) is not None else result
+
+    def damage(self) -> str | None:
+        """Why a run with a result does not count as finished, in words; `None` where all is well or nothing is there."""
+        result = self._marked()
+        if result is None or (end := self._ends_at(result)) is None:
             return None
-        return result if isinstance(result, dict) and result.get("id") == self.id else None
+        return (
+            f"its result says {result['steps']} steps, and its lines, which are damaged, end at step {end}; it is to be "
+            "done again"
+        )
+
+    def _marked(self) -> dict | None:
+        result = self._read("result.json")
+        return result if result is not None and result.get("id") == self.id else None
+
+    def _ends_at(self, result: dict) -> int | None:
+        """The step at which lines that were cut end; `None` where they reach what the result says, if it does."""
+        if "steps" not in result:
+            return None
+        lines = self.lines()
+        end = lines[-1].get("step") if lines else 0
+        return end if not lines or end != result["steps"] else None
+
+    def _read(self, name: str) -> dict | None:
+        try:
+            with explained(self.path, READING):
+                content = _content(self.path / name)
+            found = json.loads(content) if content is not None else None
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
 
     def finish(self, result: dict) -> None:
-        """Write the done mark, then drop the checkpoint, which nothing needs any more."""
+        """Write the done mark, then drop the checkpoint, which nothing needs any more.
+
+        The lines reach the disk before it: a mark that outlives them in a power cut would vouch for what is lost.
+        """
+        path = self.path / "lines.jsonl"
+        if path.exists():
+            with explained(path, "writing"), path.open("ab") as file:
+                os.fsync(file.fileno())
         write_atomically(self.path / "result.json", _pretty({"id": self.id, **result}))
-        (self.path / "checkpoint.npz").unlink(missing_ok=True)
+        with explained(self.path, "writing"):
+            (self.path / "checkpoint.npz").unlink(missing_ok=True)
 
     def lines(self) -> list[dict]:
         """The recorded lines, up to the first one that is not whole: after it nothing can be trusted."""
         whole = []
-        try:
-            content = (self.path / "lines.jsonl").read_bytes()
-        except FileNotFoundError:
+        with explained(self.path, READING):
+            content = _content(self.path / "lines.jsonl")
+        if content is None:
             return whole
         for text in content.split(b"\n")[:-1]:
             try:
@@ -201,9 +253,19 @@ class RunFolder:
             return None
 
     def restart(self) -> None:
-        """Forget lines and checkpoint."""
-        for name in ("lines.jsonl", "checkpoint.npz", "result.json"):
-            (self.path / name).unlink(missing_ok=True)
+        """Forget lines, checkpoint and result."""
+        # The result first: without its lines it says nothing.
+        with explained(self.path, "writing"):
+            for name in ("result.json", "checkpoint.npz", "lines.jsonl"):
+                (self.path / name).unlink(missing_ok=True)
+
+
+def _content(path: Path) -> bytes | None:
+    """What a file holds; `None` where there is none."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _pretty(content: Any) -> bytes:

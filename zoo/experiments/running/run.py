@@ -2,6 +2,7 @@
 
 import functools
 import os
+import sys
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -80,10 +81,11 @@ def _train(run: Run, folder: RunFolder, begins: Beginning | None = None) -> dict
             f"run {folder.id} is one of {run.backend} and this worker computes with {here['backend']}; set "
             f"KERAS_BACKEND={run.backend} where the workers are started"
         )
+    # Before the new environment replaces that of the lines there are.
+    lines = _resume(training, folder, here)
     folder.write_spec(
         {"run": plain(run), "graph": training.graph, "data": training.images and training.images.sha256}, here
     )
-    lines = _resume(training, folder)
     if lines is None:
         folder.restart()
         begun, wall, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
@@ -186,10 +188,20 @@ def _train_for_weights(run: Run, folder: RunFolder) -> None:
     folder.adopt_weights(again)
 
 
-def _resume(training: Any, folder: RunFolder) -> list[dict] | None:
-    """Bring a half-done run back to its last checkpoint; `None` where it has to start anew."""
+def _resume(training: Any, folder: RunFolder, here: dict) -> list[dict] | None:
+    """Bring a half-done run back to its last checkpoint; `None` where it has to start anew.
+
+    A run is of one environment, which is published with it. So it goes on only where its bits do.
+    """
     state = folder.load_checkpoint()
     if state is None or "lines" not in state:
+        return None
+    if other := environment.differences(folder.environment() or {}, here):
+        print(
+            f"run {folder.id} is begun anew: it was begun where the same step may give other numbers ({'; '.join(other)})",
+            file=sys.stderr,
+            flush=True,
+        )
         return None
     count = int(state.pop("lines"))
     lines = folder.lines()

@@ -6,6 +6,7 @@ out, and writes them back into the model when asked to (`settle`).
 
 import collections
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -68,15 +69,31 @@ def make_optimizer(
     return keras.optimizers.SGD(schedule, momentum=recipe.momentum, nesterov=recipe.nesterov)
 
 
-def with_decay(gradients: list, variables: list, decay: float) -> list:
-    """Add the gradient of decay / 2 times the squared kernel; biases, gains and offsets are left alone."""
+def decayed(model: keras.Model) -> list[bool]:
+    """Of each trainable variable whether weights decay: kernels do; biases, gains, offsets and slopes do not.
+
+    What a kernel is its name says and not its rank alone: the slopes of a PReLU have as many axes, and are not to decay
+    (He et al. 2015, arXiv:1502.01852), and so have the gains and offsets that rolled units stack.
+    """
+    return [
+        variable.name.endswith("kernel") and len(variable.shape) > 1 for variable in model.trainable_variables
+    ]
+
+
+def with_decay(gradients: list, variables: list, decay: float, chosen: Sequence[bool]) -> list:
+    """Add the gradient of decay / 2 times the square of each chosen variable.
+
+    Args:
+        gradients: One a variable.
+        variables: Or their values.
+        decay: Factor.
+        chosen: As `decayed` has it.
+    """
     if not decay:
         return gradients
     return [
-        gradient + decay * ops.convert_to_tensor(variable)
-        if gradient is not None and len(variable.shape) > 1
-        else gradient
-        for gradient, variable in zip(gradients, variables, strict=True)
+        gradient + decay * ops.convert_to_tensor(variable) if gradient is not None and decays else gradient
+        for gradient, variable, decays in zip(gradients, variables, chosen, strict=True)
     ]
 
 
@@ -103,6 +120,8 @@ class TensorFlowSteps:
             else tf.function(jit_compile=fit_settings(model, measure=False).jit_compile)
         )
 
+        chosen = decayed(model)
+
         def train(images, labels):
             with tf.GradientTape() as tape:
                 outputs = model(images, training=True)
@@ -110,7 +129,7 @@ class TensorFlowSteps:
                 whole = loss + sum(model.losses) if model.losses else loss
             variables = model.trainable_variables
             gradients = tape.gradient(whole, variables)
-            self.optimizer.apply(with_decay(gradients, variables, recipe.decay), variables)
+            self.optimizer.apply(with_decay(gradients, variables, recipe.decay, chosen), variables)
             return loss, correct
 
         def evaluate(images, labels):
@@ -138,6 +157,7 @@ class JaxProgram:
         given = GivenRate()
         self.model, self.optimizer = model, make_optimizer(recipe, given)
         self.optimizer.build(model.trainable_variables)
+        chosen = decayed(model)
 
         def losses(trainable, other, images, labels):
             outputs, other, extra = model.stateless_call(
@@ -152,7 +172,7 @@ class JaxProgram:
             gradients, (loss, correct, other) = jax.grad(losses, has_aux=True)(
                 trainable, other, images, labels
             )
-            gradients = with_decay(gradients, trainable, recipe.decay)
+            gradients = with_decay(gradients, trainable, recipe.decay, chosen)
             trainable, memory = self.optimizer.stateless_apply(memory, gradients, trainable)
             given.value = None
             return (trainable, other, memory), loss, correct
