@@ -162,3 +162,40 @@ def test_frozen_dropout_still_drops():
 def test_until_that_is_no_name_is_named(until):
     with pytest.raises(TypeError, match="until must be the name of a layer or None, received"):
         zoo.freeze(backbone(), until)
+
+
+def two_towers_of_one_base():
+    base = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="fc")], name="base")
+    ends = []
+    x = keras.Input((4,))
+    for name in ("tower1", "tower2"):
+        inner = keras.Input((4,))
+        tower = keras.Model(inner, layers.Dense(4, name=f"{name}_top")(base(inner)), name=name)
+        ends.append(tower(x))
+    return keras.Model(x, layers.Add(name="sum")(ends))
+
+
+def test_a_model_in_two_models_is_frozen_through_either():
+    model = two_towers_of_one_base()
+    assert trained(zoo.freeze(model, until="tower2")) == ["tower1_top"]
+    assert trained(zoo.freeze(model, until="tower1")) == ["tower2_top"]
+    for tower in ("tower1", "tower2"):
+        assert trained(zoo.freeze(model, until=f"{tower}/base/fc")) == ["tower1_top", "tower2_top"]
+    with pytest.raises(ValueError, match="until='tower2/base/fcc' is no layer"):
+        zoo.freeze(model, until="tower2/base/fcc")
+
+
+def rolled():
+    return zoo.build("resnet14", input_shape=(8, 8, 3), width=4, classes=3, rolled=True)
+
+
+def test_the_normalisation_of_rolled_units_is_not_passed_over():
+    model = rolled()
+    runs = [layer.name for layer in model.layers if hasattr(layer, "stacks")]
+    with pytest.raises(ValueError, match=rf"^{runs[0]} is a rolled run .* zoo\.transforms\.unroll\(model\)"):
+        zoo.freeze(model, until="stem_conv")
+    assert not zoo.freeze(model).trainable_variables
+    assert "stem_conv" not in trained(zoo.freeze(model, until="stem_conv", norms="follow"))
+    for name in runs:
+        model.get_layer(name).trainable = False
+    assert not set(runs) & set(trained(zoo.freeze(model, until="stem_conv")))

@@ -296,3 +296,26 @@ def test_layers_that_take_the_mask_from_what_they_read_are_compared_with_it(case
     data = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]])
     for transform in (split_activations, lambda m: swap_activation(m, "relu", "relu").model):
         assert error(outputs(model, data), outputs(transform(model), data)) == 0.0
+
+
+def test_a_probe_of_another_number_of_arrays_than_the_model_takes():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    x = np.ones((1, 4), "float32")
+    two = keras.Model([a, b], layers.Add()([a, b]), name="two")
+    one = keras.Model(a, layers.Dense(2)(a), name="one")
+    with pytest.raises(ValueError, match=r"^probe holds 1 array, and 'two' takes 2: 'a', 'b'\. Pass a batch"):
+        rewrite(two, probe=[x])
+    with pytest.raises(ValueError, match=r"^probe holds 2 arrays, and 'one' takes 1: 'a'\. Pass a batch"):
+        rewrite(one, probe=[x, x])
+    assert rewrite(two, probe={"a": x, "b": x, "c": x}) and rewrite(one, probe=x)
+
+
+def test_numbers_that_an_embedding_reads_are_drawn_as_indices():
+    x, other = keras.Input((64,)), keras.Input((64,))
+    inner = keras.Input((32, 2))
+    table = keras.Model(inner, layers.Embedding(2, 3)(layers.Flatten()(inner)))
+    y = table(layers.Reshape((32, 2))(x))
+    model = keras.Model([x, other], [y, layers.Dense(2)(other)])
+    indices, numbers = next(iter(sample(model)))
+    assert indices.dtype == "float32" and set(indices.flatten()) == {0.0, 1.0}
+    assert not set(numbers.flatten()) <= {0.0, 1.0}

@@ -202,3 +202,26 @@ def test_the_range_of_a_depth_that_only_other_units_fit():
         zoo.preprocess_input("wrn27_10", np.full((1, 2, 2, 3), 255.0))
     net = zoo.build("wrn13_2", convolutions=3, include_preprocessing=True)
     assert net.get_layer("image_scaled")
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet50", "resnet50v2", "densenet121"])
+def test_a_tensor_that_is_given_stays_as_it_is(name):
+    for dtype in ("float32", "uint8"):
+        x = keras.ops.convert_to_tensor(IMAGES.astype(dtype))
+        zoo.preprocess_input(name, x)
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(x), IMAGES.astype(dtype))
+
+
+def test_tensors_that_torch_changes_in_place_are_copied():
+    """Whatever the backend: Keras' own function, which divides them so, gets another tensor."""
+    received = []
+    stock = keras.applications.imagenet_utils.preprocess_input
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            keras.applications.imagenet_utils,
+            "preprocess_input",
+            lambda x, mode: received.append(x) or stock(x, mode=mode),
+        )
+        x = keras.ops.convert_to_tensor(IMAGES.astype("float32"))
+        zoo.preprocess_input("resnet50v2", x)
+    assert len(received) == 1 and received[0] is not x

@@ -364,7 +364,20 @@ def test_a_regularizer_that_only_has_another_name_is_kept():
         (lambda: pattern_of(conv()), [], {}, ValueError, "loop over zero units"),
         (lambda: pattern_of(conv()), ["a", "a"], {}, ValueError, "names that differ"),
         (lambda: pattern_of(conv()), ["a"], {"remat": "yes"}, TypeError, "remat must be True or False"),
-        (lambda: pattern_of(conv()), ["a"], {"units_per_iteration": 0}, ValueError, "positive int or None"),
+        (
+            lambda: pattern_of(conv()),
+            ["a"],
+            {"units_per_iteration": 0},
+            ValueError,
+            "an integer of at least 1",
+        ),
+        (
+            lambda: pattern_of(conv()),
+            ["a"],
+            {"units_per_iteration": True},
+            TypeError,
+            "an integer of at least 1",
+        ),
         (lambda: conv(), ["a"], {}, TypeError, r"expected a Functional keras\.Model .* received Conv2D"),
         (lambda: pattern_of(conv(strides=2)), ["a"], {}, ValueError, "can follow itself only if"),
         (lambda: pattern_of(keras.layers.ReLU()), ["a"], {}, ValueError, "no trainable weights"),
@@ -575,3 +588,50 @@ def test_a_layer_of_which_another_has_other_variables_is_named():
         ValueError, match=r"'odd' \(Odd\) has variables of the shapes \[\(2, 2\)\].*\[\(2, 3\)\]"
     ):
         layer.build((None, 4, 4, 2))
+
+
+def norm_and_dense(**options):
+    parts = keras.layers.Dense(4, name="a_fc"), keras.layers.BatchNormalization(name="a_norm", **options)
+    return pattern_of(*parts, shape=(4,))
+
+
+@pytest.mark.parametrize("frozen", [["a_norm"], ["a_fc"], ["a_fc", "a_norm"]], ids=str)
+def test_a_unit_that_is_frozen_is_refused_and_left_as_it_is(frozen):
+    unit = norm_and_dense()
+    for name in frozen:
+        unit.get_layer(name).trainable = False
+    with pytest.raises(ValueError, match=f"{', '.join(map(repr, frozen))} is frozen, and rolled units are"):
+        RolledUnits(unit, ["a_", "b_"])
+    assert [layer.name for layer in unit.layers[1:] if not layer.trainable] == frozen
+
+
+def test_a_frozen_run_leaves_its_unit_as_it_is_and_is_saved(tmp_path):
+    unit = norm_and_dense()
+    run = RolledUnits(unit, ["a_", "b_"])
+    model = pattern_of(run, shape=(4,))
+    run.trainable = False
+    x = np.ones((2, 4), "float32")
+    np.testing.assert_array_equal(model(x, training=True), model(x))
+    assert all(layer.trainable for layer in unit.layers) and all(
+        v.trainable for v in unit.trainable_variables
+    )
+    model.save(tmp_path / "net.keras")
+    loaded = keras.models.load_model(tmp_path / "net.keras")
+    np.testing.assert_array_equal(loaded(x), model(x))
+    assert not loaded.layers[1].trainable
+
+
+@pytest.mark.parametrize("units", ["unit", b"unit", 3, None, {"a"}], ids=str)
+def test_units_that_are_no_list_of_names(units):
+    with pytest.raises(TypeError, match=r"units must be a list of names, one a unit, such as .* received"):
+        RolledUnits(pattern_of(conv()), units)
+
+
+def test_a_unit_of_half_precision_that_begins_with_a_norm_of_full_precision():
+    x = keras.Input((4,), dtype="float16")
+    y = keras.layers.BatchNormalization(name="a_norm", dtype="float32")(x)
+    unit = keras.Model(x, keras.layers.Dense(4, name="a_fc", dtype="mixed_float16")(y))
+    run = RolledUnits(unit, ["a_", "b_"])
+    data = np.ones((2, 4), "float16")
+    assert run.compute_dtype == "float16"
+    assert run(data).dtype == run(data, training=True).dtype == tf.float16

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 from surgery_nets import array, backbone, chain, images, names, nested, shared, towers, vectors
 
-from zoo.surgery import cut, flatten
+from zoo.surgery import cut, flatten, replace
 
 
 @pytest.mark.parametrize("place", ["scale", "base", "gap", "base/add", "base/norm"])
@@ -100,3 +100,31 @@ def test_a_cut_in_half_precision():
 def test_no_outputs_are_refused(empty):
     with pytest.raises(ValueError, match="outputs is empty"):
         cut(chain(), outputs=empty)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class TwoOfOne(layers.Layer):
+    def call(self, x):
+        return {"double": 2 * x, "more": [x + 1, x]}
+
+
+@pytest.mark.parametrize(
+    "last", [lambda: layers.LSTM(2, return_state=True, name="end"), lambda: TwoOfOne(name="end")]
+)
+def test_a_sequential_model_whose_last_layer_returns_several_tensors(last):
+    model = keras.Sequential(
+        [keras.Input((5, 3)), layers.Dense(3, name="c"), layers.Dense(3, name="d"), last()], name="several"
+    )
+    data = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("float32")
+    expected = model.layers[-1](data)
+    received = cut(model, inputs="d").model(data)
+    keras.tree.assert_same_structure(expected, received)
+    for a, b in zip(keras.tree.flatten(expected), keras.tree.flatten(received), strict=True):
+        np.testing.assert_allclose(array(b), array(a), atol=1e-6)
+    x = keras.Input((5, 3))
+    holder = keras.Model(x, model(x))
+    flat = flatten(holder).model(data)
+    for a, b in zip(keras.tree.flatten(model(data)), keras.tree.flatten(flat), strict=True):
+        np.testing.assert_allclose(array(b), array(a), atol=1e-6)
+    with pytest.raises(ValueError, match="it returns 1 tensors, not 3"):
+        replace(model, "end", layers.Dense(2))

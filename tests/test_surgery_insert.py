@@ -159,3 +159,54 @@ def test_a_class_of_its_own_keeps_what_was_set_on_it(built):
 def test_a_function_of_tensors_is_no_function_of_layers():
     with pytest.raises(TypeError, match=r"called with the layer 'a', fails: .*keras\.layers\.Activation"):
         insert_after(chain(), "a", keras.ops.relu)
+
+
+def seeds(model):
+    """The state that each random layer of a model draws from, in order."""
+    return [
+        tuple(keras.ops.convert_to_numpy(layer.seed_generator.state).tolist())
+        for layer in model._flatten_layers()
+        if hasattr(layer, "seed_generator")
+    ]
+
+
+def three_activations():
+    x = y = keras.Input((50,))
+    for number in range(3):
+        y = layers.ReLU(name=f"r{number}")(y)
+    return keras.Model(x, y)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.Dropout(0.5),
+        lambda: layers.GaussianNoise(0.5),
+        lambda: keras.Sequential([keras.Input((50,)), layers.Dropout(0.5)]),
+        lambda: (lambda one: lambda old: one)(layers.AlphaDropout(0.5)),
+    ],
+    ids=["dropout", "noise", "model", "function"],
+)
+def test_random_layers_draw_their_own_at_each_place(layer):
+    model = three_activations()
+    given = layer()
+    if isinstance(given, keras.Model):  # whose copies would have one name
+        chosen = [insert_after(model, "r0", given).model]
+        assert seeds(chosen[0]) == seeds(given)
+        return
+    drawn = seeds(insert_after(model, "r*", given).model)
+    assert len(drawn) == len(set(drawn)) == 3
+    if isinstance(given, keras.layers.Layer):
+        assert drawn[0] == seeds(given)[0]
+    assert seeds(insert_after(model, "r*", given).model) == drawn
+
+
+def test_a_seed_that_is_given_is_that_of_every_place():
+    assert seeds(insert_after(three_activations(), "r*", layers.Dropout(0.5, seed=3)).model) == [(3, 0)] * 3
+
+
+def test_two_places_of_one_dropout_drop_others():
+    model = insert_after(three_activations(), ["r0", "r1"], layers.Dropout(0.5)).model
+    both = keras.ops.convert_to_numpy(model(np.ones((4, 50), "float32"), training=True))
+    # Of one mask twice half would stay; of two, a quarter: 50 of 200, with a deviation of 6.
+    assert 25 <= np.count_nonzero(both) <= 75

@@ -393,3 +393,25 @@ def test_variables_that_are_none(key, value, text, tmp_path):
         file["layers/conv2d/vars"][key] = value
     with pytest.raises(ValueError, match=rf"weights file '.*' cannot be read as HDF5 \(.*{text}.*damaged"):
         zoo.build("convnet2", weights=path, **SMALL)
+
+
+@pytest.mark.parametrize("encode", [str, str.encode])
+def test_lists_of_names_that_keras_splits_over_several_attributes(tmp_path, encode):
+    """Of nets of a thousand layers: HDF5 has room for 64,512 bytes in an attribute."""
+    net, path = zoo.build("convnet2", input_shape=(8, 8, 3), width=2, classes=3), tmp_path / "net.h5"
+    owners = [layer for layer in net.layers if layer.weights]
+    values = {
+        layer.name: [np.full(w.shape, k + i + 1.0) for i, w in enumerate(layer.weights)]
+        for k, layer in enumerate(owners)
+    }
+    with h5py.File(path, "w") as file:
+        for place, name in enumerate(values):
+            file.attrs[f"layer_names{place}"] = [encode(name)]
+            for number, array in enumerate(values[name]):
+                file.create_group(name) if not number else None
+                file[name].attrs[f"weight_names{number}"] = [encode(f"{name}/weight_{number}:0")]
+                file[name][f"{name}/weight_{number}:0"] = array
+    again = zoo.build("convnet2", input_shape=(8, 8, 3), width=2, classes=3, weights=path)
+    for layer in owners:
+        for a, b in zip(values[layer.name], again.get_layer(layer.name).get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)

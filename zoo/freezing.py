@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from zoo.graph import Graph, flatten_layers, graphs, producer, rewrite
+from zoo.rolled import RolledUnits
 from zoo.wording import did_you_mean
 
 Norms = Literal["inference", "follow"]
@@ -35,7 +36,8 @@ def freeze(model: keras.Model, until: str | None = None, *, norms: Norms = "infe
 
     Raises:
         TypeError: `model` is subclassed, so its computation is not a graph; or `until` is no name.
-        ValueError: no layer has the name `until`, or `norms` is none of the two.
+        ValueError: no layer has the name `until`, or `norms` is none of the two, or the batch normalisation of a
+            rolled run of units would have to be frozen without the rest of it.
 
     Reference:
         Ioffe and Szegedy 2015, "Batch Normalization", arXiv 1502.03167.
@@ -53,41 +55,74 @@ def freeze(model: keras.Model, until: str | None = None, *, norms: Norms = "infe
     if until is not None and not isinstance(until, str):
         raise TypeError(f"until must be the name of a layer or None, received {until!r}.")
     found = graphs(model)
-    frozen = _all_layers(found) if until is None else _before(found, until)
+    frozen = _frozen(found, until)
+    if norms == "inference":
+        _refuse_rolled_norms(found, frozen)
     new = rewrite(model)
-    for name, layer in _all_layers(graphs(new)).items():
+    found = graphs(new)
+    frozen = _frozen(found, until)
+    for _, layer in _layers(found):
         for part in flatten_layers(layer):
-            if name in frozen or (norms == "inference" and isinstance(part, layers.BatchNormalization)):
+            if id(layer) in frozen or (norms == "inference" and isinstance(part, layers.BatchNormalization)):
                 part.trainable = False
     return new
 
 
-def _all_layers(found: list[Graph]) -> dict[str, Any]:
-    """The layers in graphs by name; nested models are not layers here, what is in them is."""
-    return {
-        graph.path + node.operation.name: node.operation
+def _layers(found: list[Graph]) -> list[tuple[Graph, Any]]:
+    """The layers in graphs, each with the graph it is in; nested models are not layers here, what is in them is."""
+    return [
+        (graph, node.operation)
         for graph in found
         for node in graph.nodes
         if isinstance(node.operation, layers.Layer) and not isinstance(node.operation, keras.Model)
-    }
+    ]
 
 
-def _before(found: list[Graph], until: str) -> set[str]:
-    """Names of the layer `until` and of all it is computed from, in the models round it too."""
-    named = {graph.path + node.operation.name: (graph, node) for graph in found for node in graph.nodes}
-    if until not in named:
+def _refuse_rolled_norms(found: list[Graph], frozen: set[int]) -> None:
+    """Refuse a rolled run of units that trains while the normalisation in it is to be frozen."""
+    for graph, layer in _layers(found):
+        for part in flatten_layers(layer):
+            if id(layer) in frozen or not isinstance(part, RolledUnits) or not part.trainable:
+                continue
+            if any(isinstance(own, layers.BatchNormalization) for own in flatten_layers(part.unit.model)):
+                raise ValueError(
+                    f"{graph.path}{layer.name} is a rolled run of units, which is frozen as a whole or not at all, and "
+                    f"norms='inference' freezes the batch normalisation in it alone. Freeze zoo.transforms.unroll(model), "
+                    f"or pass norms='follow'."
+                )
+
+
+def _frozen(found: list[Graph], until: str | None) -> set[int]:
+    """`id`s of the operations that are frozen: of all, or of `until` and of all it is computed from, in the models round it too."""
+    if until is None:
+        return {id(layer) for _, layer in _layers(found)}
+    by_model = {id(graph.model): graph for graph in found}
+    way = _way(found[0], until, by_model)
+    if way is None:
+        named = {graph.path + node.operation.name for graph in found for node in graph.nodes}
         raise ValueError(f"until={until!r} is no layer of the model; {did_you_mean(until, named)}")
-    by_path = {graph.path: graph for graph in found}
-    graph, node = named[until]
-    frozen = _ancestors(graph, node, by_path)
-    while graph.path:
-        # The model that holds it, at its last call: what comes before that is before `until`.
-        graph, node = named[graph.path.removesuffix("/")]
-        frozen |= _ancestors(graph, node, by_path, itself=False)
+    *round_it, (graph, node) = way
+    frozen = _ancestors(graph, node, by_model)
+    # Of the models that hold it: what comes before them is before `until`.
+    for graph, node in round_it:
+        frozen |= _ancestors(graph, node, by_model, itself=False)
     return frozen
 
 
-def _ancestors(graph: Graph, node: Any, by_path: dict[str, Graph], *, itself: bool = True) -> set[str]:
+def _way(graph: Graph, name: str, by_model: dict[int, Graph]) -> list[tuple[Graph, Any]] | None:
+    """The calls, from the outside in, that lead to the last call of the layer `name`: a model in it may have several callers."""
+    for node in reversed(graph.nodes):
+        own = node.operation.name
+        if name == own:
+            return [(graph, node)]
+        if name.startswith(f"{own}/") and id(node.operation) in by_model:
+            inner = _way(by_model[id(node.operation)], name.removeprefix(f"{own}/"), by_model)
+            if inner is not None:
+                return [(graph, node), *inner]
+    return None
+
+
+def _ancestors(graph: Graph, node: Any, by_model: dict[int, Graph], *, itself: bool = True) -> set[int]:
     known = {id(n) for n in graph.nodes}
     stack, seen = [node], set()
     while stack:
@@ -96,17 +131,14 @@ def _ancestors(graph: Graph, node: Any, by_path: dict[str, Graph], *, itself: bo
             continue
         seen.add(id(one))
         stack.extend(producer(tensor) for tensor in one.input_tensors)
-    names = set()
-    for one in graph.nodes:
-        if id(one) not in seen or (one is node and not itself):
+    waiting = [one.operation for one in graph.nodes if id(one) in seen and (itself or one is not node)]
+    found = set()
+    while waiting:
+        operation = waiting.pop()
+        if id(operation) in found:
             continue
-        name = graph.path + one.operation.name
-        names.add(name)
+        found.add(id(operation))
         # All of a nested model that comes before.
-        names |= {
-            inner.path + n.operation.name
-            for path, inner in by_path.items()
-            if path.startswith(f"{name}/")
-            for n in inner.nodes
-        }
-    return names
+        if id(operation) in by_model:
+            waiting += [inner.operation for inner in by_model[id(operation)].nodes]
+    return found

@@ -63,8 +63,8 @@ def preprocess_input(name: str, x: Any) -> Any:
     axis = 0 if keras.config.image_data_format() == "channels_first" else -1
     if len(shape) not in (3, 4) or shape[axis if len(shape) == 3 or axis == -1 else 1] != 3:
         raise ValueError(f"x for {name!r} must be RGB images with 3 channels, received shape {shape}.")
-    if isinstance(x, np.ndarray):
-        x = x.copy()
+    # Keras' own function divides arrays, and tensors of Torch, in place.
+    x = x.copy() if isinstance(x, np.ndarray) else keras.ops.copy(x)
     return keras.applications.imagenet_utils.preprocess_input(x, mode=mode)
 
 

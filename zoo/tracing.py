@@ -10,6 +10,7 @@ from keras import ops
 
 from zoo.batches import is_stream
 from zoo.graph import not_a_model
+from zoo.graph.internals import returned
 
 
 def trace_once(model: keras.Model, y: Any) -> None:
@@ -63,9 +64,7 @@ def trace_once(model: keras.Model, y: Any) -> None:
     count = min((len(one) for one in keras.tree.flatten(targets) if one is not None), default=0)
     if not count:
         raise ValueError("y must hold one target at least; received none.")
-    # A Sequential model has no `output` before it was called as a layer.
-    ends = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
-    outputs = keras.tree.map_structure(lambda one: _zeros(model, one, count), ends)
+    outputs = keras.tree.map_structure(lambda one: _zeros(model, one, count), returned(model))
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
     model.compute_metrics(None, targets, outputs)

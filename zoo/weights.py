@@ -7,6 +7,7 @@ import re
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import count, takewhile
 from typing import Any
 
 import h5py
@@ -228,7 +229,7 @@ def _read(path: str, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]
     """The layers of a Keras 3 `.weights.h5` or an older `.h5` file, in order."""
     try:
         with h5py.File(path, "r") as file:
-            if "layer_names" in file.attrs or "model_weights" in file:
+            if not {"layer_names", "layer_names0"}.isdisjoint(file.attrs) or "model_weights" in file:
                 yield from _read_legacy(file["model_weights"] if "model_weights" in file else file, net)
             elif "layers" in file:
                 yield from _read_keras3(file["layers"], net)
@@ -245,16 +246,25 @@ def _read(path: str, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]
 
 def _read_legacy(file, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]:
     known = {layer.name for layer in net.layers}
-    for name in file.attrs["layer_names"]:
-        name = name.decode() if isinstance(name, bytes) else name
+    for name in _texts(file, "layer_names"):
         group = file[name]
         arrays = defaultdict(list)
-        for key in group.attrs["weight_names"]:
+        for key in _texts(group, "weight_names"):
             # A nested model is one group; its weights say whose they are: "conv1/kernel:0".
-            path = str(key).split("/")
+            path = key.split("/")
             owner = path[-2] if name not in known and len(path) > 1 and path[-2] in known else name
             arrays[owner].append(_array(group[key]))
         yield from arrays.items()
+
+
+def _texts(group, attribute: str) -> list[str]:
+    """The texts of an attribute, which Keras splits into `layer_names0`, `layer_names1` and so on where HDF5 has no room."""
+    pieces = [attribute]
+    if attribute not in group.attrs and f"{attribute}0" in group.attrs:
+        numbered = (f"{attribute}{number}" for number in count())
+        pieces = list(takewhile(group.attrs.__contains__, numbered))
+    found = [text for piece in pieces for text in group.attrs[piece]]
+    return [text.decode() if isinstance(text, bytes) else str(text) for text in found]
 
 
 def _read_keras3(layers, net: keras.Model) -> Iterator[tuple[str, list[np.ndarray]]]:

@@ -31,6 +31,17 @@ class _Pair:
     mark: Mark = field(default_factory=Mark)
 
 
+def _refuse_number(model: keras.Model, probe: Any) -> None:
+    """Refuse a probe of fewer arrays than `model` has inputs, or of more: of a dict, Keras takes what it needs."""
+    held, taken = len(keras.tree.flatten(probe)), len(model.inputs)
+    if held < taken or (held > taken and not isinstance(probe, dict)):
+        names = ", ".join(repr(tensor.name) for tensor in model.inputs)
+        raise ValueError(
+            f"probe holds {held} array{'s' * (held != 1)}, and {model.name!r} takes {taken}: {names}. Pass a batch of inputs as "
+            f"the model takes them, or probe=False to go without."
+        )
+
+
 class Comparison:
     """Compares a model with what a writer made of it.
 
@@ -64,6 +75,8 @@ class Comparison:
         Raises:
             ValueError: something differs, or `model` does not take the batch.
         """
+        if probe is not None:
+            _refuse_number(model, probe)
         batches = list(sample(model)) if probe is None else [probe]
         for position, batch in enumerate(batches, start=1):
             try:

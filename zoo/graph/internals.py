@@ -161,6 +161,14 @@ def as_taken(model: keras.Model, flat: list[Any]) -> Any:
     return keras.tree.pack_sequence_as(_functional(model)._inputs_struct, flat)
 
 
+def returned(model: keras.Model) -> Any:
+    """The output tensors of `model`, nested as it returns them.
+
+    The public `model.output` is that of the first call, which a Sequential model has not before it is called.
+    """
+    return _functional(model).output
+
+
 def _functional(model: keras.Model) -> Any:
     # A Sequential model computes by a Functional one that it makes for itself.
     return model._functional if isinstance(model, keras.Sequential) else model

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from zoo.graph.internals import producer
+from zoo.graph.internals import producer, returned
 from zoo.graph.results import not_a_model
 
 
@@ -63,9 +63,7 @@ def read(model: keras.Model, path: str = "") -> Graph:
         graph. ValueError: a Sequential model that was never built.
     """
     _refuse_unreadable(model)
-    # A Sequential model has no `output` before it was called as a layer.
-    ends = model.outputs[0] if isinstance(model, keras.Sequential) else model.output
-    return piece(model, keras.tree.flatten(model.inputs), ends, path)
+    return piece(model, keras.tree.flatten(model.inputs), returned(model), path)
 
 
 def piece(model: keras.Model, starts: list[Any], ends: Any, path: str = "") -> Graph:

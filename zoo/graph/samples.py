@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from zoo.graph.internals import flatten_layers
+from zoo.graph.internals import flatten_layers, inbound_nodes, producer
 from zoo.graph.reading import input_structure
 
 # Tried for dimensions that are not known; InceptionV3 and its like need the larger ones.
@@ -20,8 +20,8 @@ LIMITS = ("input_dim", "num_tokens")
 def sample(model: keras.Model) -> Iterator[Any]:
     """Small batches of random inputs for `model`, several of growing size where it leaves sizes open.
 
-    Numbers come from a standard normal distribution, integers are indices that every Embedding in the model
-    takes, 8-bit ones pixels, strings words of its vocabularies and one that is none.
+    Numbers come from a standard normal distribution; integers, and numbers that an Embedding reads, are indices that
+    every Embedding in the model takes, 8-bit ones pixels, strings words of its vocabularies and one that is none.
 
     Args:
         model: A Functional or built Sequential model.
@@ -34,6 +34,7 @@ def sample(model: keras.Model) -> Iterator[Any]:
     layers = flatten_layers(model)
     found = [getattr(layer, name, None) for layer in layers for name in LIMITS]
     limit = min((value for value in found if isinstance(value, int)), default=10)
+    indices = _read_as_indices(layers)
     words = ["zoo", ""]
     for layer in layers:
         if hasattr(layer, "get_vocabulary"):
@@ -52,12 +53,37 @@ def sample(model: keras.Model) -> Iterator[Any]:
             if tensor.dtype == "bool":
                 return rng.integers(0, 2, shape).astype(bool)
             if keras.backend.is_float_dtype(tensor.dtype):
-                return rng.normal(size=shape).astype(
-                    tensor.dtype if tensor.dtype != "bfloat16" else "float32"
-                )
+                drawn = rng.integers(0, limit, shape) if id(tensor) in indices else rng.normal(size=shape)
+                return drawn.astype(tensor.dtype if tensor.dtype != "bfloat16" else "float32")
             return rng.integers(0, 256 if tensor.dtype == "uint8" else limit, shape).astype(tensor.dtype)
 
         yield keras.tree.map_structure(draw, input_structure(model))
+
+
+def _read_as_indices(layers: list[Any]) -> set[int]:
+    """`id`s of the tensors, inputs among them, of which layers without weights make what a layer takes as indices."""
+    models = [layer for layer in layers if isinstance(layer, keras.Model)]
+    callers = {id(tensor): model for model in models for tensor in keras.tree.flatten(model.inputs)}
+    takers = [
+        layer
+        for layer in layers
+        if not isinstance(layer, keras.Model)
+        and any(
+            isinstance(getattr(part, name, None), int) for part in flatten_layers(layer) for name in LIMITS
+        )
+    ]
+    waiting = [tensor for taker in takers for node in inbound_nodes(taker) for tensor in node.input_tensors]
+    found: set[int] = set()
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor) in found:
+            continue
+        found.add(id(tensor))
+        if id(tensor) in callers:  # of a nested model, whatever it is called on
+            waiting += [given for node in inbound_nodes(callers[id(tensor)]) for given in node.input_tensors]
+        elif not getattr(producer(tensor).operation, "weights", ()):
+            waiting += producer(tensor).input_tensors
+    return found
 
 
 def is_numeric(dtype: str) -> bool:

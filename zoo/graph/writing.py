@@ -157,7 +157,8 @@ class Writer:
             if not self.is_replaced(step):
                 self._check_fit(step, parts[0])
             made = parts[-1].output if parts else made
-            self.tensors[id(outputs_of(step)[0])] = [made]
+            results = self._results(step, made)  # several, of the last layer alone
+            self.tensors.update((id(old), [new]) for old, new in zip(outputs_of(step), results, strict=True))
         return new
 
     def changes_shapes(self) -> bool:
@@ -242,6 +243,10 @@ class Writer:
             parts = parts[1:]
         for part in parts:
             result = self._made(step, part, (result,), {}, training)
+        return self._results(step, result)
+
+    def _results(self, step: Any, result: Any) -> list[Any]:
+        """What the parts in the place of a step return, flat: as many tensors as the step has."""
         results = keras.tree.flatten(result)
         if len(results) != len(outputs_of(step)):
             (*_, last) = self.parts(step)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import keras
 import numpy as np
 
 from zoo.rolled.loop import loop_of_the_backend
 from zoo.rolled.unit import SEED, UnitGraph
+from zoo.values import as_integer
 
 # Units whose intermediate tensors exist at once under remat. More of them save more unit inputs and take
 # longer to trace; at four, the 110 units of a stage of ResNet-1001 keep 28 tensors.
@@ -41,7 +42,7 @@ class RolledUnits(keras.layers.Layer):
 
     Args:
         unit: Functional model of one unit: one input, one output, same shape and dtype. Its own weights are
-            not used.
+            not used, and it is left as it is. To freeze the units, set `trainable` of this layer.
         units: Names of the units, prefixes of the names of their layers: the i-th unit's copy of a layer is
             called `units[i] + name.removeprefix(units[0])`.
         remat: Whether to recompute activations in the backward pass instead of keeping them.
@@ -52,9 +53,9 @@ class RolledUnits(keras.layers.Layer):
         That of `unit`, usually `(batch, height, width, channels)`.
 
     Raises:
-        TypeError: `unit` is no Functional model.
-        ValueError: No units, names that repeat, a unit that cannot follow itself, or a backend without a
-            loop.
+        TypeError: `unit` is no Functional model, `units` no list, or `units_per_iteration` no integer.
+        ValueError: No units, names that repeat, a unit that cannot follow itself or is frozen, in part or as a
+            whole, or a backend without a loop.
 
     Reference:
         Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174 (remat).
@@ -82,16 +83,18 @@ class RolledUnits(keras.layers.Layer):
         units_per_iteration: int | None = None,
         **kwargs,
     ):
-        units = list(units)
+        units = _as_names(units)
         graph = UnitGraph(unit)
         kwargs.setdefault("dtype", _dtype_policy(unit))
         super().__init__(**kwargs)
-        _check_loop(self.name, units, remat, units_per_iteration)
+        _check_loop(self.name, units, remat)
         # In a closure, since Keras would count the template's weights as this layer's.
         self._graph = lambda: graph
         self.units = units
         self.remat = remat
-        self.units_per_iteration = units_per_iteration
+        self.units_per_iteration = (
+            None if units_per_iteration is None else as_integer("units_per_iteration", units_per_iteration)
+        )
         # XLA on the CPU runs convolutions in a loop many times slower: `jit_compile="auto"` must not choose
         # it.
         self.supports_jit = keras.backend.backend() != "tensorflow"
@@ -173,7 +176,7 @@ class RolledUnits(keras.layers.Layer):
         """Run all units; in training, moving statistics move once."""
         loop = loop_of_the_backend(self.name)
         unit = self.unit
-        unit.model.trainable = self.trainable
+        unit.trains = self.trainable
         weights, states = ([loop.read(v) for v in kind] for kind in self._stacked())
         if not training:
             return loop.infer(unit, inputs, weights, states)
@@ -217,11 +220,24 @@ class RolledUnits(keras.layers.Layer):
         return cls(**(config | {"unit": unit}))
 
 
+def _as_names(units):
+    # A word is a row of letters, and a set has no order.
+    if isinstance(units, str | bytes | set | frozenset | dict) or not isinstance(units, Iterable):
+        raise TypeError(
+            f'units must be a list of names, one a unit, such as [f"unit{{i}}_" for i in range(100)]; received '
+            f"{units!r}."
+        )
+    return list(units)
+
+
 def _dtype_policy(unit):
-    return next(layer.dtype_policy for layer in unit.layers if not isinstance(layer, keras.layers.InputLayer))
+    """The policy that leaves the input of the unit in its dtype, which the loop carries from unit to unit."""
+    carried = unit.inputs[0].dtype
+    policies = [layer.dtype_policy for layer in unit.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return next((policy for policy in policies if policy.compute_dtype == carried), carried)
 
 
-def _check_loop(name, units, remat, units_per_iteration) -> None:
+def _check_loop(name, units, remat) -> None:
     loop_of_the_backend(name)
     if not units:
         raise ValueError(f"{name!r} is a loop over zero units; leave the layer out instead.")
@@ -229,9 +245,3 @@ def _check_loop(name, units, remat, units_per_iteration) -> None:
         raise ValueError(f"units must be names that differ, one a unit; received {units!r}.")
     if not isinstance(remat, bool):
         raise TypeError(f"remat must be True or False, received {remat!r}.")
-    if units_per_iteration is not None and not (
-        isinstance(units_per_iteration, int) and units_per_iteration > 0
-    ):
-        raise ValueError(
-            f"units_per_iteration must be a positive int or None, received {units_per_iteration!r}."
-        )

@@ -6,6 +6,7 @@ net cannot differ from the ordinary one in its graph, whatever the ordering, blo
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from dataclasses import dataclass
 from itertools import groupby
@@ -17,7 +18,7 @@ import numpy as np
 from zoo.activations import adds_losses
 from zoo.graph import copy_layer, flatten_layers, is_stock
 from zoo.graph.configuration import comes_back, from_config
-from zoo.graph.internals import inbound_nodes, takes_training
+from zoo.graph.internals import inbound_nodes, takes_training, trains
 from zoo.seeding import in_turn
 
 SEED = "seed_generator_state"
@@ -57,14 +58,19 @@ class UnitGraph:
         model: A Functional model with one input and one output of the same shape and dtype, each layer
             called once.
 
+    Attributes:
+        trains: Whether it runs as a unit that trains; else all of it is frozen while it runs.
+
     Raises:
-        ValueError: The unit cannot follow itself, has no weights, or has a layer whose state or loss does
-            not stack.
+        ValueError: The unit cannot follow itself, has no weights, is frozen, or has a layer whose state or loss
+            does not stack.
     """
 
     def __init__(self, model: keras.Model):
         _check_repeats(model)
+        _check_trains(model)
         self.model = model
+        self.trains = True
         self.trainable = list(model.trainable_variables)
         self.non_trainable = list(model.non_trainable_variables)
         self.owners = {id(v): layer for layer in model.layers for v in layer.variables}
@@ -114,7 +120,7 @@ class UnitGraph:
         for unit, calls in groupby(steps, key=lambda step: step.unit):
             values = [*zip(self.trainable, weights[unit], strict=True)]
             values += zip(self.non_trainable, states[unit], strict=True)
-            with keras.StatelessScope(state_mapping=values) as scope:
+            with self._flags(), keras.StatelessScope(state_mapping=values) as scope:
                 for step in calls:
                     node = step.node
                     arguments = {
@@ -127,6 +133,21 @@ class UnitGraph:
                     tensors.update(zip(step.writes, results, strict=True))
             states[unit] = [scope.get_current_value(v) for v in self.non_trainable]
         return states
+
+    @contextlib.contextmanager
+    def _flags(self):
+        """Freezes the model, where the units are frozen, and gives each layer its own flag back."""
+        if self.trains:
+            yield
+            return
+        flags = [(layer, layer.trainable) for layer in flatten_layers(self.model)]
+        self.model.trainable = False
+        try:
+            yield
+        finally:
+            # From the outside in: the flag of a layer sets those of the layers in it.
+            for layer, flag in flags:
+                layer.trainable = flag
 
     def __call__(self, x, weights, states, training: bool):
         """Run the units in a row on `x`; returns the output and each unit's states."""
@@ -229,6 +250,18 @@ def _check_repeats(model) -> None:
         raise ValueError(
             f"{_the(model)} turns {x.dtype}{x.shape} into {y.dtype}{y.shape}; it can follow itself only if "
             "shape and dtype stay. Leave units that change them out of the run."
+        )
+
+
+def _check_trains(model) -> None:
+    """Refuse a unit that is frozen: which layers of it are cannot be told of a stack."""
+    frozen = [
+        layer.name for layer in model.layers if layer.weights and not (model.trainable and trains(layer))
+    ]
+    if frozen:
+        raise ValueError(
+            f"in {_the(model)} {', '.join(map(repr, frozen[:3]))} is frozen, and rolled units are frozen as a whole or not at "
+            f"all. Set trainable = True on it, and trainable = False on the rolled layer, or keep the units separate."
         )
 
 

@@ -7,14 +7,17 @@ from typing import Any
 
 import keras
 
-from zoo.graph import Part, copy_layer, copy_variables, names, rewrite
+from zoo.graph import Part, copy_layer, copy_variables, flatten_layers, names, rewrite
 from zoo.graph.forgotten import take_attributes
 from zoo.graph.reasons import reason
+from zoo.rolled.unit import SEEDS_APART
 from zoo.surgery.places import Place
+
+Fill = Callable[[keras.layers.Layer], None]
 
 
 class Clones:
-    """Copies of what a user passed as `layer`, one for each place.
+    """Copies of what a user passed as `layer`, one for each place; those after the first draw from seeds of their own.
 
     Args:
         layer: A layer, or a function that makes one from the layer at the place.
@@ -38,6 +41,7 @@ class Clones:
         self.several = len(chosen) > 1
         self.inserted = inserted
         self.taken: dict[int, set[str]] = {}
+        self.copied: list[Any] = []
 
     def at(self, place: Place) -> Part:
         """The copy for one place."""
@@ -59,11 +63,15 @@ class Clones:
         name = self._name(source, place, taken)
         for graph, _ in place.calls:
             self._names(graph).add(name)
+        steps = sum(source is other for other in self.copied)
+        self.copied.append(source)
         if isinstance(source, keras.Model):
-            return Part(rewrite(source, probe=False))
+            model = rewrite(source, probe=False)
+            _move_seeds(model, steps)
+            return Part(model)
         new = copy_layer(source, name=name)
         if source.built:
-            return Part(new, _state_of(source, place))
+            return Part(new, _state_of(source, place, steps))
         # What was set on it by hand; later the copy is built and has more than it.
         take_attributes(source, new)
         return Part(new)
@@ -91,7 +99,7 @@ class Clones:
         )
 
 
-def _state_of(source: keras.layers.Layer, place: Place) -> Callable[[keras.layers.Layer], None]:
+def _state_of(source: keras.layers.Layer, place: Place, steps: int) -> Fill:
     fill = copy_variables(source)
 
     def take(layer: keras.layers.Layer) -> None:
@@ -103,5 +111,24 @@ def _state_of(source: keras.layers.Layer, place: Place) -> Callable[[keras.layer
             )
         fill(layer)
         take_attributes(source, layer)
+        _move_seeds(layer, steps)
 
     return take
+
+
+def _move_seeds(layer: keras.layers.Layer, steps: int) -> None:
+    """Give what is random in copy number `steps`, from 0, seeds of its own where the user gave none.
+
+    With the states of the one source, two places would draw the same masks at every step.
+    """
+    held = [keras.tree.flatten(list(vars(inner).values())) for inner in flatten_layers(layer)]
+    generators = {
+        id(value): value
+        for values in held
+        for value in values
+        if isinstance(value, keras.random.SeedGenerator) and tuple(value.state.shape) == (2,)
+    }
+    for generator in generators.values() if steps else ():
+        if generator.get_config().get("seed") is None:
+            seed, drawn = keras.ops.convert_to_numpy(generator.state).tolist()
+            generator.state.assign([(seed + steps * SEEDS_APART) % 2**31, drawn])
