@@ -56,16 +56,23 @@ def main() -> None:
     parser.add_argument(
         "--page", action="store_true", help="draw the tables and charts again; measures nothing"
     )
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "data", help="folder to write to")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="folder to write to; docs/data, with --quick runs/performance: a look is not what is published",
+    )
     arguments = parser.parse_args()
+    arguments.output = arguments.output or ROOT / ("runs/performance" if arguments.quick else "docs/data")
     unknown = [part for part in arguments.parts if part not in PARTS]
     if unknown:
         parser.error(f"unknown part {unknown[0]!r}; expected some of {', '.join(PARTS)}")
     if arguments.page:
         importlib.import_module("benchmarks.page").write(arguments.output)
         return
+    given = dict(os.environ)
     for part in arguments.parts or PARTS:
-        os.environ.update(_threads(arguments.threads))
+        os.environ.clear()
+        os.environ.update(given | _threads(arguments.threads))
         load = os.getloadavg()[0]
         began = time.time()
         module = importlib.import_module(f"benchmarks.{part}")
@@ -135,7 +142,10 @@ KEYS = (
     "setting",
     "operation",
     "what",
+    "images",
 )
+# What must be equal where cases measured later join earlier ones: a ratio has one machine on both sides.
+OF_A_MACHINE = ("processor", "processors", "threads", "versions")
 
 
 def _merged(path: Path, rows: list[dict]) -> list[dict]:
@@ -152,6 +162,7 @@ def _merged(path: Path, rows: list[dict]) -> list[dict]:
 def _write(folder: Path, part: str, rows: list[dict], about: dict, merge: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if merge and (folder / f"performance_{part}.csv").exists():
+        _refuse_other_machine(folder / f"performance_{part}.json", about)
         rows = _merged(folder / f"performance_{part}.csv", rows)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with (folder / f"performance_{part}.csv").open("w", newline="") as file:
@@ -162,6 +173,15 @@ def _write(folder: Path, part: str, rows: list[dict], about: dict, merge: bool) 
     print(
         f"  load {about['load_before']} -> {about['load_after']}; {about['seconds']} s; {about['processor']}"
     )
+
+
+def _refuse_other_machine(path: Path, about: dict) -> None:
+    then = json.loads(path.read_text())
+    if other := [name for name in OF_A_MACHINE if then.get(name) != about.get(name)]:
+        raise SystemExit(
+            f"error: {path.name} was measured with other {', '.join(other)}: measure the whole part, or give --output another "
+            "folder"
+        )
 
 
 def _plain(value):

@@ -289,3 +289,40 @@ def test_the_answer_on_merging_has_the_range_of_each_kind():
     said = page._merged(rows)
     assert "1x1 and 3x3 as 3x3: 1.25 to 1.5; 3x3 and 3x3 as 5x5: 0.9 to 0.9" in said
     assert "not been measured" in page._merged([])
+
+
+def test_cases_of_another_machine_do_not_join(tmp_path):
+    """A ratio over both would have a machine on each side."""
+    about = {"load_before": 0.0, "load_after": 0.0, "seconds": 1, "processor": "p", "threads": 2}
+    rows = [{"net": "a", "images": 16, "step_s": 1.0}, {"net": "a", "images": 256, "step_s": 2.0}]
+    benchmark._write(tmp_path, "importance", rows, about, merge=False)
+    benchmark._write(tmp_path, "importance", [{"net": "a", "images": 16, "step_s": 3.0}], about, merge=True)
+    with (tmp_path / "performance_importance.csv").open() as file:
+        assert sorted((r["images"], r["step_s"]) for r in csv.DictReader(file)) == [
+            ("16", "3.0"),
+            ("256", "2.0"),
+        ]
+    for other in ({"processor": "q"}, {"threads": 1}, {"versions": {"keras": "4"}}):
+        with pytest.raises(SystemExit, match="was measured with other .*measure the whole part"):
+            benchmark._write(tmp_path, "importance", rows, about | other, merge=True)
+
+
+def test_a_look_is_not_what_is_published(monkeypatch):
+    written, asked = [], importlib.import_module("benchmarks.merging")
+    monkeypatch.setattr(asked, "measure", lambda quick, only: iter([{"operation": "a"}]))
+    monkeypatch.setattr(benchmark, "_write", lambda folder, *_, **__: written.append(folder.name))
+    for arguments in (["--quick"], []):
+        monkeypatch.setattr(sys, "argv", ["benchmark.py", "merging", *arguments])
+        monkeypatch.setattr(benchmark, "_threads", lambda count: {})
+        benchmark.main()
+    assert written == ["performance", "data"]
+
+
+def test_data_older_than_the_comparison_say_so(tmp_path):
+    for folder in ("data", "snippets", "figures"):
+        (tmp_path / folder).mkdir()
+    for columns, said in (("net,contender,difference\na,b,0\n", False), ("net,contender\na,b\n", True)):
+        (tmp_path / "data" / "performance_inference.csv").write_text(columns)
+        page.write(tmp_path / "data")
+        text = (tmp_path / "snippets" / "performance_inference.md").read_text()
+        assert ("older than that comparison" in text) is said

@@ -10,7 +10,7 @@ from keras import layers
 from transform_nets import batch, error, outputs, randomised
 
 import zoo
-from zoo.latency import Stopwatch
+from zoo.latency import Stopwatch, compiled
 from zoo.transforms import drop_activations, harden, soften
 
 
@@ -383,3 +383,15 @@ def test_what_is_timed_are_inputs_that_the_model_takes(monkeypatch, make, sample
 def test_a_batch_to_time_has_a_size(batch_size, error):
     with pytest.raises(error, match="batch_size must be an integer of at least 1"):
         Stopwatch(batch_size)
+
+
+@pytest.mark.tensorflow
+def test_on_an_accelerator_a_call_is_timed_until_it_is_done(monkeypatch):
+    """There a call returns when its work stands in a queue."""
+    import tensorflow as tf
+
+    waited = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["one"])
+    monkeypatch.setattr(tf.test.experimental, "sync_devices", lambda: waited.append(True))
+    run = compiled(lambda x: 2 * x)
+    assert run(tf.ones(3)).numpy().tolist() == [2, 2, 2] and len(waited) == 1

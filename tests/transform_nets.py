@@ -106,8 +106,9 @@ def same(a, b):
 
 
 def error(a, b):
-    """The largest difference between two lists of arrays, relative to the largest value of the first."""
-    return max(np.abs(p - q).max() / np.abs(p).max() for p, q in zip(a, b, strict=True))
+    """The largest difference between two lists of arrays, relative to the largest value of the first; nan where one is."""
+    assert [p.shape for p in a] == [q.shape for q in b]
+    return float(np.max([np.abs(p - q).max() / np.abs(p).max() for p, q in zip(a, b, strict=True)]))
 
 
 def configuration(model):

@@ -115,20 +115,34 @@ def compiled(call: Callable[[Any], Any]) -> Callable[[Any], Any]:
             which compiles nothing, it runs without gradients.
 
     Returns:
-        A function of the inputs; on JAX it waits for its result.
+        A function of the inputs that waits for its result, on an accelerator too.
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf
 
         # One function each: TensorFlow would warn of many traces of one.
-        return tf.function(functools.partial(call), jit_compile=False)
+        traced = tf.function(functools.partial(call), jit_compile=False)
+        if not tf.config.list_physical_devices("GPU"):
+            return traced
+        return lambda inputs: _after(tf.test.experimental.sync_devices, traced(inputs))
     if backend == "jax":
         import jax
 
         run = jax.jit(call)
         return lambda inputs: jax.block_until_ready(run(inputs))
-    return without_gradients()(call)
+    run = without_gradients()(call)
+    import torch
+
+    if not torch.cuda.is_available():
+        return run
+    return lambda inputs: _after(torch.cuda.synchronize, run(inputs))
+
+
+def _after(wait: Callable[[], Any], result: Any) -> Any:
+    """`result`, once the accelerator has computed it: a call there returns when its work stands in a queue."""
+    wait()
+    return result
 
 
 def _predictor(model: keras.Model) -> Callable[[list[Any]], Any]:

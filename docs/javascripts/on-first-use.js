@@ -1,8 +1,8 @@
 // The theme fetches the index of its search and starts a worker on every page. Here both wait until somebody turns to the search box.
-// Runs before the theme's own script.
+// Runs before the theme's own script. From a folder no worker may start: the theme sees it, and hides its search.
 (() => {
   const box = document.querySelector("[data-md-component=search-query]");
-  if (!box) return;
+  if (!box || location.protocol === "file:") return;
   const used = new Promise((resolve) => {
     for (const event of ["focus", "pointerenter", "touchstart"]) box.addEventListener(event, resolve, { once: true });
     document.querySelector("[data-md-toggle=search]").addEventListener("change", resolve, { once: true });

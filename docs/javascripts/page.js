@@ -4,13 +4,18 @@
   document.querySelector(".md-search")?.setAttribute("aria-label", "Search");
   // It also wraps wide tables in a box that scrolls and cannot be reached by keyboard.
   addEventListener("load", () => document.querySelectorAll(".md-typeset__scrollwrap").forEach((box) => (box.tabIndex = 0)));
-  // The lists of pages within the list of pages, and the buttons of the blocks of code, are landmarks: each with a name of its own.
+  // The lists of pages, and the buttons of the blocks of code, are landmarks: each keeps its name, with a number where two have one.
+  const named = (nav) =>
+    (nav.dataset.named ??=
+      document.getElementById(nav.getAttribute("aria-labelledby"))?.textContent.trim() || nav.getAttribute("aria-label") || "Pages");
   const names = () => {
-    for (const [selector, name] of [["nav.md-nav nav.md-nav", "Part"], ["nav.md-code__nav", "Code block"]])
-      document.querySelectorAll(selector).forEach((nav, i) => {
-        nav.removeAttribute("aria-labelledby");
-        nav.setAttribute("aria-label", `${name} ${i + 1}`);
-      });
+    const times = {};
+    for (const nav of document.querySelectorAll("nav.md-nav, nav.md-code__nav")) {
+      const name = nav.matches("nav.md-nav nav.md-nav") ? `${named(nav)}, in the menu` : named(nav);
+      times[name] = (times[name] ?? 0) + 1;
+      nav.removeAttribute("aria-labelledby");
+      nav.setAttribute("aria-label", times[name] > 1 ? `${name} ${times[name]}` : name);
+    }
   };
   names();
   addEventListener("load", names);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
@@ -16,7 +17,8 @@ def measure(quick=False, only=()):
     """An epoch of the engine next to others' (its time over theirs), then experiments by one and two workers."""
     for net in ("convnet", "resnet20v2"):
         contenders = {
-            "stock fit, Keras' defaults": ("fit_epoch", {"net": net}),
+            "stock fit, Keras' defaults": ("fit_epoch", {"net": net, "source": "stock"}),
+            "fit of the zoo's net": ("fit_epoch", {"net": net, "source": "zoo"}),
             "a loop of one's own, nothing written": ("bare_epoch", {"net": net}),
             "the engine": ("engine_epoch", {"net": net}),
         }
@@ -44,6 +46,7 @@ def _experiment(workers: int, seeds: int, epochs: int) -> float:
     """Wall seconds of an experiment."""
     from zoo.experiments.design.experiment import Arm, Dataset, Experiment, Recipe
     from zoo.experiments.running.conduct import conduct
+    from zoo.experiments.running.environment import PINS
     from zoo.experiments.running.execution import pool
 
     experiment = Experiment(
@@ -55,6 +58,9 @@ def _experiment(workers: int, seeds: int, epochs: int) -> float:
         seeds=tuple(range(seeds)),
         seeds_reason="a benchmark",
     )
+    # A worker computes with one thread, as in every experiment, unless the environment says otherwise.
+    for name in PINS:
+        os.environ.pop(name, None)
     with tempfile.TemporaryDirectory() as folder, pool(workers=workers) as crew:
         # Starting Python and importing Keras in every worker counts too.
         began = time.perf_counter()

@@ -11,6 +11,11 @@ from zoo.experiments.publishing.figures import FONT, LETTER, svg, themed
 from zoo.experiments.publishing.inks import INK, ink
 
 MISSING = "not measured"
+# Until the part is measured again: its first data are older than what the page says of it.
+_UNCOMPARED = (
+    'This table is older than that comparison. It was measured before "merged", "one compiled call" and OpenVINO took part, '
+    "and with Pad_Fusion on: the times of ONNX Runtime for ResNet50V2 may be those of a wrong computation.\n\n"
+)
 
 
 def write(data: Path) -> None:
@@ -25,7 +30,8 @@ def write(data: Path) -> None:
         columns = {c: title for c, title in columns.items() if any(row.get(c) for row in measured)}
         rows = [[_cell(row.get(c, "")) for c in columns] for row in measured]
         table = _table(list(columns.values()), rows) if rows else f"{MISSING.capitalize()}.\n"
-        (snippets / f"performance_{part}.md").write_text(table)
+        note = _UNCOMPARED if part == "inference" and rows and "difference" not in measured[0] else ""
+        (snippets / f"performance_{part}.md").write_text(f"{note}{table}")
     (snippets / "performance_folding.md").write_text(_folding(found.get("inference", [])))
     (snippets / "performance_merged.md").write_text(_merged(found.get("merging", [])))
     for name, spec in charts(found).items():
@@ -259,8 +265,10 @@ def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
         ("the slowest transform of ResNet152V2, over building it", 2, "<=",
          max((float(r["over_build"]) for r in found.get("transforms", []) if r.get("over_build")), default=None)),
         *(row for net in ("convnet", "resnet20v2") for row in (
-            (f"an epoch of {net}, Keras' `fit` over the engine", 1.3, ">=",
+            (f"an epoch of {net}, Keras' `fit` of the stock net over the engine", 1.3, ">=",
              over(1, epoch(net, "stock fit, Keras' defaults"))),
+            ("the same, `fit` of the zoo's net", None, "",
+             over(1, epoch(net, "fit of the zoo's net"))),
             (f"an epoch of {net}, the engine over a loop of one's own", 1.03, "<=",
              epoch(net, "a loop of one's own, nothing written")),
         )),

@@ -94,12 +94,12 @@ def _fashion():
     return load(Dataset(name="fashion_mnist", train=EPOCH["train"], test=EPOCH["test"]))
 
 
-def fit_epoch(net):
-    """An epoch of `fit` as a user would write it, in stock Keras with its defaults."""
+def fit_epoch(net, source):
+    """An epoch of `fit` as a user would write it, with Keras' defaults: of the stock net, or of the zoo's."""
     import keras
 
     images = _fashion()
-    model = make("stock", net, images.shape)
+    model = make(source, net, images.shape)
     model.compile(
         keras.optimizers.SGD(0.05, momentum=0.9),
         "sparse_categorical_crossentropy",

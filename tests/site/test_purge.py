@@ -20,6 +20,9 @@ KNOWN = words(
         ("@font-face{src:url(a;b)}@import 'x';.gone{}", "@font-face{src:url(a;b)}@import 'x';"),
         (":root{--icon:url(\"data:image/svg+xml,<svg class='gone'>;}\")}", None),
         (":is(.here,.there){a:b}", None),
+        (":is(.here, .gone) p{a:b}", None),
+        (".here:where(.gone,.lost){a:b}", ""),
+        (".gone:is(.here){a:b}", ""),
         (
             "[data-md-color-accent=lime]{a:b}[data-md-color-accent=red]{a:b}",
             "[data-md-color-accent=lime]{a:b}",

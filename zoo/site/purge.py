@@ -11,6 +11,8 @@ import re
 #: Within these, rules stand as they do outside.
 _NESTING = ("@media", "@supports", "@layer")
 _NAMED = re.compile(r"[.#]([A-Za-z_][\w-]*)")
+#: Of these, one must occur.
+_ANY = re.compile(r":(?:is|where)\(([^()]*)\)")
 #: A class that must be absent need not occur.
 _ABSENT = re.compile(r":not\([^()]*\)")
 _WORD = re.compile(r"[A-Za-z_][\w-]*")
@@ -76,6 +78,10 @@ def without_unread(css: str, read: set[str]) -> str:
 
 def _can_match(selector: str, known: set[str]) -> bool:
     present = _ABSENT.sub("", selector)
+    for choice in _ANY.finditer(present):
+        if not any(_can_match(one, known) for one in _split(choice[1], ",")):
+            return False
+    present = _ANY.sub("", present)
     tabs = (f"tab {number}" for number in _TAB.findall(present))
     return known.issuperset([*_NAMED.findall(present), *map("".join, _CHOSEN.findall(present)), *tabs])
 
