@@ -9,6 +9,7 @@ from keras import layers, ops
 from transform_nets import batch, error, outputs, randomised, same
 
 from zoo.graph import Part, copy_layer, copy_variables, difference, rewrite, sample
+from zoo.graph.internals import carry_mask, mask_of
 from zoo.transforms import (
     affine_map,
     collapse_linear,
@@ -319,3 +320,13 @@ def test_numbers_that_an_embedding_reads_are_drawn_as_indices():
     indices, numbers = next(iter(sample(model)))
     assert indices.dtype == "float32" and set(indices.flatten()) == {0.0, 1.0}
     assert not set(numbers.flatten()) <= {0.0, 1.0}
+
+
+def test_the_mask_of_a_tensor_is_found_on_every_backend():
+    """Some keep it on the tensor, some beside it."""
+    steps = np.array([[[1.0], [0.0], [2.0]]], "float32")
+    found = mask_of(layers.Masking()(ops.convert_to_tensor(steps)))
+    assert ops.convert_to_numpy(found).tolist() == [[True, False, True]]
+    other = ops.convert_to_tensor(steps + 1)
+    assert mask_of(other) is None
+    assert mask_of(carry_mask(layers.Masking()(ops.convert_to_tensor(steps)), other)) is not None

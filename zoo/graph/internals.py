@@ -13,6 +13,7 @@ from typing import Any
 
 import keras
 from keras.src.backend import compute_output_spec
+from keras.src.backend.common.masking import get_keras_mask, set_keras_mask
 from keras.src.ops.numpy import Add
 from keras.src.utils.naming import to_snake_case
 
@@ -189,8 +190,8 @@ def _unconverted(tensor: Any) -> Any:
 
 
 def mask_of(value: Any) -> Any:
-    """The mask that Keras carries along with a tensor, or None."""
-    return getattr(value, "_keras_mask", None)
+    """The mask that Keras carries along with a tensor, or None; beside it where a tensor takes no attributes, as of JAX."""
+    return get_keras_mask(value)
 
 
 @contextlib.contextmanager
@@ -202,13 +203,13 @@ def masks_kept(values: Iterable[Any]) -> Iterator[None]:
     finally:
         for value, mask in masks:
             if mask is not mask_of(value):
-                value._keras_mask = mask
+                set_keras_mask(value, mask)
 
 
 def carry_mask(source: Any, value: Any) -> Any:
     """`value` with the mask of `source`."""
     if mask_of(source) is not None:
-        value._keras_mask = mask_of(source)
+        set_keras_mask(value, mask_of(source))
     return value
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import ops
+
+from zoo.graph.internals import mask_of
 
 # What `fit` makes of a function: it gives targets and outputs one dtype and one rank.
 _FromFunction: Any = keras.losses.MeanSquaredError.__base__
@@ -37,7 +39,7 @@ class BatchLoss:
         self._recorded = _Recording(loss) if type(loss).__call__ is keras.losses.Loss.__call__ else None
         self._loss = self._recorded or loss
         self._averages = loss.reduction in _MEANS
-        self._reader, self._may_mask = _Reader(), True
+        self._may_mask = True
 
     def __call__(self, targets: Any, output: Any) -> Any:
         """The loss as one number, a tensor."""
@@ -66,7 +68,7 @@ class BatchLoss:
         """Which values count of those that were computed last, if the model or the loss itself masks some."""
         if self._recorded is None or not self._may_mask or not self._recorded.values.shape:
             return None
-        found = (self._reader.mask_of(tensor) for tensor in (output, self._recorded.values))
+        found = (mask_of(tensor) for tensor in (output, self._recorded.values))
         masks = [np.asarray(ops.convert_to_numpy(mask), bool) for mask in found if mask is not None]
         self._may_mask = bool(masks)  # which is so for one batch as for another, and takes time to ask
         return np.logical_and.reduce(masks) if masks else None
@@ -85,18 +87,3 @@ class _Recording(keras.losses.Loss):
         return self.values
 
 
-class _Reader(layers.Layer):
-    """Tells the mask of a tensor: a layer is given it on every backend, wherever that keeps it."""
-
-    def __init__(self):
-        super().__init__(name="reader", dtype="float32", autocast=False)
-        self.supports_masking = True
-        self._found: list[Any] = []
-
-    def call(self, values: Any, mask: Any = None) -> Any:
-        self._found.append(mask)
-        return values
-
-    def mask_of(self, tensor: Any) -> Any:
-        self(tensor)
-        return self._found.pop()
