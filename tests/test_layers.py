@@ -242,6 +242,41 @@ def test_the_weights_of_an_activation_are_copied_both_ways():
     assert all(map(np.array_equal, weights, model.get_weights()))
 
 
+class Wavy(layers.Activation):
+    """Code of its own, and perhaps weights, under the name of a stock class."""
+
+    def __init__(self, weights=False, **settings):
+        super().__init__(**{"activation": "linear"} | settings)
+        self.weighs = weights
+
+    def build(self, shape):
+        self.factor = self.add_weight(shape=shape[-1:], initializer="ones") if self.weighs else 1.0
+
+    def call(self, x):
+        return self.factor * keras.ops.square(keras.ops.sin(x))
+
+    def get_config(self):
+        return super().get_config() | {"weights": self.weighs}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Wavy, lambda **name: Wavy(True, **name), lambda **name: layers.Activation(layers.PReLU(), **name)],
+)
+def test_the_layer_of_the_original_stays_with_it(make):
+    model = keras.Sequential([keras.Input((3,)), make(name="act"), layers.Dense(2, name="top")])
+    model(X)
+    model.set_weights([np.full(w.shape, 0.5 + i) for i, w in enumerate(model.get_weights())])
+    y, kernel = array(model(X)), array(model.get_layer("top").kernel)
+    soft = soften(model, "act", amount=0.5).model
+    without = X @ kernel + array(model.get_layer("top").bias)
+    assert np.allclose(array(soft(X)), 0.5 * y + 0.5 * without, atol=1e-5)
+    back = harden(soft, threshold=0.6).model
+    assert np.allclose(array(back(X)), y, atol=1e-6)
+    layer = {id(part) for part in model._flatten_layers()}
+    assert not any(id(part) in layer for other in (soft, back) for part in other._flatten_layers())
+
+
 def test_left_between_is_refused_by_name():
     soft, _ = soften(net(), ["a", "act"], amount=0.75)
     with pytest.raises(ValueError, match=r"between 0 and 1: 'a_act' at 0.75, 'act' at 0.75. Go on annealing"):

@@ -9,7 +9,16 @@ from trap_graphs import REFUSED, TRAPS, chain, conv
 
 from zoo.activations import sites
 from zoo.probes import activation_importance
-from zoo.transforms import collapse_linear, drop_activations, harden, soften
+from zoo.slimming.linear_fit import AffineMap
+from zoo.transforms import (
+    collapse_linear,
+    drop_activations,
+    fold_batchnorm,
+    harden,
+    soften,
+    swap_activation,
+)
+from zoo.transforms.drop import _Dropping as Dropping
 
 
 def replaced(model, x, maps):
@@ -300,3 +309,106 @@ def test_channels_that_are_others_in_another_batch_are_refused(sizes, fit):
         activation_importance(model, stream, fit=fit, loss="mse", metric="mae", batches=2)
     with pytest.raises(ValueError, match=message):
         drop_activations(model, "scores", fit=iter(data), batches=2)
+
+
+def with_slopes(*parts, slopes, shape=(4,)):
+    """A stack that ends with the layer 'b', whose built-in PReLU has these slopes."""
+    model = chain(*parts, layers.Dense(3, activation=layers.PReLU(), name="b"), shape=shape)
+    outputs(model, batch(model))  # the first call makes them
+    randomised(model).get_layer("b").activation.alpha.assign(slopes)
+    return model
+
+
+@pytest.mark.parametrize("front", ["activation", "normalisation"])
+def test_the_layer_that_takes_a_map_in_keeps_the_slopes_of_its_activation(front):
+    first = layers.ReLU(name="front") if front == "activation" else layers.BatchNormalization(name="front")
+    model = with_slopes(first, slopes=[0.3, 0.4, 0.5])
+    inner = model.get_layer("b").activation
+    inner.alpha.trainable = False
+    x = batch(model, 50)
+    if front == "activation":
+        new, dropped = drop_activations(model, "front", fit=x)
+        assert dropped == {"front": "into 'b'"}
+        scale, shift = least_squares([(x.astype("float64"), np.maximum(x, 0).astype("float64"))])
+    else:
+        new = fold_batchnorm(model).model
+        gamma, beta, mean, variance = (w.astype("float64") for w in model.get_layer("front").get_weights())
+        scale = gamma / np.sqrt(variance + 1e-3)
+        shift = beta - scale * mean
+    assert [layer.name for layer in new.layers] == ["b"]
+    kernel, bias = (keras.ops.convert_to_numpy(v) for v in model.get_layer("b").variables[:2])
+    z = (x * scale + shift) @ kernel + bias
+    assert error([np.where(z > 0, z, z * [0.3, 0.4, 0.5])], outputs(new, x)) < 1e-5
+    copied = new.get_layer("b").activation
+    assert copied is not inner and not copied.alpha.trainable
+
+
+def test_slopes_that_another_layer_has_too_are_not_taken_apart():
+    shared = layers.PReLU()
+    x = keras.Input((4,))
+    y = layers.Dense(4, activation=shared, name="b")(layers.ReLU(name="act")(x))
+    model = keras.Model(x, layers.Dense(4, activation=shared, name="c")(y))
+    outputs(model, batch(model))
+    with pytest.raises(ValueError, match=r"layers 'b' and .* share the variable .*alpha"):
+        drop_activations(model, "act", fit=batch(model, 9))
+    for names in ("b", ["b", "c"]):
+        with pytest.raises(ValueError, match=r"layers 'b' and .* share the variable .*alpha"):
+            soften(model, names)
+
+
+@pytest.mark.parametrize("place", ["before", "built in", "after", "normalisation"])
+def test_a_variable_that_is_frozen_or_bound_stays_so(place):
+    act, bound = layers.ReLU(name="act"), keras.constraints.NonNeg()
+    stack = {
+        "before": [layers.Dense(3, name="a"), act],
+        "built in": [layers.Dense(3, activation="relu", name="a")],
+        "after": [act, layers.Dense(3, name="a")],
+        "normalisation": [layers.Dropout(0.1), layers.BatchNormalization(name="a"), act],
+    }[place]
+    model = randomised(chain(*stack, layers.Dense(2, name="top"), shape=(4,)))
+    first = model.get_layer("a").trainable_variables[0]
+    first.trainable, first.constraint = False, bound
+    new, dropped = drop_activations(model, "a" if place == "built in" else "act", fit=batch(model, 9))
+    assert list(dropped.values()) == ["into 'a'"]
+    frozen = [(v.trainable, v.constraint) for v in new.get_layer("a").variables[:2]]
+    assert frozen == [(False, bound), (True, None)]
+    assert len(new.trainable_variables) == 3
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("place", ["before", "built in", "after"])
+@pytest.mark.parametrize("size", [8, 7])
+def test_no_map_goes_where_its_shift_would_be_added_along_the_width(place, size):
+    """What is decided: TensorFlow need not have such a convolution on this processor."""
+    first, act = {"data_format": "channels_first", "name": "a"}, layers.ReLU(name="act")
+    stack = {
+        "before": [conv(8, 1, **first), act],
+        "built in": [conv(8, 1, activation="relu", **first)],
+        "after": [act, conv(8, 1, **first)],
+    }[place]
+    dropping = Dropping(chain(*stack, shape=(3, size, size)))
+    (site,) = sites(dropping.found[0].model)
+    channels = 3 if place == "after" else 8
+    dropping.drop(site, AffineMap(np.full(channels, 0.5), np.arange(1.0, channels + 1)))
+    if size == 7:
+        assert dropping.dropped == {site.name: "into 'a'"}
+        return
+    assert dropping.dropped == {site.name: f"layer '{'a_act' if place == 'built in' else 'act'}'"}
+    norm = dropping.replace[site.operation][-1].layer
+    assert isinstance(norm, layers.BatchNormalization) and norm.axis == 1
+
+
+def test_what_the_activation_in_a_layer_adds_to_the_loss_is_not_lost():
+    inner = layers.PReLU(activity_regularizer="l2")
+    model = chain(layers.Dense(3, activation=inner, name="a"), layers.Dense(2), shape=(4,))
+    x = batch(model)
+    for fit in (None, x):
+        with pytest.raises(ValueError, match="cannot drop 'a': its activity_regularizer would be lost"):
+            drop_activations(model, "a", fit=fit)
+    for new in ("relu", layers.LeakyReLU):
+        with pytest.raises(
+            ValueError, match="cannot swap 'a': the activity_regularizer of the layer that is"
+        ):
+            swap_activation(model, layers.PReLU, new)
+    with pytest.raises(ValueError, match="cannot take out 'a_act': the activity_regularizer would be lost"):
+        harden(soften(model, "a", amount=1.0).model)

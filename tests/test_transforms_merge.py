@@ -340,6 +340,27 @@ def test_a_sum_of_sums_and_the_operation_plus():
     assert error(outputs(model, batch(model)), outputs(result.model, batch(model))) < 2e-6
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    ("size", "use_bias", "merged"), [(4, True, ()), (5, True, ("sum",)), (4, False, ("sum",))]
+)
+def test_a_bias_that_keras_would_add_along_the_width_is_not_made(size, use_bias, merged):
+    """What is decided: TensorFlow need not have such a convolution on this processor."""
+    first = {"data_format": "channels_first", "use_bias": use_bias}
+    model = randomised(net([conv(name="a", **first)], [conv(kernel=1, **first)], shape=(4, size, size)))
+    result = merge_branches(model, probe=False)
+    assert result.merged == merged
+    if not merged:
+        assert "'a' puts out as many channels as it is wide, and Keras would add a bias" in result.kept["sum"]
+
+
+def test_what_is_frozen_in_the_convolution_that_takes_over_stays_frozen():
+    model = randomised(net([conv(name="a")], [conv(kernel=1, name="b")]))
+    model.get_layer("a").kernel.trainable = False
+    layer = merge_branches(model).model.get_layer("a")
+    assert [v.trainable for v in layer.variables] == [False, True]
+
+
 def test_in_a_nested_model_and_before_a_convolution_that_another_reads():
     inner = net([norm()], [conv(name="a")])
     image = keras.Input((9, 8, 4))

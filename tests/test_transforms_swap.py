@@ -411,6 +411,52 @@ def test_what_an_activation_layer_adds_to_the_loss_stays(new):
     assert [float(loss) for loss in swapped.losses] == [float(loss) for loss in model.losses] != []
 
 
+class Wavy(layers.Activation):
+    """Code of its own under the name of a stock class."""
+
+    def __init__(self, **settings):
+        super().__init__(**{"activation": "linear"} | settings)
+
+    def call(self, x):
+        return x + keras.ops.square(keras.ops.sin(x))
+
+
+class Named(layers.Activation):
+    """Another constructor, and the code of the stock class."""
+
+    def __init__(self, **settings):
+        super().__init__(**{"activation": "silu"} | settings)
+
+
+@pytest.mark.parametrize(
+    ("new", "built_in"), [(Wavy, True), (Wavy(), True), (Wavy(), False), (Named(), True), (Named(), False)]
+)
+def test_an_activation_layer_with_code_of_its_own_is_no_function(new, built_in):
+    parts = [layers.Dense(4, activation="relu", name="a")]
+    parts = parts if built_in else [layers.Dense(4, name="a"), layers.ReLU(name="act")]
+    model = randomised(keras.Sequential([keras.Input((4,)), *parts]))
+    swapped = swap_activation(model, "relu", new).model
+    kernel, bias = model.get_layer("a").get_weights()
+    x = batch(model)
+    z = x.astype("float64") @ kernel + bias
+    wavy = new is Wavy or isinstance(new, Wavy)
+    expected = z + np.sin(z) ** 2 if wavy else z / (1 + np.exp(-z))
+    np.testing.assert_allclose(outputs(swapped, x)[0], expected, atol=1e-6)
+    assert len(swapped.layers) == (2 if wavy or not built_in else 1)  # what is a function is built in
+
+
+@pytest.mark.parametrize("built_in", [True, False])
+def test_the_loss_that_a_given_activation_layer_adds_comes_with_it(built_in):
+    parts = [layers.Dense(4, activation="relu", name="a")]
+    parts = parts if built_in else [layers.Dense(4, name="a"), layers.ReLU(name="act")]
+    model = randomised(keras.Sequential([keras.Input((4,)), *parts]))
+    new = layers.Activation("tanh", activity_regularizer=keras.regularizers.L2(0.5))
+    swapped = swap_activation(model, "relu", new).model
+    x = batch(model)
+    (y,) = outputs(swapped, x)
+    assert [float(loss) for loss in swapped.losses] == pytest.approx([0.5 * np.square(y).sum() / len(x)])
+
+
 def three():
     x = keras.Input((4,))
     y = layers.Dense(4, activation="relu", name="first")(x)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -16,14 +16,15 @@ from zoo.graph.own_state import own_values, take_own_state
 Fill = Callable[[keras.layers.Layer], None]
 
 
-def copy_variables(source: keras.layers.Layer, *, drop: int = 0) -> Fill:
+def copy_variables(source: keras.layers.Layer, *, drop: int = 0, **values: Any) -> Fill:
     """A fill that takes over the state of `source`: weights, moving statistics, seeds, tables, states of a loop.
 
     Args:
         source: A built layer.
         drop: Leave out this many of its last variables.
+        **values: Arrays to which the variables of these names are set instead; the source may lack them.
     """
-    return Take(source, drop)
+    return Take(source, drop, values)
 
 
 def set_values(**values: Any) -> Fill:
@@ -57,15 +58,29 @@ def _adapt_kernel(old: Any, new: Any) -> None:
         new.enable_lora(old.lora_rank, lora_alpha=old.lora_alpha)
 
 
+def _take_settings(old: Any, new: Any) -> None:
+    """Give a variable what was set on the one that it stands for."""
+    if new.trainable != old.trainable:
+        new.trainable = old.trainable
+    # A variable has those of the day it was made, whatever was set on the layer since.
+    for what in ("regularizer", "constraint"):
+        mine = getattr(new, what)
+        if (own := carried_term(getattr(old, what), mine)) is not mine:
+            setattr(new, what, own)
+
+
 @dataclass(frozen=True, eq=False)
 class Take:
     """See `copy_variables`."""
 
     source: keras.layers.Layer
     drop: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     def first_value(self, name: str) -> Any:
-        """The variable of that name to take over, if there is one."""
+        """What the variable of that name is to be set to, or the one to take over, if there is either."""
+        if name in self.values:
+            return self.values[name]
         value = getattr(self.source, name, None)
         return value if isinstance(value, keras.Variable) else None
 
@@ -83,15 +98,13 @@ class Take:
             for new, old in self.pairs(layer):
                 if begun.get(id(new)) is not old:
                     new.assign(own_values(old))
-                if new.trainable != old.trainable:
-                    new.trainable = old.trainable
-                # A variable has those of the day it was made, whatever was set on the layer since.
-                for what in ("regularizer", "constraint"):
-                    mine = getattr(new, what)
-                    if (own := carried_term(getattr(old, what), mine)) is not mine:
-                        setattr(new, what, own)
+                _take_settings(old, new)
+            set_values(**self.values)(layer)
+            for name in self.values:
+                if isinstance(old := getattr(source, name, None), keras.Variable):
+                    _take_settings(old, getattr(layer, name))
         elif not self._quantised():
-            old, new = source.variables[: len(source.variables) - self.drop], layer.variables
+            old, new = self._kept(), layer.variables
             raise ValueError(
                 f"layer {source.name!r} ({type(source).__name__}) has variables "
                 f"{[(v.name, tuple(v.shape)) for v in old]}, its copy has "
@@ -99,24 +112,34 @@ class Take:
                 f"Complete get_config, or rebuild the layer."
             )
         for old, new in pairs:
-            if type(old) is type(new):
+            # What the layer itself would load has the arrays that others stand in the place of.
+            if type(old) is type(new) and not (self.values and old is source):
                 take_own_state(old, new, whole=not matches)
 
     def pairs(self, layer: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
         """The variables of the copy `layer`, each with the one it comes from."""
-        kept = self.source.variables[: len(self.source.variables) - self.drop]
-        return zip(layer.variables, kept, strict=False)
+        return zip(
+            self._others(layer, layer.variables), self._others(self.source, self._kept()), strict=False
+        )
 
     def matching(self, layer: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
         """`pairs`, where they are in one order for sure; none where not."""
         return self.pairs(layer) if self._variables_match(layer) else iter(())
 
     def _variables_match(self, layer: keras.layers.Layer) -> bool:
-        old = self.source.variables[: len(self.source.variables) - self.drop]
-        described = [[(tuple(v.shape), v.dtype) for v in variables] for variables in (old, layer.variables)]
+        both = (self._others(self.source, self._kept()), self._others(layer, layer.variables))
+        described = [[(tuple(v.shape), v.dtype) for v in variables] for variables in both]
         shapes = [[shape for shape, _ in variables] for variables in described]
         # A copy in another floating point takes the values; a quantised layer keeps its variables in two orders.
         return shapes[0] == shapes[1] and (not self._quantised() or described[0] == described[1])
+
+    def _kept(self) -> list[Any]:
+        return list(self.source.variables[: len(self.source.variables) - self.drop])
+
+    def _others(self, layer: keras.layers.Layer, variables: list[Any]) -> list[Any]:
+        """Those of the variables of `layer` that are set to no value of their own."""
+        apart = {id(getattr(layer, name, None)) for name in self.values}
+        return [variable for variable in variables if id(variable) not in apart]
 
     def _quantised(self) -> bool:
         return bool(getattr(self.source, "quantization_mode", None)) and not self.drop

@@ -12,6 +12,7 @@ from keras import layers
 from zoo.activations import Site, is_linear, split_parts
 from zoo.activations.sites import TRANSPOSED
 from zoo.batches import read_batches
+from zoo.bias_axis import takes_width_for_channels
 from zoo.graph import (
     ChannelAxes,
     Graph,
@@ -26,6 +27,7 @@ from zoo.graph import (
     producer,
     rewrite,
     seeds_untouched,
+    set_values,
     shadow,
 )
 from zoo.naming import activation_of
@@ -113,7 +115,8 @@ def drop_activations(
     """
     chosen = choose(model, sites, include_classifier=include_classifier, argument="sites")
     for site in chosen:
-        if not site.built_in and getattr(site.operation, "activity_regularizer", None) is not None:
+        applied = (site.function,) if site.built_in else (site.operation, site.function)
+        if any(getattr(part, "activity_regularizer", None) is not None for part in applied):
             raise ValueError(
                 f"cannot drop {site.name!r}: its activity_regularizer would be lost with it. Build the layer without."
             )
@@ -194,8 +197,7 @@ class _Dropping:
     def _drop_built_in(self, site: Site, found: AffineMap | None) -> str:
         layer = site.operation
         own = layer.activation.variables if isinstance(layer.activation, layers.Layer) else []
-        exact = has_kernel(layer) and obstacle(layer) is None and not is_computed(layer)
-        if found is not None and exact:
+        if found is not None and has_kernel(layer) and self._takes_map(layer):
             kernel = self._kernel(layer, drop_activation=True)
             kernel.transform_outputs(found.scale, found.shift)
             if kernel.is_finite():
@@ -231,6 +233,12 @@ class _Dropping:
         self.replace[layer] = [linear, self._layer(site, found, name)]
         return f"layer {name!r}"
 
+    def _takes_map(self, layer: Any) -> bool:
+        """Whether a layer with a kernel can have another kernel, and a bias that is added to its channels."""
+        outputs = [node.outputs[0] for _, node in self.calls[id(layer)]]
+        settable = obstacle(layer) is None and not is_computed(layer)
+        return settable and not any(takes_width_for_channels(layer, output) for output in outputs)
+
     def _kernel(self, layer: Any, *, drop_activation: bool = False) -> Kernel:
         kernel = self.kernels.get(id(layer))
         kernel = Kernel(layer) if kernel is None else kernel.copy()
@@ -263,7 +271,12 @@ class _Dropping:
         )
         return Part(
             norm,
-            _normalisation(found.scale, found.shift, np.zeros_like(found.scale), np.ones_like(found.scale)),
+            set_values(
+                gamma=found.scale,
+                beta=found.shift,
+                moving_mean=np.zeros_like(found.scale),
+                moving_variance=np.ones_like(found.scale),
+            ),
         )
 
     def _axis(self, tensor: Any) -> int:
@@ -290,12 +303,7 @@ class _Dropping:
         if has_kernel(source):
             kernel = self._kernel(source)
             linear = is_linear(source.activation) or kernel.linear
-            if (
-                not linear
-                or obstacle(source)
-                or is_computed(source)
-                or kernel_axis(source, len(tensor.shape)) != axis
-            ):
+            if not linear or not self._takes_map(source) or kernel_axis(source, len(tensor.shape)) != axis:
                 return None
             kernel.transform_outputs(found.scale, found.shift)
             if not kernel.is_finite():
@@ -310,12 +318,8 @@ class _Dropping:
                 return None
             gamma = to_numpy(source.gamma) if source.scale else np.ones_like(found.scale)
             beta = to_numpy(source.beta) if source.center else np.zeros_like(found.scale)
-            fill = _normalisation(
-                found.scale * gamma,
-                found.scale * beta + found.shift,
-                to_numpy(source.moving_mean),
-                to_numpy(source.moving_variance),
-            )
+            gamma, beta = found.scale * gamma, found.scale * beta + found.shift
+            fill = copy_variables(source, gamma=gamma, beta=beta)
             self.replace[source] = [Part(copy_layer(source, scale=True, center=True), fill)]
             return source.name
         return None
@@ -326,12 +330,7 @@ class _Dropping:
         if graph.is_output(tensor) or len(readers) != 1 or len(readers[0].input_tensors) != 1:
             return None
         reader = readers[0].operation
-        if (
-            not has_kernel(reader)
-            or len(self.calls[id(reader)]) != 1
-            or obstacle(reader)
-            or is_computed(reader)
-        ):
+        if not has_kernel(reader) or len(self.calls[id(reader)]) != 1 or not self._takes_map(reader):
             return None
         if reader in self.replace and id(reader) not in self.kernels:
             return None
@@ -351,16 +350,6 @@ class _Dropping:
             return None
         self._put(reader, kernel)
         return reader.name
-
-
-def _normalisation(scale: Any, shift: Any, mean: Any, variance: Any) -> Any:
-    def fill(layer: layers.BatchNormalization) -> None:
-        layer.gamma.assign(scale)
-        layer.beta.assign(shift)
-        layer.moving_mean.assign(mean)
-        layer.moving_variance.assign(variance)
-
-    return fill
 
 
 def _is_input(graph: Graph, tensor: Any) -> bool:

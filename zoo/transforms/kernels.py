@@ -14,7 +14,7 @@ import numpy as np
 from keras import layers
 
 from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
-from zoo.graph import Part, copy_layer, set_values
+from zoo.graph import Part, copy_layer, copy_variables
 
 # Those whose channels are told: the axes of an EinsumDense can be any.
 WITH_KERNEL = (layers.Dense, *CONVOLUTIONS, *TRANSPOSED, *DEPTHWISE, *SEPARABLE)
@@ -152,9 +152,11 @@ class Kernel:
     def part(self) -> Part:
         """A layer with these arrays, and otherwise configured like the one they came from."""
         overrides: dict[str, Any] = {"activation": None} if self.linear else {}
-        return Part(
-            copy_layer(self.layer, use_bias=True, **overrides), set_values(bias=self.bias, **self.arrays)
-        )
+        activation, drop = self.layer.activation, 0
+        if self.linear and isinstance(activation, layers.Layer):
+            drop = len(activation.variables)  # they come last
+        fill = copy_variables(self.layer, drop=drop, bias=self.bias, **self.arrays)
+        return Part(copy_layer(self.layer, use_bias=True, **overrides), fill)
 
     def _output_channels(self) -> int:
         kernel = next(reversed(self.arrays.values()))

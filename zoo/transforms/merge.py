@@ -11,17 +11,18 @@ from keras import layers
 
 from zoo.activations import is_addition, is_linear
 from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE
+from zoo.bias_axis import takes_width_for_channels
 from zoo.graph import (
     Graph,
     Part,
     calls,
     copy_layer,
+    copy_variables,
     graphs,
     leads_to_its_model,
     producer,
     rewritten,
     seeds_untouched,
-    set_values,
 )
 from zoo.graph.channels import PADDING
 from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
@@ -406,8 +407,12 @@ class Merging:
         arrays = _sum_of_arrays(group.values(), windows, whole, size, dilation)
         if not _finite(arrays, base.conv):
             return f"the kernel of the sum would not be finite in {base.conv.variable_dtype}"
+        if np.any(arrays["bias"]) and takes_width_for_channels(base.conv, base.node.outputs[0]):
+            return f"{base.conv.name!r} puts out as many channels as it is wide, and Keras would add a bias along the width"
         copy = copy_layer(base.conv, use_bias=True, **overrides)
-        self.replace[base.conv] = [Part(copy, set_values(**arrays))]
+        self.replace[base.conv] = [
+            Part(copy, copy_variables(base.conv, kernel=arrays["kernel"], bias=arrays["bias"]))
+        ]
         for branch in group.values():
             for gone in (*branch.norms, *([branch.conv] if branch.conv and branch is not base else [])):
                 self.replace[gone] = []

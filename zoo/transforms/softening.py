@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
@@ -21,6 +23,7 @@ from zoo.graph import (
     rewrite,
     seeds_untouched,
 )
+from zoo.graph.variables import Take
 from zoo.layers import BlendedActivation
 from zoo.naming import activation_of
 from zoo.slimming.selection import choose, keep_one
@@ -128,11 +131,12 @@ def soften(
             dtype = full_precision(operation.dtype_policy) if is_layer else None
             if not is_layer:
                 inner = _function_of(operation, site.name)
-            elif not isinstance(operation, layers.Activation):
-                inner = copy_layer(operation)
+            elif isinstance(inner, layers.Layer):
+                inner = copy_layer(inner)
         blended = BlendedActivation(inner, amount=amount, learned=learned, name=name, dtype=dtype)
-        source = operation.activation if site.built_in else operation
-        fill = _carry(source) if isinstance(source, layers.Layer) and source.variables else None
+        fill = None
+        if isinstance(site.function, layers.Layer) and site.function.variables:
+            fill = _Carry(operation, site.function)
         replace[operation] = [*before, Part(blended, fill)]
         softened[site.name] = site.name.removesuffix(operation.name) + name
     return SoftenedModel(rewrite(model, replace, exact=amount == 0.0), softened)
@@ -176,13 +180,19 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
     }
     if not blended:
         raise ValueError(f"{model.name!r} has no BlendedActivation; zoo.transforms.soften puts them in.")
-    regularized = [name for name, (layer, _) in blended.items() if layer.activity_regularizer is not None]
+    amounts = {name: float(keras.ops.convert_to_numpy(layer.amount)) for name, (layer, _) in blended.items()}
+    least = 1.0 if threshold is None else threshold
+    regularized = [
+        name
+        for name, (layer, _) in blended.items()
+        if layer.activity_regularizer is not None
+        or (amounts[name] >= least and getattr(layer.activation, "activity_regularizer", None) is not None)
+    ]
     if regularized:
         raise ValueError(
             f"cannot take out {', '.join(map(repr, regularized))}: the activity_regularizer would be lost with it. Build "
             f"the layer without."
         )
-    amounts = {name: float(keras.ops.convert_to_numpy(layer.amount)) for name, (layer, _) in blended.items()}
     between = {name: amount for name, amount in amounts.items() if amount not in (0.0, 1.0)}
     if between and threshold is None:
         listed = ", ".join(f"{name!r} at {amount:.4g}" for name, amount in between.items())
@@ -193,7 +203,7 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
     replace: dict[Any, list[Part]] = {}
     dropped, restored = [], []
     for name, (layer, node) in blended.items():
-        if amounts[name] >= (1.0 if threshold is None else threshold):
+        if amounts[name] >= least:
             dropped.append(name)
             casts = node.input_tensors[0].dtype != node.outputs[0].dtype
             cast = Part(layers.Activation("linear", name=layer.name, dtype=layer.dtype_policy))
@@ -229,13 +239,19 @@ def _function_of(operation: Any, site: str) -> Any:
     return function
 
 
-def _carry(source: Any) -> Any:
-    copy = copy_variables(source)
+@dataclass(frozen=True, eq=False)
+class _Carry:
+    """Fills the activation inside a `BlendedActivation` from the layer `activation`, which `source` is or holds."""
 
-    def fill(layer: BlendedActivation) -> None:
+    source: Any
+    activation: Any
+
+    def __call__(self, layer: BlendedActivation) -> None:
         inner = layer.activation
         if not inner.built:
             inner.build(inbound_nodes(layer)[0].outputs[0].shape)
-        copy(inner)
+        copy_variables(self.activation)(inner)
 
-    return fill
+    def pairs(self, layer: BlendedActivation) -> Iterator[tuple[Any, Any]]:
+        """As `Take` has them: by these it is seen that two layers share a variable."""
+        return Take(self.activation).pairs(layer.activation)

@@ -94,7 +94,7 @@ def swap_activation(
             function.
         new: A name, a function, a layer class or a layer. A layer is copied for every site, with weights of
             its own: one PReLU passed in is not shared. It cannot be built in, so at a built-in site of layer
-            `X` it becomes a layer `X_act`. "linear" removes the activation.
+            `X` it becomes a layer `X_act`; a plain `Activation` stands for its function. "linear" removes the activation.
         sites: Name or names of the sites to change, as `zoo.probes.activation_stats` lists them; None for all that
             apply `old`.
         include_classifier: Also change softmax, log_softmax and sigmoid where their values are the output of
@@ -108,7 +108,8 @@ def swap_activation(
     Raises:
         TypeError: `old` or `new` is no activation, or `model` is subclassed.
         ValueError: an unknown name; no site has `old`; one of `sites` does not have it, or is the classifier; a name
-            `X_act` is taken; `new` cannot stand at a site; or a copy computes something else.
+            `X_act` is taken; `new` cannot stand at a site; an activation inside a layer has an `activity_regularizer`,
+            which would be lost; or a copy computes something else.
 
     Example:
         >>> import keras
@@ -231,8 +232,9 @@ def _settings(layer: Any) -> tuple[type, dict[str, Any]] | None:
 
 def _maker(new: Any) -> Callable[..., layers.Layer] | Callable[[Any], Any]:
     """`new` as a function, which can be built in, or as a `_LayerMaker`, which cannot."""
-    if isinstance(new, layers.Activation) and not isinstance(new.activation, layers.Layer):
-        return new.activation
+    if _is_a(new, layers.Activation) and new.activity_regularizer is None:
+        if not isinstance(new.activation, layers.Layer):
+            return new.activation
     if isinstance(new, type) and issubclass(new, layers.Layer):
         try:
             new = new()
@@ -270,6 +272,11 @@ def _replacement(
     site: Site, make: Any, index: dict[int, list[tuple[Graph, Any]]], taken: dict[int, set[str]]
 ) -> dict[Any, list[Part]]:
     operation = site.operation
+    if site.function is not operation and getattr(site.function, "activity_regularizer", None) is not None:
+        raise ValueError(
+            f"cannot swap {site.name!r}: the activity_regularizer of the layer that is its activation would be lost with "
+            f"it. Build that layer without."
+        )
     if not site.built_in:
         sited = index[id(operation)]
         is_layer = isinstance(operation, layers.Layer)
