@@ -110,14 +110,15 @@
     const now = Object.assign(document.createElement("p"), { className: "zoo-chart-now" });
     now.setAttribute("role", "status");
     now.textContent = "Press the arrow keys to read the values.";
-    now.hidden = true;
+    now.hidden = document.activeElement !== view; // whose focus woke the chart is there already
     view.after(now);
     view.addEventListener("focus", () => (now.hidden = false));
     let at = -1;
     view.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-      if (!step) return;
+      if (!step || event.ctrlKey || event.altKey || event.metaKey) return; // Alt+Left goes back
       event.preventDefault();
+      now.hidden = false;
       at = Math.min(places.length - 1, Math.max(0, at + step));
       const here = means.filter((row) => row.x === places[at]);
       const words = here.map(({ arm, p, y, l, h }) => `${p ? `${p}, ` : ""}${arm}: ${y}${l === undefined ? "" : ` (${l} to ${h})`}`);

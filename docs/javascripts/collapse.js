@@ -4,10 +4,11 @@
   const root = document.getElementById("collapse");
   if (!root) return;
 
+  const LEAK = 0.2; // the slope of leaky_relu below zero
   const FUNCTIONS = {
     none: (z) => z,
     relu: (z) => Math.max(z, 0),
-    leaky_relu: (z) => (z > 0 ? z : 0.2 * z),
+    leaky_relu: (z) => (z > 0 ? z : LEAK * z),
     tanh: Math.tanh,
     sigmoid: (z) => 1 / (1 + Math.exp(-z)),
   };
@@ -46,6 +47,19 @@
     return p.v1 * f(p.w1 * x + p.b1) + p.v2 * f(p.w2 * x + p.b2) + p.c;
   };
   const merged = () => ({ W: p.v1 * p.w1 + p.v2 * p.w2, b: p.v1 * p.b1 + p.v2 * p.b2 + p.c });
+
+  // Where units cross zero in view, and by how much the slope changes there: units that cross at one place may cancel.
+  const jumps = () => {
+    const found = new Map();
+    if (!activation.endsWith("relu")) return found;
+    const bend = activation === "relu" ? 1 : 1 - LEAK;
+    for (const [w, bias, v] of [[p.w1, p.b1, p.v1], [p.w2, p.b2, p.v2]]) {
+      if (w === 0 || v === 0) continue;
+      const x = Number((-bias / w).toFixed(9)); // places that differ by rounding are one, and the edge is the edge
+      if (Math.abs(x) < RANGE) found.set(x, (found.get(x) ?? 0) + v * Math.abs(w) * bend);
+    }
+    return found;
+  };
 
   // How far the best-fitting straight line stays from a curve: half the height of the lowest strip that holds the
   // curve, one edge of which touches it at two places. A convex function of the slope, so a search by thirds finds it.
@@ -112,11 +126,7 @@
     one.setAttribute("d", `M${sx(-RANGE)} ${sy(-RANGE * W + b)}L${sx(RANGE)} ${sy(RANGE * W + b)}`);
     const difference = Math.max(...xs.map((x, i) => Math.abs(ys[i] - (W * x + b))));
     const miss = bestLine(xs, ys);
-    // A fold sits where a unit crosses zero, if it is connected at all.
-    const bends = activation.endsWith("relu")
-      ? [[p.w1, p.b1, p.v1], [p.w2, p.b2, p.v2]].filter(([w, , v]) => w !== 0 && v !== 0).map(([w, bias]) => -bias / w).filter((x) => Math.abs(x) < RANGE)
-      : [];
-    const places = [...new Set(bends.map((x) => x.toFixed(9)))].map(Number);
+    const switches = jumps(), places = [...switches].filter(([, jump]) => Math.abs(jump) > 1e-9).map(([x]) => x);
     folds.replaceChildren(...places.map((x) => svg("circle", { class: "fold", cx: sx(x), cy: sy(twoLayers(x)), r: 4 })));
     formula.replaceChildren(
       h("b", {}, "One layer: "), `W = v1·w1 + v2·w2 = ${factor(p.v1)}·${factor(p.w1)} + ${factor(p.v2)}·${factor(p.w2)} = `, h("output", { id: "collapse-W" }, number(W)),
@@ -127,7 +137,9 @@
         : straight ? "A straight line all the same, only not the dashed one: another single layer does this. "
           : `No single layer does this: even the best straight line misses it by ${number(miss)}${miss < 0.005 ? " (rounded)" : ""}. `,
       activation.endsWith("relu")
-        ? (places.length ? `${places.length} fold${places.length > 1 ? "s" : ""} in view, so ${places.length + 1} straight pieces.` : "No fold in view: on this stretch every unit stays on one side.")
+        ? (places.length ? `${places.length} fold${places.length > 1 ? "s" : ""} in view, so ${places.length + 1} straight pieces.`
+          : switches.size ? "No fold in view: both units switch at the same place, and their folds cancel."
+            : "No fold in view: no unit that is connected switches on this stretch.")
         : "");
     verdict.dataset.difference = String(difference);
     verdict.dataset.miss = String(miss);
@@ -136,7 +148,7 @@
 
   root.replaceChildren(
     h("p", { class: "zoo-try-control" }, h("label", { for: "collapse-activation" }, "Between the two layers "), choice), presets, verdict, plot,
-    h("p", { class: "zoo-try-note" }, "Thick: the two layers. Dashed: the one layer. Dots: where a unit switches."), formula, sliders);
+    h("p", { class: "zoo-try-note" }, "Thick: the two layers. Dashed: the one layer. Dots: folds, where the slope changes."), formula, sliders);
   root.classList.add("zoo-try-live");
   draw();
 })();

@@ -18,7 +18,8 @@
     element.append(...children);
     return element;
   }
-  const percent = (p) => `${(100 * p).toFixed(1)} %`;
+  /* What is not none is not written as none, nor what is not all as all. */
+  const percent = (p) => (p > 0 && p < 0.0005 ? "below 0.1 %" : p < 1 && p >= 0.9995 ? "above 99.9 %" : `${(100 * p).toFixed(1)} %`);
   const calm = () => globalThis.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /* A promise of a script beside this one. A script and not JSON, for a page opened from a folder. */

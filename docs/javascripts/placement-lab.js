@@ -25,7 +25,7 @@
   const SYMBOL = { input: "image", conv: "convolution", norm: "BN", act: "activation", pool: "pooling", add: "addition", pad: "zero padding" };
   const state = {
     net: "plain", plain: "conv_norm_act", residual: "original", pooling: "max", order: "act_pool",
-    activation: "relu", weights: "own", image: 9, at: { op: 1, channel: 0, row: 12, column: 14 },
+    activation: "relu", weights: "own", image: 9, at: null, // {name, channel, row, column} of the pixel that is followed
   };
   const decoded = {};
   let image = net.pixels(data.images[state.image].pixels);
@@ -98,6 +98,7 @@
     "aria-label": "Drawing area, 28 by 28. Arrow keys move the pen, space paints, E erases, C clears.",
   });
   const eraser = h("input", { type: "checkbox", id: "lab-eraser", onchange: (e) => { pen.erase = e.target.checked; } });
+  const penAt = h("span", { role: "status", id: "lab-pen" }); // for those who draw by keyboard
   function stroke(row, column) {
     for (let r = row - 1; r <= row + 1; r += 1) for (let c = column - 1; c <= column + 1; c += 1) {
       if (r < 0 || c < 0 || r > 27 || c > 27) continue;
@@ -107,6 +108,7 @@
     state.image = null;
     update();
   }
+  const sayPen = () => { penAt.textContent = `Pen: row ${pen.row + 1}, column ${pen.column + 1}, ${pen.erase ? "erases" : "paints"}.`; };
   function clear() { image = new Float64Array(784); state.image = null; update(); }
   const place = (event) => {
     const box = paper.getBoundingClientRect();
@@ -115,6 +117,7 @@
   paper.addEventListener("pointerdown", (event) => {
     paper.setPointerCapture(event.pointerId);
     pen.on = true;
+    penAt.replaceChildren();
     [pen.row, pen.column] = place(event);
     stroke(pen.row, pen.column);
   });
@@ -125,20 +128,24 @@
   });
   for (const end of ["pointerup", "pointercancel"]) paper.addEventListener(end, () => { pen.on = false; });
   const STEP = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+  /* Ctrl+C copies and Alt+Left goes back: with these a key is the browser's. */
+  const modified = (event) => event.ctrlKey || event.altKey || event.metaKey;
   paper.addEventListener("keydown", (event) => {
+    if (modified(event)) return;
     const step = STEP[event.key];
     if (step) {
       pen.row = Math.min(27, Math.max(0, pen.row + step[0]));
       pen.column = Math.min(27, Math.max(0, pen.column + step[1]));
       paintImage(paper, image, pen);
+      sayPen();
     } else if (event.key === " ") stroke(pen.row, pen.column);
-    else if (event.key === "e" || event.key === "E") { eraser.checked = pen.erase = !pen.erase; }
+    else if (event.key === "e" || event.key === "E") { eraser.checked = pen.erase = !pen.erase; sayPen(); }
     else if (event.key === "c" || event.key === "C") clear();
     else return;
     event.preventDefault();
   });
   paper.addEventListener("focus", () => paintImage(paper, image, pen));
-  paper.addEventListener("blur", () => paintImage(paper, image));
+  paper.addEventListener("blur", () => { paintImage(paper, image); penAt.replaceChildren(); });
 
   const controls = h("div", { class: "zoo-try-controls" },
     select("Net", "net", [["plain", "plain, 4 convolutions"], ["residual", "residual, 8 layers"]], choose("net")),
@@ -151,7 +158,9 @@
   const status = h("p", { class: "zoo-try-status", role: "status", id: "lab-status" });
   const scores = h("table", { class: "zoo-lab-scores", id: "lab-scores" });
   const maps = h("div", { class: "zoo-lab-maps", id: "lab-maps" });
-  const trace = h("div", { class: "zoo-lab-trace", id: "lab-trace" });
+  // The line that is read aloud stays in the page; what explains it is made anew.
+  const traced = h("p", { role: "status", id: "lab-pixel" }), steps = h("div", {});
+  const trace = h("div", { class: "zoo-lab-trace", id: "lab-trace" }, traced, steps);
 
   /* --- drawing ------------------------------------------------------------------------------------ */
   /* [red, green, blue] of a colour of inks.css, for the scheme that is on. */
@@ -196,51 +205,70 @@
   const titleOf = (op) => op.op === "act" ? `activation (${state.activation})`
     : op.op === "pool" ? (op.size === 1 ? "every second pixel" : `${state.pooling} pooling`) : SYMBOL[op.op];
 
-  function drawMaps() {
+  const mapped = (op) => op.op !== "pad" && op.op in SYMBOL;
+  /* The pixel is followed by the name of its map: another placement has other maps, elsewhere and of other sizes. */
+  function settle() {
     const { ops, done } = shown;
-    const keep = document.activeElement?.dataset?.op;
-    maps.replaceChildren();
-    ops.forEach((op, index) => {
-      const value = done[index];
-      if (!SYMBOL[op.op] || (op.op === "pad")) return;
-      const { low, high, zeros } = limits(value.data);
-      const canvas = h("canvas", {
-        tabindex: 0, role: "img", "data-op": index,
-        "aria-label": `${op.name}, ${value.c} maps of ${value.h} by ${value.w}. Arrow keys move the pixel that is followed, page up and page down change the map.`,
-      });
-      paintMaps(canvas, value, state.at.op === index ? state.at : null);
-      const shape = layoutOf(value);
-      canvas.style.width = `${Math.min(100, 100 * shape.columns * shape.w / (op.op === "input" ? 116 : value.c <= 4 ? 116 : 120))}%`;
-      canvas.addEventListener("click", (event) => {
-        const box = canvas.getBoundingClientRect();
-        const x = Math.floor((event.clientX - box.left) / box.width * canvas.width), y = Math.floor((event.clientY - box.top) / box.height * canvas.height);
-        const channel = Math.floor(y / shape.h) * PER_ROW + Math.floor(x / shape.w);
-        if (channel >= value.c) return;
-        follow(index, channel, Math.min(value.h - 1, y % shape.h), Math.min(value.w - 1, x % shape.w));
-      });
-      canvas.addEventListener("keydown", (event) => {
-        const at = state.at.op === index ? { ...state.at } : { channel: 0, row: value.h >> 1, column: value.w >> 1 };
-        const step = STEP[event.key];
-        if (step) {
-          at.row = Math.min(value.h - 1, Math.max(0, at.row + step[0]));
-          at.column = Math.min(value.w - 1, Math.max(0, at.column + step[1]));
-        } else if (event.key === "PageUp") at.channel = (at.channel + value.c - 1) % value.c;
-        else if (event.key === "PageDown") at.channel = (at.channel + 1) % value.c;
-        else if (event.key !== "Enter" && event.key !== " ") return;
-        event.preventDefault();
-        follow(index, at.channel, at.row, at.column);
-      });
-      maps.append(h("div", { class: `zoo-lab-map zoo-lab-${op.op}`, "data-name": op.name, "data-zeros": zeros.toFixed(4) },
-        h("p", {}, h("b", {}, titleOf(op)), ` ${op.name}`, h("br"),
-          h("span", {}, `${value.h}×${value.w}×${value.c}, ${number(low)} to ${number(high)}, `, h("b", {}, `${percent(zeros)} zeros`))),
-        canvas));
-    });
-    if (keep !== undefined) maps.querySelector(`canvas[data-op="${keep}"]`)?.focus({ preventScroll: true });
+    let index = ops.findIndex((op) => mapped(op) && op.name === state.at?.name);
+    if (index < 0) {
+      index = ops.findIndex((op) => mapped(op) && op.op !== "input");
+      state.at = { name: ops[index].name, channel: 0, row: 12, column: 14 };
+    }
+    const { c, h: height, w } = done[index], { name, channel, row, column } = state.at;
+    state.at = { name, channel: Math.min(channel, c - 1), row: Math.min(row, height - 1), column: Math.min(column, w - 1) };
   }
 
-  function follow(op, channel, row, column) {
-    state.at = { op, channel, row, column };
-    drawMaps();
+  /* The maps of the graph that is on. They are made anew only for another graph, so that focus stays where it is. */
+  let panels = [], standing = null;
+  function makeMaps() {
+    standing = shown.ops;
+    panels = shown.ops.flatMap((op, index) => (mapped(op) ? [panelOf(op, index)] : []));
+    maps.replaceChildren(...panels.map(({ box }) => box));
+  }
+  function panelOf(op, index) {
+    const canvas = h("canvas", { tabindex: 0, role: "application", "data-op": index });
+    const words = h("p", {}), box = h("div", { class: `zoo-lab-map zoo-lab-${op.op}`, "data-name": op.name }, words, canvas);
+    canvas.addEventListener("click", (event) => {
+      const value = shown.done[index], shape = layoutOf(value), seen = canvas.getBoundingClientRect();
+      const x = Math.floor((event.clientX - seen.left) / seen.width * canvas.width), y = Math.floor((event.clientY - seen.top) / seen.height * canvas.height);
+      const channel = Math.floor(y / shape.h) * PER_ROW + Math.floor(x / shape.w);
+      if (channel >= value.c) return;
+      follow(op.name, channel, Math.min(value.h - 1, y % shape.h), Math.min(value.w - 1, x % shape.w));
+    });
+    canvas.addEventListener("keydown", (event) => {
+      if (modified(event)) return;
+      const value = shown.done[index], step = STEP[event.key];
+      const at = state.at.name === op.name ? { ...state.at } : { channel: 0, row: value.h >> 1, column: value.w >> 1 };
+      if (step) {
+        at.row = Math.min(value.h - 1, Math.max(0, at.row + step[0]));
+        at.column = Math.min(value.w - 1, Math.max(0, at.column + step[1]));
+      } else if (event.key === "PageUp") at.channel = (at.channel + value.c - 1) % value.c;
+      else if (event.key === "PageDown") at.channel = (at.channel + 1) % value.c;
+      else if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      follow(op.name, at.channel, at.row, at.column);
+    });
+    return { op, index, canvas, words, box };
+  }
+  const paintPanel = ({ op, index, canvas }) => paintMaps(canvas, shown.done[index], state.at.name === op.name ? state.at : null);
+  function drawMaps() {
+    if (standing !== shown.ops) makeMaps();
+    for (const panel of panels) {
+      const { op, index, canvas, words, box } = panel, value = shown.done[index], shape = layoutOf(value);
+      const { low, high, zeros } = limits(value.data);
+      canvas.setAttribute("aria-label", `${op.name}, ${value.c} maps of ${value.h} by ${value.w}. Arrow keys move the pixel that is followed, page up and page down change the map.`);
+      canvas.style.width = `${Math.min(100, 100 * shape.columns * shape.w / (op.op === "input" ? 116 : value.c <= 4 ? 116 : 120))}%`;
+      box.dataset.zeros = zeros.toFixed(4);
+      words.replaceChildren(h("b", {}, titleOf(op)), ` ${op.name}`, h("br"),
+        h("span", {}, `${value.h}×${value.w}×${value.c}, ${number(low)} to ${number(high)}, `, h("b", {}, `${percent(zeros)} zeros`)));
+      paintPanel(panel);
+    }
+  }
+
+  function follow(name, channel, row, column) {
+    const left = state.at.name;
+    state.at = { name, channel, row, column };
+    panels.filter(({ op }) => op.name === left || op.name === name).forEach(paintPanel);
     drawTrace();
   }
 
@@ -252,11 +280,8 @@
   }
   function drawTrace() {
     const { ops, done, key } = shown;
-    if (state.at.op >= ops.length || !SYMBOL[ops[state.at.op].op]) state.at = { op: 1, channel: 0, row: 12, column: 14 };
-    const { op: index } = state.at;
+    const { name, channel, row, column } = state.at, index = ops.findIndex((one) => one.name === name);
     const op = ops[index], value = done[index], x = done[op.inputs[0]];
-    const channel = Math.min(state.at.channel, value.c - 1), row = Math.min(state.at.row, value.h - 1), column = Math.min(state.at.column, value.w - 1);
-    state.at = { op: index, channel, row, column };
     const weights = weightsOf(key), tensor = (name) => weights[`${op.name}/${name}`];
     const result = value.data[(row * value.w + column) * value.c + channel];
     const input = (r, c, m) => x.data[(r * x.w + c) * x.c + m];
@@ -314,9 +339,10 @@
       const [from, to] = op.inputs.map((i) => ops[i].name);
       parts.push(h("p", {}, `${number(a)} (${from}) + ${number(b)} (${to}) = `, h("b", { id: "lab-traced" }, number(a + b))));
     } else parts.push(h("p", {}, "The pixel itself: ", h("b", { id: "lab-traced" }, number(result)), " (0 is black, 1 is white)."));
-    trace.replaceChildren(
-      h("p", {}, h("b", {}, op.name), `, map ${channel + 1} of ${value.c}, row ${row + 1}, column ${column + 1}: `, h("b", { id: "lab-value" }, number(result))),
-      ...parts);
+    const line = [h("b", {}, op.name), `, map ${channel + 1} of ${value.c}, row ${row + 1}, column ${column + 1}: `, h("b", { id: "lab-value" }, number(result))];
+    // Not read aloud again where nothing in it changed.
+    if (traced.textContent !== line.map((part) => part.textContent ?? part).join("")) traced.replaceChildren(...line);
+    steps.replaceChildren(...parts);
   }
 
   /* --- everything together ------------------------------------------------------------------------ */
@@ -357,6 +383,7 @@
     const change = previous && previous.length === shown.logits.length
       ? Math.max(...shown.logits.map((z, i) => Math.abs(z - previous[i]))) : null;
     drawScores(change);
+    settle();
     drawMaps();
     drawTrace();
     previous = shown.logits;
@@ -368,7 +395,7 @@
         h("div", { class: "zoo-lab-draw" }, paper,
           h("p", {}, "Draw over it, or on black.", h("br"),
             h("button", { type: "button", class: "zoo-try-button", id: "lab-clear", onclick: clear }, "Clear"), " ",
-            h("label", {}, eraser, " erase")))),
+            h("label", {}, eraser, " erase"), h("br"), penAt))),
       h("div", {}, h("h2", {}, "2. The placement"), controls),
       h("div", { class: "zoo-lab-says" }, h("h2", {}, "3. What the net says"), status, scores)),
     h("h2", {}, "4. One pixel, followed"),

@@ -51,7 +51,11 @@
   };
   const h = (tag, attributes, ...children) => attach(document.createElement(tag), attributes, children);
   const svg = (tag, attributes, ...children) => attach(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-  const percent = (p) => `${(100 * p).toFixed(p < 0.01 && p > 0 ? 2 : 0)} %`;
+  /* Only none is 0 % and only all is 100 %; the table of the page without scripts says "below 0.1 %" too. */
+  const percent = (p) => {
+    const apart = Math.min(p, 1 - p);
+    return p > 0 && p < 0.001 ? "below 0.1 %" : `${(100 * p).toFixed(apart > 0 && apart < 0.01 ? 2 : 0)} %`;
+  };
 
   const slider = h("input", { type: "range", id: "spiral-n", min: LEAST, max: MOST, step: 1 });
   const count = h("output", { for: "spiral-n", id: "spiral-count" });

@@ -64,6 +64,7 @@
       attach(mark, { role: "button", tabindex: site ? -1 : 0, "aria-pressed": false }, []);
       mark.addEventListener("click", () => toggle(site));
       mark.addEventListener("keydown", (event) => {
+        if (event.ctrlKey || event.altKey || event.metaKey) return;
         const last = marks[name].length - 1;
         const to = { ArrowRight: site + 1, ArrowDown: site + 1, ArrowLeft: site - 1, ArrowUp: site - 1, Home: 0, End: last }[event.key];
         if (event.key === " " || event.key === "Enter") toggle(site);

@@ -47,6 +47,36 @@ def test_the_arrow_keys_read_the_values(page):
     assert "separate" in first and first != second
 
 
+def test_the_arrow_keys_read_the_values_of_a_chart_that_the_keyboard_woke(page):
+    """Its box has the focus before there is anything that waits for the focus."""
+    now, box = page.locator(f"{FIGURE} .zoo-chart-now"), page.locator(f"{FIGURE} .zoo-chart-view")
+    page.evaluate(
+        """(box) => {
+        const before = document.createElement("button");
+        document.querySelector(box).before(before);
+        before.focus({ preventScroll: true });
+        before.remove(); // the next tab goes on from here
+    }""",
+        FIGURE,
+    )
+    assert page.get_attribute(FIGURE, "data-state") is None
+    page.keyboard.press("Tab")
+    assert box.evaluate("it => it === document.activeElement")
+    page.wait_for_selector(f"{FIGURE}[data-state=live]")
+    assert now.is_visible() and now.inner_text() == "Press the arrow keys to read the values."
+    page.keyboard.press("ArrowRight")
+    assert now.inner_text().startswith("At ") and "separate" in now.inner_text()
+    first = now.inner_text()
+    page.keyboard.press("Control+ArrowRight")
+    assert now.inner_text() == first
+
+
+def test_a_chart_that_the_mouse_woke_says_nothing_of_keys(page):
+    page.locator(FIGURE).dispatch_event("pointerenter")
+    page.wait_for_selector(f"{FIGURE}[data-state=live]")
+    assert not page.locator(f"{FIGURE} .zoo-chart-now").is_visible()
+
+
 def test_a_click_in_the_legend_fades_the_others_in_every_panel(page):
     page.locator(FIGURE).scroll_into_view_if_needed()
     page.wait_for_selector(f"{FIGURE}[data-state=live]")

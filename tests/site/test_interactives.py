@@ -227,6 +227,104 @@ def test_one_pixel_is_followed_through_every_kind_of_step(lab):
     assert lab.inner_text("#lab-traced") == lab.inner_text("#lab-value")
 
 
+def painted(page, name):
+    """Row and column of every pixel of a map's canvas that has the colour of the mark."""
+    return page.evaluate(
+        """(name) => {
+        const canvas = document.querySelector(`#lab-maps [data-name=${name}] canvas`);
+        const here = getComputedStyle(document.body).getPropertyValue("--zoo-here").match(/[0-9a-f]{2}/gi);
+        const ink = here.map((part) => parseInt(part, 16)), w = canvas.width;
+        const { data } = canvas.getContext("2d").getImageData(0, 0, w, canvas.height), found = [];
+        for (let i = 0; i < data.length / 4; i += 1)
+            if ([...ink, 255].every((z, j) => data[4 * i + j] === z)) found.push([Math.floor(i / w), i % w]);
+        return found;
+    }""",
+        name,
+    )
+
+
+def follow(page, name, row, column):
+    """Click one pixel of the first map."""
+    canvas = page.locator(f"#lab-maps [data-name={name}] canvas")
+    canvas.evaluate("it => it.scrollIntoView({ block: 'end', behavior: 'instant' })")
+    box, width = canvas.bounding_box(), canvas.evaluate("it => it.width")
+    canvas.click(
+        position={axis: (z + 0.5) * box["width"] / width for axis, z in {"x": column, "y": row}.items()}
+    )
+
+
+@pytest.mark.parametrize(("row", "kept"), [(20, 14), (5, 6)])
+def test_a_pixel_stays_followed_when_its_map_moves_and_shrinks(lab, row, kept):
+    """Pooling first makes the map of the activation 14 by 14, and puts it where the pooling was."""
+    act = "stage1_conv2_act"
+    follow(lab, act, row, 7)
+    assert lab.inner_text("#lab-trace").startswith(f"{act}, map 1 of 4, row {row + 1}, column 8: ")
+    assert painted(lab, act) == [[row, 7]]
+    maps = lab.locator("#lab-maps canvas").count()
+    lab.select_option("#lab-order", "pool_act")
+    assert lab.inner_text("#lab-trace").startswith(f"{act}, map 1 of 4, row {kept}, column 8: ")
+    assert lab.inner_text("#lab-traced") == lab.inner_text("#lab-value")
+    assert lab.locator("#lab-maps canvas").count() == maps
+    assert painted(lab, act) == [[kept - 1, 7]] and painted(lab, "stage1_pool") == []
+
+
+def test_a_pixel_of_a_map_that_is_gone_gives_way_to_the_first(lab):
+    follow(lab, "stage2_conv2_norm", 6, 6)
+    lab.select_option("#lab-placement", "conv_act")
+    assert lab.inner_text("#lab-trace").startswith("stage1_conv1, map 1 of 4, row 13, column 15: ")
+    lab.select_option("#lab-net", "residual")
+    assert lab.inner_text("#lab-trace").startswith("stem_conv, map 1 of ")
+    for name in (
+        "relu_before_addition",
+        "full_pre_activation",
+    ):  # a map of the units, then on to the next net
+        last = lab.locator("#lab-maps canvas").last
+        last.focus()
+        lab.keyboard.press("Enter")
+        lab.select_option("#lab-placement", name)
+        assert lab.inner_text("#lab-traced") == lab.inner_text("#lab-value")
+
+
+def test_following_a_pixel_is_said_and_leaves_the_maps_in_place(lab):
+    """What is read aloud is one element that stays, and so does the canvas that has the focus."""
+    canvas = lab.locator("#lab-maps [data-name=stage1_conv1] canvas")
+    said, canvases = lab.query_selector("#lab-pixel"), lab.query_selector_all("#lab-maps canvas")
+    assert said.get_attribute("role") == "status"
+    assert canvas.get_attribute("role") == lab.get_attribute("#lab-paper", "role") == "application"
+    canvas.focus()
+    lab.keyboard.press("ArrowDown")
+    assert said.inner_text().startswith("stage1_conv1, map 1 of 4, row 14, column 15: ")
+    lab.keyboard.press("PageDown")
+    assert said.inner_text().startswith("stage1_conv1, map 2 of 4, row 14, column 15: ")
+    assert painted(lab, "stage1_conv1") == [[13, 29 + 14]]
+    lab.select_option("#lab-function", "tanh")
+    lab.click("[data-image='1']")
+    assert all(it.evaluate("it => it.isConnected") for it in (said, *canvases))
+    assert (
+        lab.inner_text("#lab-maps [data-name=stage1_conv1_act] p b >> nth=0").lower() == "activation (tanh)"
+    )
+
+
+def test_keys_with_a_modifier_are_the_browsers(lab):
+    lab.focus("#lab-paper")
+    lab.keyboard.press("Space")
+    drawn = logits(lab)
+    lab.evaluate("addEventListener('keydown', (event) => { globalThis.swallowed = event.defaultPrevented; })")
+    for key in ("Control+c", "Meta+c", "Alt+e", "Control+ArrowLeft", "Control+Space"):
+        lab.keyboard.press(key)
+        assert not lab.evaluate("swallowed"), key
+    assert logits(lab) == drawn and not lab.is_checked("#lab-eraser")
+    assert lab.inner_text("#lab-pen") == ""
+    lab.keyboard.press("ArrowLeft")
+    assert lab.evaluate("swallowed") and lab.inner_text("#lab-pen") == "Pen: row 15, column 14, paints."
+    lab.focus("#lab-maps [data-name=stage1_conv1] canvas")
+    before = lab.inner_text("#lab-pixel")
+    for key in ("Control+ArrowUp", "Control+PageDown"):
+        lab.keyboard.press(key)
+        assert not lab.evaluate("swallowed"), key
+    assert lab.inner_text("#lab-pixel") == before
+
+
 @pytest.mark.parametrize("screen", [NARROW, {"width": 1280, "height": 800}])
 def test_the_pixel_that_is_followed_and_its_map_are_on_the_screen_together(visit, screen):
     page = visit("try/placement-lab.html", viewport=screen)
@@ -289,6 +387,33 @@ def test_a_relu_between_makes_folds(visit):
     assert dead != path
     set_slider(page, "v1", -2.5)
     assert page.get_attribute("#collapse .net", "d") == dead
+
+
+@pytest.mark.parametrize(
+    ("activation", "values", "folds"),
+    [
+        ("relu", {"w1": 1, "w2": -1, "v1": 1, "v2": -1}, 0),  # relu(x) - relu(-x) = x
+        ("leaky_relu", {"w1": 1, "w2": -1, "v1": 1, "v2": -1}, 0),
+        ("relu", {"w1": 2, "b1": 1, "w2": -1, "b2": -0.5, "v1": 1, "v2": -2}, 0),  # both at -0.5
+        ("relu", {"w1": 1, "w2": -1, "v1": 1, "v2": -2}, 1),  # slopes 2 and 1
+        ("relu", {"w1": 1, "w2": 1, "v1": 1, "v2": -1}, 0),  # the same unit twice
+        ("relu", {"w1": 1, "b1": 1, "w2": -1, "v1": 1, "v2": -1}, 2),  # at two places nothing cancels
+        ("relu", {"w1": 0.1, "b1": -0.3, "w2": 1, "v1": 1, "v2": 0}, 0),  # at 3, where the plot ends
+        ("tanh", {"w1": 1, "w2": -1, "v1": 1, "v2": -1}, 0),
+    ],
+)
+def test_a_fold_is_where_the_slope_changes(visit, activation, values, folds):
+    page = visit("try/collapse.html")
+    page.select_option("#collapse-activation", activation)
+    for name, value in ({"b1": 0, "b2": 0, "c": 0} | values).items():
+        set_slider(page, name, value)
+    words = page.inner_text("#collapse-verdict")
+    assert page.locator("#collapse .fold").count() == folds
+    straight = float(page.get_attribute("#collapse-verdict", "data-miss")) < 1e-6
+    if activation.endswith("relu"):
+        assert straight is (folds == 0)
+        assert (f"{folds} fold{'s' * (folds > 1)} in view" if folds else "No fold in view") in words
+    assert ("cancel" in words) is (straight and activation.endswith("relu") and values["v2"] != 0)
 
 
 @pytest.mark.parametrize(

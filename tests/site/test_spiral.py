@@ -1,7 +1,11 @@
 """The spiral through narrow layers: its numbers against NumPy, and what the reader can move."""
 
+import re
+
 import numpy as np
 import pytest
+
+from zoo.site.place import DOCS
 
 NUMBERS = """([n, seed, activation]) => {
     const curve = zooSpiral.curve(), rows = zooSpiral.matrix(n, seed);
@@ -63,6 +67,31 @@ def test_few_channels_lose_and_many_keep(spiral):
     spiral.select_option("#spiral-activation", "linear")
     assert "All of it comes back" in spiral.inner_text("#spiral-status")
     assert not spiral.locator("#spiral .gone").first.get_attribute("d")
+
+
+def test_no_share_is_rounded_to_none_or_to_all(spiral):
+    """The page and its table without scripts write the average of all matrices alike."""
+    table = (DOCS / "snippets" / "spiral_table.md").read_text()
+    averages = dict(re.findall(r"^\| (\d+) \|.*\| ([^|]+) \|$", table, re.MULTILINE))
+    assert averages["3"] == "50 %" and averages["30"] == "below 0.1 %"
+    for n, words in (averages | {"12": "0.32 %", "19": "below 0.1 %"}).items():
+        move(spiral, int(n))
+        assert f"Over all random matrices: {words}." in spiral.inner_text("#spiral-status"), n
+    assert "0 % of the curve is lost" in spiral.inner_text("#spiral-status")
+    # A matrix that leaves one or two of the 400 points: not all is lost.
+    seed = spiral.evaluate("""() => {
+        const curve = zooSpiral.curve();
+        const share = (seed) => zooSpiral.lost(zooSpiral.there(curve, zooSpiral.matrix(2, seed), "relu").alive);
+        return Array.from({ length: 2000 }, (_, i) => i + 3).find((seed) => share(seed) > 0.995 && share(seed) < 1);
+    }""")
+    move(spiral, 2)
+    spiral.evaluate(
+        "(times) => { for (let i = 0; i < times; i += 1) document.querySelector('#spiral-again').click(); }",
+        seed - 3,
+    )
+    share = float(spiral.get_attribute("#spiral-status", "data-lost"))
+    assert 0.995 < share < 1
+    assert f"{100 * share:.2f} % of the curve is lost" in spiral.inner_text("#spiral-status")
 
 
 def test_another_matrix_is_another_result(spiral):
