@@ -303,7 +303,7 @@ def test_cases_of_another_machine_do_not_join(tmp_path):
             ("256", "2.0"),
         ]
     for other in ({"processor": "q"}, {"threads": 1}, {"versions": {"keras": "4"}}):
-        with pytest.raises(SystemExit, match="was measured with other .*measure the whole part"):
+        with pytest.raises(SystemExit, match=r"was measured with other .*measure the whole part"):
             benchmark._write(tmp_path, "importance", rows, about | other, merge=True)
 
 

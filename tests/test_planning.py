@@ -395,3 +395,49 @@ def test_on_an_accelerator_a_call_is_timed_until_it_is_done(monkeypatch):
     monkeypatch.setattr(tf.test.experimental, "sync_devices", lambda: waited.append(True))
     run = compiled(lambda x: 2 * x)
     assert run(tf.ones(3)).numpy().tolist() == [2, 2, 2] and len(waited) == 1
+
+
+def one_by_one(site="a", **options):
+    """A layer that sees one pixel, an activation, and one that pads: one layer without a shift between them."""
+    first = layers.Conv2D(8, 1, name="a", activation="relu" if site == "a" else None, **options)
+    between = [] if site == "a" else [layers.BatchNormalization(name="norm"), layers.ReLU(name=site)]
+    last = layers.Conv2D(8, 3, padding="same", name="b")
+    return keras.Sequential([keras.Input((6, 6, 8)), first, *between, last])
+
+
+@pytest.mark.parametrize(
+    ("options", "trained"),
+    [({}, False), ({}, True), ({"use_bias": False}, True), ({"site": "act", "use_bias": False}, True)],
+)
+def test_what_a_shift_keeps_apart_is_no_choice(options, trained):
+    """A trained bias, the shift of a normalisation, and what `fit` leaves of an activation."""
+    model, site = one_by_one(**options), options.get("site", "a")
+    if trained:
+        model = randomised(model)
+    names = [layer.name for layer in model.layers if not isinstance(layer, layers.ReLU)]
+    table = {(*names[:-1],): 2, ("b",): 2, tuple(names): 1, (): 0}
+    rows = [{"site": site, "loss_change": 0.1}]
+    plan = zoo.plan_depth(model, rows, budget=5, latency=table)
+    assert plan.drop == () and plan.expected == 4
+    assert f"{names[-2]!r} reaches every pixel but the padded ones" in plan.kept["a to b"]
+    moved = zoo.plan_depth(model, rows, budget=1.5, latency=table, border="move")
+    assert moved.stretches == (tuple(names),)
+    short = moved.apply(model, fit=batch(model)).model
+    assert sum(isinstance(layer, layers.Conv2D) for layer in short.layers) == 1
+
+
+def test_a_dropout_that_is_on_is_in_no_stretch():
+    z, x = keras.Input((4,)), keras.Input((4,))
+    parts = [layers.Dense(4, activation="relu", name="a"), layers.Dropout(0.5), layers.Dense(4, name="b")]
+    y = z
+    for part in parts:
+        y = part(y)
+    inner = keras.Model(z, y, name="inner")
+    rows = [{"site": "inner/a", "loss_change": 0.1}]
+
+    def planned(model):
+        return zoo.plan_depth(model, rows, budget=3, latency=lambda net: float(len(net.weights)))
+
+    assert planned(keras.Model(x, inner(x))).drop == ("inner/a",)
+    with pytest.raises(ValueError, match=r"no plan meets budget=3: .* without dropping anything"):
+        planned(keras.Model(x, inner(x, training=True)))

@@ -440,6 +440,13 @@ def test_a_regularizer_that_only_has_another_name_is_kept():
             ValueError,
             "'conv' has an activity_regularizer",
         ),
+        (
+            lambda: pattern_of(conv(), lambda y: keras.layers.Dropout(0.5, name="off")(y, training=True)),
+            ["a"],
+            {},
+            ValueError,
+            "calls layer 'off' with training=True",
+        ),
     ],
 )
 def test_refuses(pattern, units, options, error, text):

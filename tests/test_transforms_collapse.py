@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from transform_nets import batch, error, outputs, randomised
+from transform_nets import batch, error, outputs, randomised, same
 
+from zoo.graph import sample
+from zoo.slimming.neighbours import chains
 from zoo.transforms import affine_map, collapse_linear
 
 
@@ -252,3 +254,136 @@ def test_a_run_has_one_precision(parts):
     found = collapse_linear(model)
     assert found.collapsed == {"e": ("d", "e")} and "the second float" in found.kept["other"]
     assert found.model.outputs[0].dtype == model.outputs[0].dtype
+
+
+def averaging():
+    """A model that averages over the steps between two linear layers."""
+    z = keras.Input((10, 8))
+    y = layers.GlobalAveragePooling1D(name="mean")(layers.Dense(4, name="a")(z))
+    return keras.Model(z, layers.Dense(3, name="b")(y), name="inner")
+
+
+@pytest.mark.filterwarnings("ignore:Layer '.*' .of type .*. was passed an input with a mask")
+def test_an_average_under_a_mask_from_outside_is_left():
+    """The nested model was made without the mask, so nothing in it tells of one."""
+    x = keras.Input((10, 8))
+    for outside in (layers.Masking(), keras.Sequential([layers.Masking(), layers.Dropout(0.1)])):
+        model = keras.Model(x, averaging()(outside(x)))
+        with pytest.raises(
+            ValueError, match=r"'mean' \(.*\) follows 'a', and it averages over what its mask"
+        ):
+            collapse_linear(model)
+    passing = keras.Model(x, averaging()(layers.LSTM(8)(layers.Masking()(x))[:, None] + x))
+    for free in (keras.Model(x, averaging()(x)), passing):
+        assert collapse_linear(free, probe=False).collapsed == {"inner/b": ("inner/a", "inner/b")}
+
+
+def test_an_average_under_a_mask_from_a_nested_model_is_left():
+    words, z = keras.Input((6,), dtype="int32"), keras.Input((6,), dtype="int32")
+    embedded = keras.Model(z, layers.Embedding(5, 4, mask_zero=True)(z))(words)
+    y = layers.GlobalAveragePooling1D()(layers.Dense(4)(embedded))
+    with pytest.raises(ValueError, match="it averages over what its mask leaves"):
+        collapse_linear(keras.Model(words, layers.Dense(3)(y)))
+
+
+def test_the_batch_to_compare_on_has_steps_that_are_left_out():
+    model = keras.Sequential([keras.Input((10, 8)), layers.Masking(3.0), layers.Dense(2)])
+    (x,) = sample(model)
+    assert (x[:, 8:] == 3.0).all() and not (x[:, :8] == 3.0).any()
+    (x,) = sample(keras.Sequential([keras.Input((8,)), layers.Dense(2)]))
+    assert np.array_equal(x, np.random.default_rng(0).normal(size=(2, 8)).astype("float32"))
+
+
+def test_what_is_too_large_for_one_layer_is_kept_and_stops_no_other(monkeypatch):
+    monkeypatch.setattr("zoo.transforms.one_layer.LARGEST_KERNEL", 150)
+    head = [layers.AveragePooling2D(2), layers.Flatten(), layers.Dense(12, name="head")]
+    with pytest.raises(
+        ValueError, match=r"would map \(4, 4, 1\) to 12 values; fix the input size, keep it small"
+    ):
+        collapse_linear(chain((4, 4, 1), *head))
+    model = chain((4, 4, 1), *head, layers.ReLU(), layers.Dense(3, name="c"), layers.Dense(2, name="d"))
+    _, collapsed, kept = collapse_linear(model)
+    assert collapsed == {"d": ("c", "d")} and "would map (4, 4, 1) to 12 values" in kept["head"]
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda: layers.Dropout(0.5, name="x"), lambda: layers.BatchNormalization(name="x")]
+)
+def test_a_nested_model_that_is_called_in_training_trains(kind):
+    z, x = keras.Input((4,)), keras.Input((4,))
+    inner = keras.Model(z, layers.Dense(3)(kind()(layers.Dense(4)(z))), name="inner")
+    around = keras.Model(z, inner(z))
+    for model in (keras.Model(x, inner(x, training=True)), keras.Model(x, around(x, training=True))):
+        with pytest.raises(ValueError, match=r"nothing to collapse.*called with training=True"):
+            collapse_linear(model)
+        assert not chains(model)
+    assert len(chains(keras.Model(x, inner(x)))) == 1
+
+
+@pytest.mark.parametrize("shape", [(4,), (5, 5, 2)])
+def test_an_activation_layer_is_copied_with_its_slopes(shape):
+    slopes = layers.PReLU(name="slopes")
+    last = layers.Dense(3, activation=slopes) if len(shape) == 1 else layers.Conv2D(3, 1, activation=slopes)
+    model = chain(shape, layers.Dense(4), last)
+    outputs(model, batch(model))
+    slopes.alpha.assign(np.random.default_rng(0).uniform(0.1, 0.9, slopes.alpha.shape))
+    found = collapse_linear(model)
+    (one,) = found.model.layers
+    assert one.activation is not slopes and same([one.activation.alpha], [slopes.alpha])
+    assert error(outputs(model, batch(model)), outputs(found.model, batch(model))) < 1e-6
+    one.activation.alpha.assign(0 * one.activation.alpha)
+    assert np.all(slopes.alpha)
+
+
+def test_an_activation_layer_is_shared_with_nobody():
+    relu = layers.ReLU(max_value=2.0)
+    model = chain((4, 4, 1), layers.Conv2D(2, 2), layers.Flatten(), layers.Dense(3, activation=relu))
+    one = collapse_linear(model).model.layers[-1]
+    assert one.activation is not relu and one.activation.max_value == 2.0
+    slopes = layers.PReLU(name="slopes")
+    ends = [layers.Dense(3, activation=slopes, name=name) for name in "ab"]
+    model = chain((4,), layers.Dense(4), ends[0], layers.Dense(4), ends[1])
+    outputs(model, batch(model))
+    with pytest.raises(ValueError, match=r"'a' and 'b' share the variable .*alpha"):
+        collapse_linear(model)
+
+
+def channels_first(*parts, shape=(3, 6, 6)):
+    made = [make(data_format="channels_first", **options) for make, options in parts]
+    return keras.Sequential([keras.Input(shape), *made])
+
+
+def first_conv(filters, size, **options):
+    return layers.Conv2D, {"filters": filters, "kernel_size": size, **options}
+
+
+def first_norm(data_format, **options):
+    return layers.BatchNormalization(axis=1, **options)
+
+
+@pytest.mark.tensorflow
+def test_no_bias_is_added_along_the_width():
+    """Where a map is as wide as it has channels; nothing is computed here: that takes another processor."""
+    wide = "as many channels as it is wide, channels first, and Keras"
+    bare = {"use_bias": False}
+    model = channels_first(first_conv(4, 3, name="a", **bare), (first_norm, {"name": "n"}))
+    model.get_layer("n").beta.assign(np.ones(4))
+    assert collapse_linear(channels_first(first_conv(5, 3, **bare), (first_norm, {})), probe=False).collapsed
+    with pytest.raises(ValueError, match=f"'a' puts out {wide}"):
+        collapse_linear(model, probe=False)
+    model = channels_first(first_conv(8, 3, name="a"), first_conv(2, 3, name="b"))
+    model.get_layer("a").bias.assign(np.ones(8))
+    with pytest.raises(ValueError, match=f"'b' puts out {wide}"):
+        collapse_linear(model, probe=False)
+    model = channels_first(first_conv(8, 3, name="a", **bare), first_conv(2, 3, name="b", **bare))
+    (one,) = collapse_linear(model, probe=False).model.layers
+    assert one.kernel_size == (5, 5) and not np.any(one.bias)
+
+
+def test_normalisations_that_a_cut_leaves_are_no_dense_layer():
+    norms = [(first_norm, {"name": "m"}), (first_norm, {"name": "n"})]
+    model = channels_first(*norms, first_conv(3, 3, padding="same", name="a"), first_conv(2, 1, name="b"))
+    for name in "mn":
+        model.get_layer(name).beta.assign(np.ones(3))
+    found = collapse_linear(model, probe=False)
+    assert found.collapsed == {"b": ("a", "b")} and "normalises axis 1" in found.kept["n"]

@@ -664,3 +664,57 @@ def test_units_that_only_their_call_builds_are_rolled(case):
     assert len(rolled_layers(rolled)) == 1
     assert same(outputs(model, batch(model)), outputs(rolled, batch(model)))
     assert same(outputs(model, batch(model)), outputs(unroll(rolled), batch(model)))
+
+
+def test_what_has_no_weights_freezes_no_run():
+    def unit(y, k):
+        return layers.ReLU(name=f"u{k}_act", trainable=False)(layers.Dense(8, name=f"u{k}_fc")(y))
+
+    model = randomised(chain(unit))
+    rolled = roll(model)
+    assert [tuple(v.shape) for v in rolled.trainable_variables] == [(3, 8, 8), (3, 8)]
+    flags = [layer.trainable for layer in model.layers]
+    assert [layer.trainable for layer in unroll(rolled).layers] == flags and not all(flags)
+    for k in range(1, 4):
+        model.get_layer(f"u{k}_fc").trainable = False
+    assert roll(model).trainable_variables == []
+
+
+@pytest.mark.parametrize("kind", [lambda: layers.Dropout(0.5), lambda: layers.BatchNormalization()])
+def test_units_that_are_called_in_training_are_not_rolled(kind):
+    def told(training):
+        return chain(lambda y, k: kind()(layers.Dense(8)(y), training=training))
+
+    for open_ in (None, False):
+        assert len(rolled_layers(roll(told(open_), probe=False))) == 1
+    with pytest.raises(ValueError, match=r"calls layer '.*' with training=True"):
+        roll(told(True))
+
+
+def recurrent(y, k):
+    return layers.Conv1D(8, 3, padding="same")(layers.GRU(8, return_sequences=True, name=f"u{k}_gru")(y))
+
+
+def dense(y, k):
+    return layers.Dense(8, name=f"u{k}_fc")(y)
+
+
+def convolution(y, k):
+    return layers.Conv1D(8, 3, padding="same", name=f"u{k}_conv")(y)
+
+
+@pytest.mark.filterwarnings("ignore:Layer '.*' .of type .*. was passed an input with a mask")
+@pytest.mark.parametrize(
+    ("unit", "reader"), [(recurrent, "'u1_gru'"), (dense, "the output of 'chain'"), (convolution, None)]
+)
+def test_a_mask_from_outside_goes_through_no_loop(unit, reader):
+    """In a compiled loop it would be lost, in a loop of Python it is not."""
+    x = keras.Input((6, 8))
+    masked = keras.Model(x, chain(unit, shape=(6, 8))(layers.Masking()(x)))
+    if reader is None:  # it passes none on
+        assert len(rolled_layers(roll(masked, probe=False).get_layer("chain"))) == 1
+        return
+    with pytest.raises(ValueError, match=f"a mask goes through it to {reader}, and a loop passes none on"):
+        roll(masked, probe=False)
+    plain = keras.Model(x, chain(unit, shape=(6, 8))(layers.ReLU()(x)))
+    assert len(rolled_layers(roll(plain, probe=False).get_layer("chain"))) == 1

@@ -21,7 +21,8 @@ def sample(model: keras.Model) -> Iterator[Any]:
     """Small batches of random inputs for `model`, several of growing size where it leaves sizes open.
 
     Numbers come from a standard normal distribution; integers, and numbers that an Embedding reads, are indices that
-    every Embedding in the model takes, 8-bit ones pixels, strings words of its vocabularies and one that is none.
+    every Embedding in the model takes, 8-bit ones pixels, strings words of its vocabularies and one that is none. Where a
+    Masking layer tells by a number which steps count, the last steps of a sequence are of that number.
 
     Args:
         model: A Functional or built Sequential model.
@@ -35,6 +36,7 @@ def sample(model: keras.Model) -> Iterator[Any]:
     found = [getattr(layer, name, None) for layer in layers for name in LIMITS]
     limit = min((value for value in found if isinstance(value, int)), default=10)
     indices = _read_as_indices(layers)
+    left_out = next((layer.mask_value for layer in layers if isinstance(layer, keras.layers.Masking)), None)
     words = ["zoo", ""]
     for layer in layers:
         if hasattr(layer, "get_vocabulary"):
@@ -54,6 +56,8 @@ def sample(model: keras.Model) -> Iterator[Any]:
                 return rng.integers(0, 2, shape).astype(bool)
             if keras.backend.is_float_dtype(tensor.dtype):
                 drawn = rng.integers(0, limit, shape) if id(tensor) in indices else rng.normal(size=shape)
+                if left_out is not None and id(tensor) not in indices and len(shape) > 2 and shape[1] > 1:
+                    drawn[:, -max(shape[1] // 4, 1) :] = left_out
                 return drawn.astype(tensor.dtype if tensor.dtype != "bfloat16" else "float32")
             return rng.integers(0, 256 if tensor.dtype == "uint8" else limit, shape).astype(tensor.dtype)
 

@@ -9,7 +9,14 @@ import keras
 
 from zoo.latency import Stopwatch
 from zoo.planning.choices import Choice
-from zoo.planning.stretches import as_they_are, layer_names, multiplications, small_model, without_activation
+from zoo.planning.stretches import (
+    as_they_are,
+    layer_names,
+    multiplications,
+    small_model,
+    start_with_shifts,
+    without_activations,
+)
 from zoo.planning.timing import latencies, latency_of
 from zoo.slimming.neighbours import Chain, has_numbers
 from zoo.slimming.work import kind_of
@@ -62,7 +69,8 @@ class Savings:
 
     def _merged(self, chain: Chain, begin: int, end: int) -> keras.Model:
         nodes = chain.stretch(begin, end)
-        separate = small_model(nodes[0], [without_activation(node.operation) for node in nodes])
+        separate = small_model(nodes[0], without_activations(chain, begin, end))
+        start_with_shifts(separate)
         if self.border == "move":
             separate = pad_once(separate).model
         # What is only timed needs no comparison with what it came from.

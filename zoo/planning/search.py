@@ -54,7 +54,8 @@ def plan_depth(
     down alike, and the next best is tried. A stretch that is not faster as one layer is no choice, and a plan that
     drops activations and is not faster than the net with all of them, its normalisation folded, is never returned.
 
-    A stretch whose layers cannot be one layer exactly is no choice, and the reason is in `kept`. With
+    A stretch whose layers cannot be one layer exactly is no choice, and the reason is in `kept`. Biases, shifts of
+    normalisations and those of dropped activations count as other than zero, as training and `fit` make them. With
     `border="move"` padded stretches are, by `zoo.transforms.pad_once`, which changes the net at the border: train
     it on before you merge.
 

@@ -6,12 +6,16 @@ from itertools import pairwise
 from typing import Any
 
 import keras
+import numpy as np
 
 from zoo.activations import takes_activation
 from zoo.graph import copy_layer, graphs
-from zoo.slimming.neighbours import Chain, has_numbers
+from zoo.slimming.neighbours import JOINING, Chain, has_numbers
 from zoo.slimming.work import COUNTED
 from zoo.slimming.work import multiplications as of_layer
+
+# What a shift can go into.
+SHIFTING = (*JOINING, keras.layers.BatchNormalization)
 
 
 def layer_names(chain: Chain, begin: int, end: int) -> tuple[str, ...]:
@@ -24,9 +28,40 @@ def computing_layers(found: list[Chain]) -> set[str]:
     return {c.graph.path + n.operation.name for c in found for n in c.nodes if has_numbers(n)}
 
 
-def without_activation(layer: Any) -> Any:
-    """A copy of a layer, linear where it takes an activation."""
-    return copy_layer(layer, activation=None) if takes_activation(layer) else copy_layer(layer)
+def without_activation(layer: Any, **settings: Any) -> Any:
+    """A copy of a layer, linear where it takes an activation; `settings` override its configuration."""
+    return copy_layer(layer, **settings, **({"activation": None} if takes_activation(layer) else {}))
+
+
+def without_activations(chain: Chain, begin: int, end: int) -> list[Any]:
+    """Linear copies of the layers of blocks `begin` to `end`, as they are when the activations between are gone.
+
+    An activation that is dropped may leave a shift behind, in the last layer before it that takes one.
+    """
+    nodes = chain.stretch(begin, end)
+    shifted: set[int] = set()
+    for site_end in chain.ends[begin:end]:
+        before = nodes[: nodes.index(chain.nodes[site_end - 1]) + 1]
+        takers = [node for node in before if isinstance(node.operation, SHIFTING)]
+        shifted.update(id(node) for node in takers[-1:])
+    return [
+        without_activation(node.operation, use_bias=True)
+        if id(node) in shifted and hasattr(node.operation, "use_bias")
+        else without_activation(node.operation)
+        for node in nodes
+    ]
+
+
+def start_with_shifts(model: keras.Model) -> None:
+    """Give the layers of a small model other values than zeros for what training and a fit move away from zero.
+
+    Whether a padded layer can follow one of size 1 depends on its bias, and that of a new layer is zero.
+    """
+    for variable in model.weights:
+        if variable.name == "moving_mean":  # against it, a shift of ones could cancel
+            variable.assign(-np.ones(variable.shape))
+        elif not np.any(keras.ops.convert_to_numpy(variable)):
+            variable.assign(np.ones(variable.shape))
 
 
 def as_they_are(chain: Chain, nodes: list[Any]) -> list[Any]:

@@ -85,5 +85,3 @@ class _Recording(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         self.values = self._each(y_true, y_pred)
         return self.values
-
-

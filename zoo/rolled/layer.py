@@ -54,8 +54,8 @@ class RolledUnits(keras.layers.Layer):
 
     Raises:
         TypeError: `unit` is no Functional model, `units` no list, or `units_per_iteration` no integer.
-        ValueError: No units, names that repeat, a unit that cannot follow itself or is frozen, in part or as a
-            whole, or a backend without a loop.
+        ValueError: No units, names that repeat, a unit that cannot follow itself, is frozen, in part or as a
+            whole, or calls a layer with `training=True`, or a backend without a loop.
 
     Reference:
         Chen et al. 2016, "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174 (remat).

@@ -63,7 +63,7 @@ class UnitGraph:
 
     Raises:
         ValueError: The unit cannot follow itself, has no weights, is frozen, or has a layer whose state or loss
-            does not stack.
+            does not stack, or that is called with `training=True`.
     """
 
     def __init__(self, model: keras.Model):
@@ -287,6 +287,12 @@ def _check_stackable(layer, model) -> None:
         raise ValueError(
             f"{_the(model)} calls layer {layer.name!r} {len(inbound_nodes(layer))} times; each layer of a "
             "unit that repeats is called once."
+        )
+    told = inbound_nodes(layer)[0].arguments.kwargs.get("training")
+    if told is not None and told is not False:
+        raise ValueError(
+            f"{_the(model)} calls layer {layer.name!r} with training={told!r}, so that it trains where nobody says whether "
+            "the model does; rolled units do not. Call it without, or keep the units separate."
         )
     for inner in flatten_layers(layer):
         _check_plain(inner)

@@ -12,6 +12,7 @@ from zoo.activations import Site, is_linear, sites, takes_activation
 from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE, SEPARABLE
 from zoo.graph import Graph, calls, graphs
 from zoo.graph.channels import PADDING
+from zoo.graph.nested import called_in_training
 
 # Those that can become one layer with a neighbour of their kind: no transposed convolution can, and none is
 # known of an EinsumDense.
@@ -55,7 +56,7 @@ def chains(model: keras.Model, droppable: set[str] | None = None, *, padding: bo
         padding: Whether layers that only pad with zeros belong to a chain.
     """
     found = graphs(model)
-    index = calls(found)
+    index, in_training = calls(found), called_in_training(found)
     by_operation = {id(site.operation): site for site in sites(model)}
 
     def site_of(node: Any) -> Site | None:
@@ -66,10 +67,11 @@ def chains(model: keras.Model, droppable: set[str] | None = None, *, padding: bo
         return site is not None and (droppable is None or site.name in droppable)
 
     def joins(node: Any) -> bool:
-        site = site_of(node)
-        once = len(index[id(node.operation)]) == 1 and len(node.input_tensors) == 1
+        site, sited = site_of(node), index[id(node.operation)]
+        once = len(sited) == 1 and len(node.input_tensors) == 1
         separate = site is not None and not site.built_in and may_go(node)
-        return once and (is_linear_call(node, padding) or separate)
+        training = id(sited[0][0].model) in in_training
+        return once and (is_linear_call(node, padding, training) or separate)
 
     result = []
     for graph in found:
@@ -90,15 +92,21 @@ def chains(model: keras.Model, droppable: set[str] | None = None, *, padding: bo
     return result
 
 
-def is_linear_call(node: Any, padding: bool = False) -> bool:
-    """Whether what is called at `node`, before a built-in activation, is linear in inference, channel mixing or not."""
+def is_linear_call(node: Any, padding: bool = False, in_training: bool = False) -> bool:
+    """Whether what is called at `node`, before a built-in activation, is linear in inference, channel mixing or not.
+
+    Args:
+        node: The call.
+        padding: Whether a layer that only pads with zeros counts as well.
+        in_training: Whether it stands in a nested model that is called with `training=True`.
+    """
     operation = node.operation
-    if passes(node):
+    if passes(node, in_training):
         return True
     if isinstance(operation, JOINING):
         return takes_activation(operation)
     if isinstance(operation, layers.BatchNormalization):
-        return not node.arguments.kwargs.get("training")
+        return not (in_training or node.arguments.kwargs.get("training"))
     return type(operation) in POOLING or (padding and type(operation) in PADDING)
 
 
@@ -107,13 +115,13 @@ def has_numbers(node: Any) -> bool:
     return isinstance(node.operation, (*JOINING, *POOLING, layers.BatchNormalization))
 
 
-def passes(node: Any) -> bool:
-    """Whether inference leaves the values as they are."""
+def passes(node: Any, in_training: bool = False) -> bool:
+    """Whether inference leaves the values as they are; `in_training` as in `is_linear_call`."""
     operation = node.operation
     if type(operation) is layers.Activation:
         return is_linear(operation)
     if type(operation) is layers.Dropout:
-        return not node.arguments.kwargs.get("training")
+        return not (in_training or node.arguments.kwargs.get("training"))
     return type(operation) is layers.Identity
 
 

@@ -12,8 +12,9 @@ from keras import layers
 
 from zoo.activations import is_linear, takes_activation
 from zoo.graph import Part, graphs, in_inference, input_structure, rewrite, seeds_untouched
+from zoo.graph.nested import called_in_training
 from zoo.graph.reasons import reason
-from zoo.transforms.batchnorm import called_in_training, is_batchnorm
+from zoo.transforms.batchnorm import is_batchnorm
 from zoo.values import as_integer
 
 AFFINE_LAYERS = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import numpy as np
 from keras import layers
 
@@ -38,17 +37,6 @@ def scale_and_shift(layer: Any) -> tuple[np.ndarray, np.ndarray]:
         scale = scale * to_numpy(layer.gamma)
     shift = -scale * to_numpy(layer.moving_mean)
     return scale, shift + to_numpy(layer.beta) if layer.center else shift
-
-
-def called_in_training(found: list[Graph]) -> set[int]:
-    """`id`s of the nested models that are called with `training=True`, directly or through one round them."""
-    models: set[int] = set()
-    for graph in found:  # outer ones come first
-        for node in graph.nodes:
-            nested = isinstance(node.operation, keras.Model)
-            if nested and (id(graph.model) in models or node.arguments.kwargs.get("training")):
-                models.add(id(node.operation))
-    return models
 
 
 def call_obstacle(sited: list[tuple[Graph, Any]], in_training: set[int]) -> str | None:

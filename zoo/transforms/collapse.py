@@ -51,7 +51,7 @@ def collapse_linear(
     - A padded first layer: the input is padded once, by a ZeroPadding layer, and the rest is 'valid'; where
       everything behind it has size 1, the result is 'same' again. A padded layer behind one of size 1, stride
       1 and no bias.
-    - Anything of the above, padded or not, followed by Flatten or global average pooling and a Dense layer:
+    - Anything of the above, padded or not, followed by Flatten or global average pooling (no mask) and a Dense layer:
       one Dense layer over all pixels. Each of its outputs sees every pixel, so the borders are in its
       weights.
 

@@ -30,11 +30,12 @@ from zoo.graph import (
     set_values,
     shadow,
 )
+from zoo.graph.nested import called_in_training
 from zoo.naming import activation_of
 from zoo.slimming.execution import Execution, without_gradients
 from zoo.slimming.linear_fit import AffineMap, check_finite
 from zoo.slimming.selection import choose, keep_one
-from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
+from zoo.transforms.batchnorm import call_obstacle, is_batchnorm
 from zoo.transforms.kernels import Kernel, has_kernel, is_computed, obstacle, to_numpy
 from zoo.transforms.kernels import channel_axis as kernel_axis
 

@@ -23,7 +23,8 @@ from zoo.graph import (
     rewritten,
     seeds_untouched,
 )
-from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
+from zoo.graph.nested import called_in_training
+from zoo.transforms.batchnorm import call_obstacle, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import Kernel, channel_axis, has_kernel, is_computed, obstacle
 
 

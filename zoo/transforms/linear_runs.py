@@ -11,8 +11,9 @@ from zoo.activations import is_linear
 from zoo.activations.sites import TRANSPOSED
 from zoo.graph import Graph, calls
 from zoo.graph.channels import PADDING
+from zoo.graph.nested import called_in_training, masked_tensors
 from zoo.slimming.neighbours import POOLING, passes
-from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm
+from zoo.transforms.batchnorm import call_obstacle, is_batchnorm
 from zoo.transforms.kernels import channel_axis, has_kernel, obstacle, precision_obstacle
 
 GLOBAL_POOLING = (
@@ -78,6 +79,7 @@ class RunFinder:
     def __init__(self, found: list[Graph]):
         self.calls = calls(found)
         self.in_training = called_in_training(found)
+        self.masked = masked_tensors(found)
         self.ends: list[str] = []
         self.refused: dict[str, str] = {}
         self.obstacles: dict[str, str] = {}
@@ -138,7 +140,9 @@ class RunFinder:
         if self._is_linear(reader):
             self.apart.add(graph.path + other.name)
         self._refuse_between(graph, name, reader)
-        return self._end(f"{other.name!r} ({type(other).__name__}) follows {name!r}")
+        own_way = self._own_way(reader)
+        why = "" if own_way is None else f", and {own_way}"
+        return self._end(f"{other.name!r} ({type(other).__name__}) follows {name!r}{why}")
 
     def _end(self, reason: str) -> None:
         if reason not in self.ends:
@@ -214,8 +218,19 @@ class RunFinder:
         if gathers(operation):
             sizes = node.input_tensors[0].shape[1:]
             last = getattr(operation, "data_format", "channels_last") == "channels_last"
-            return last and None not in sizes and not getattr(operation, "keepdims", False)
-        return passes(node)
+            fixed = last and None not in sizes and not getattr(operation, "keepdims", False)
+            return fixed and self._own_way(node) is None
+        return passes(node) and self._own_way(node) is None
+
+    def _own_way(self, node: Any) -> str | None:
+        """Why what joins others elsewhere computes something else at this call, or None."""
+        if type(node.operation) in GLOBAL_POOLING:
+            given = node.arguments.kwargs.get("mask") is not None
+            masked = given or any(id(tensor) in self.masked for tensor in node.input_tensors)
+            return "it averages over what its mask leaves" if masked else None
+        graph, _ = self.calls[id(node.operation)][0]
+        training = id(graph.model) in self.in_training
+        return "it is called with training=True" if passes(node) and not passes(node, training) else None
 
     def _same_layout(self, nodes: list[Any], node: Any) -> bool:
         axes = {channel_place(n) for n in [*nodes, node] if not passes(n)} - {None}

@@ -25,7 +25,8 @@ from zoo.graph import (
     seeds_untouched,
 )
 from zoo.graph.channels import PADDING
-from zoo.transforms.batchnorm import call_obstacle, called_in_training, is_batchnorm, scale_and_shift
+from zoo.graph.nested import called_in_training
+from zoo.transforms.batchnorm import call_obstacle, is_batchnorm, scale_and_shift
 from zoo.transforms.fold import measured_error
 from zoo.transforms.kernels import (
     Kernel,

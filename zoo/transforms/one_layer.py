@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from keras import layers
 
 from zoo.activations.sites import CONVOLUTIONS, DEPTHWISE, SEPARABLE
-from zoo.graph import Part, set_values
+from zoo.bias_axis import takes_width_for_channels
+from zoo.graph import Part, copy_layer, copy_variables, set_values, take_attributes
 from zoo.graph.channels import PADDING
 from zoo.slimming.neighbours import POOLING, passes
 from zoo.transforms.batchnorm import is_batchnorm, scale_and_shift
@@ -31,6 +34,27 @@ class NotOneLayer(ValueError):
     def __init__(self, message: str, node: Any):
         super().__init__(message)
         self.node = node
+
+
+@dataclass(frozen=True, eq=False)
+class _Activated:
+    """Sets the variables of the one layer, and those of the activation layer in it to what they are in `source`."""
+
+    values: Any
+    source: Any
+
+    def first_value(self, name: str) -> Any:
+        """As `values` has it."""
+        return self.values.first_value(name)
+
+    def __call__(self, layer: Any) -> None:
+        self.values(layer)
+        copy_variables(self.source.activation)(layer.activation)
+        take_attributes(self.source.activation, layer.activation)
+
+    def pairs(self, layer: Any) -> Iterator[tuple[Any, Any]]:
+        """The variables of the activation layer, each with the one it comes from: two layers may not share them."""
+        return zip(layer.activation.variables, self.source.activation.variables, strict=False)
 
 
 def one_layer(run: Run) -> list[Part]:
@@ -77,6 +101,8 @@ def _only_normalised(run: Run) -> list[Part] | None:
     kernel = Kernel(first.operation)
     for node in rest:
         kernel.transform_outputs(*scale_and_shift(node.operation))
+    if kernel.bias.any() and takes_width_for_channels(first.operation, first.outputs[0]):
+        raise NotOneLayer(_along_the_width(first.operation), rest[-1])
     return [kernel.part()]
 
 
@@ -102,6 +128,8 @@ def _spatial(node: Any) -> Spatial:
             mode="average" if any(map(any, padding)) else "",
         )
     own = Kernel(layer)
+    if own.bias.any() and takes_width_for_channels(layer, node.outputs[0]):
+        raise ValueError(_along_the_width(layer))
     if isinstance(layer, layers.Dense):
         return Spatial(own.arrays["kernel"].reshape(*ones, channels, -1), own.bias, ones)
     array = dense_kernel(own, DEPTHWISE, SEPARABLE)
@@ -112,19 +140,21 @@ def _spatial(node: Any) -> Spatial:
 
 def _as_layer(run: Run, whole: Spatial, last: Any) -> list[Part]:
     named = run.named
-    activation = getattr(last.operation, "activation", None)
-    options = {"name": named.name, "activation": activation, "dtype": named.dtype_policy}
-    options["trainable"] = named.trainable
+    options = {"name": named.name, "dtype": named.dtype_policy, "trainable": named.trainable}
     kernel, filters = whole.kernel, whole.kernel.shape[-1]
     dims = kernel.ndim - 2
-    if dims == 0 or all(
-        isinstance(n.operation, (layers.Dense, layers.BatchNormalization)) for n in run.members
-    ):
-        fill = set_values(kernel=kernel.reshape(kernel.shape[-2:]), bias=whole.bias)
-        return [Part(layers.Dense(filters, **options), fill)]
     data_format = (
         "channels_first" if any(channel_place(n) == "first" for n in run.members) else "channels_last"
     )
+    if dims == 0 or all(
+        isinstance(n.operation, (layers.Dense, layers.BatchNormalization)) for n in run.members
+    ):
+        if dims and data_format == "channels_first":
+            raise ValueError(
+                f"{last.operation.name!r} normalises axis 1, and no layer here has its channels there."
+            )
+        values = {"kernel": kernel.reshape(kernel.shape[-2:]), "bias": whole.bias}
+        return [_activated(layers.Dense, last.operation, values, filters, **options)]
     dilation = tuple(max(d, 1) for d in whole.dilation) if max(whole.strides) == 1 else (1,) * dims
     kernel = kernel[tuple(slice(None, None, d) for d in dilation)]
     parts = []
@@ -137,16 +167,28 @@ def _as_layer(run: Run, whole: Spatial, last: Any) -> list[Part]:
             amount = whole.padding[0] if dims == 1 else whole.padding
             pad_options = {"data_format": data_format, "dtype": named.dtype_policy}
             parts.append(Part(pad(amount, name=f"{named.name}_pad", **pad_options)))
-    layer = CONVOLUTIONS[dims - 1](
-        filters,
-        kernel.shape[:-2],
-        strides=whole.strides,
-        padding=padding,
-        dilation_rate=dilation,
-        data_format=data_format,
-        **options,
+    values = {"kernel": kernel, "bias": whole.bias}
+    options |= {"strides": whole.strides, "padding": padding, "dilation_rate": dilation}
+    options["data_format"] = data_format
+    one = _activated(CONVOLUTIONS[dims - 1], last.operation, values, filters, kernel.shape[:-2], **options)
+    if whole.bias.any() and takes_width_for_channels(one.layer, last.outputs[0]):
+        raise ValueError(_along_the_width(last.operation))
+    return [*parts, one]
+
+
+def _activated(kind: Any, last: Any, values: dict[str, Any], *sizes: Any, **options: Any) -> Part:
+    """A layer with these values and the activation of `last`, a copy of it where that is a layer."""
+    activation, fill = getattr(last, "activation", None), set_values(**values)
+    if not isinstance(activation, layers.Layer):
+        return Part(kind(*sizes, activation=activation, **options), fill)
+    return Part(kind(*sizes, activation=copy_layer(activation), **options), _Activated(fill, last))
+
+
+def _along_the_width(layer: Any) -> str:
+    return (
+        f"{layer.name!r} puts out as many channels as it is wide, channels first, and Keras on this backend would add a bias "
+        f"along the width."
     )
-    return [*parts, Part(layer, set_values(kernel=kernel, bias=whole.bias))]
 
 
 def _as_dense(run: Run) -> list[Part]:
@@ -154,8 +196,8 @@ def _as_dense(run: Run) -> list[Part]:
     last, shape = run.nodes[-1], run.nodes[0].input_tensors[0].shape[1:]
     outputs = math.prod(last.outputs[0].shape[1:])
     if None in shape or math.prod(shape) * outputs > LARGEST_KERNEL:
-        gathers = next(i for i, node in enumerate(run.nodes) if gathers(node.operation))
-        after = next(node for node in run.nodes[gathers:] if node in run.members)
+        place = next(i for i, node in enumerate(run.nodes) if gathers(node.operation))
+        after = next(node for node in run.nodes[place:] if node in run.members)
         raise NotOneLayer(
             f"the run from {run.nodes[0].operation.name!r} to {last.operation.name!r} into one dense layer: it "
             f"would map {shape} to {outputs} values; fix the input size, keep it small.",
@@ -176,9 +218,9 @@ def _as_dense(run: Run) -> list[Part]:
             matrix, bias = pull_back(_spatial(node), matrix, sizes)
             offset = offset + bias
     named = run.named
-    options = {"name": named.name, "activation": getattr(last.operation, "activation", None)}
-    dense = layers.Dense(outputs, dtype=named.dtype_policy, trainable=named.trainable, **options)
-    parts = [Part(dense, set_values(kernel=matrix.reshape(-1, outputs), bias=offset))]
+    options = {"name": named.name, "dtype": named.dtype_policy, "trainable": named.trainable}
+    values = {"kernel": matrix.reshape(-1, outputs), "bias": offset}
+    parts = [_activated(layers.Dense, last.operation, values, outputs, **options)]
     if len(shape) > 1:
         flattens = [n.operation.name for n in run.nodes if type(n.operation) is layers.Flatten]
         name = flattens[0] if flattens else f"{named.name}_flatten"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os.path
 import re
 import warnings
@@ -27,6 +28,7 @@ from zoo.graph import (
     take_attributes,
 )
 from zoo.graph.internals import is_remat, trains
+from zoo.graph.nested import masked_tensors
 from zoo.rolled import RolledUnits
 from zoo.transforms.signature import shape_of, signature
 
@@ -117,7 +119,9 @@ class _Separate:
             _take_over(unit)
         self._rolled.scatter(layers.__getitem__)
         for layer in layers.values():
-            layer.trainable = self._rolled.trainable
+            # The unit says of what has no weights whether it is frozen by itself.
+            if layer.weights or not self._rolled.trainable:
+                layer.trainable = self._rolled.trainable
 
 
 def _take_over(unit: list[tuple[Any, Any]]) -> None:
@@ -171,10 +175,13 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
         'conv5_block2_to_3'
     """
     stretches, obstacles = [], []
-    for graph in _read_functional(model):
+    found = _read_functional(model)
+    masked = masked_tensors(found)
+    for graph in found:
         finder = _Finder(_segments(graph), graph.path)
         for run in finder.runs():
             try:
+                _refuse_masked(run, graph, masked)
                 stretches.append(_stretch(run, graph, remat))
             except ValueError as error:
                 obstacles.append(f"the run from {graph.path + run.nodes[0][0].operation.name!r}: {error}")
@@ -191,6 +198,24 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
     if obstacles:
         warnings.warn(f"roll leaves a part of {model.name!r} as it is: {obstacles[0]}", stacklevel=outside())
     return rewrite(model, stretches=stretches, exact=True, probe=probe)
+
+
+def _refuse_masked(run: _Run, graph: Graph, masked: set[int]) -> None:
+    """Refuse a run through which a mask goes to something that may read it: a compiled loop carries none."""
+    waiting = [tensor for tensor in (run.entry, run.exit) if id(tensor) in masked]
+    while waiting:
+        tensor = waiting.pop()
+        readers = [node for node in graph.readers(tensor) if _takes_a_mask(node.operation)]
+        if readers or graph.is_output(tensor):
+            reader = repr(readers[0].operation.name) if readers else f"the output of {graph.model.name!r}"
+            raise ValueError(f"a mask goes through it to {reader}, and a loop passes none on.")
+        waiting += [made for node in graph.readers(tensor) for made in node.outputs if id(made) in masked]
+
+
+def _takes_a_mask(operation: Any) -> bool:
+    if not isinstance(operation, keras.layers.Layer):
+        return False
+    return any("mask" in name for name in inspect.signature(operation.call).parameters)
 
 
 def _stretch(run: _Run, graph: Graph, remat: bool) -> Stretch:
@@ -235,8 +260,9 @@ class _Run:
 
     @property
     def trainable(self) -> bool:
-        """Whether the layers are; identical units agree on it."""
-        return all(getattr(node.operation, "trainable", True) for node in self.nodes[0])
+        """Whether the layers with weights are; identical units agree on it."""
+        operations = [node.operation for node in self.nodes[0]]
+        return all(operation.trainable for operation in operations if getattr(operation, "weights", None))
 
     @property
     def prefixes(self) -> list[str] | None:
@@ -258,7 +284,7 @@ class _Run:
         _take_over(unit)
         for _, layer in unit:
             # A frozen run is rolled like another, and frozen as a whole afterwards.
-            if isinstance(layer, keras.layers.Layer):
+            if isinstance(layer, keras.layers.Layer) and not self.trainable:
                 layer.trainable = True
         units = self.prefixes or [f"{start}_run{i}_" for i in range(1, len(self.nodes) + 1)]
         number = re.search(r"\d+$", units[-1])
