@@ -24,6 +24,7 @@
   const ready = () => net !== null;
   const perEpoch = () => learned.points.length / dense.BATCH;
   const diverged = () => ready() && (!Number.isFinite(batch) || !Number.isFinite(judged.loss));
+  /* There the axes end, and the buttons that would go further do nothing; "Train" begins anew. */
   const finished = () => epochs >= EPOCHS || diverged();
 
   /* --- controls ----------------------------------------------------------------------------------- */
@@ -60,10 +61,10 @@
   }
   const button = (id, text, onclick) => h("button", { type: "button", class: "zoo-try-button", id: `conv-${id}`, onclick: () => get().then(onclick, () => {}) }, text);
   const go = button("go", "Train", () => { if (running === null) begin(); else pause(); });
-  const buttons = h("p", { class: "zoo-train-buttons" }, go,
+  const further = [
     button("step", "One step", () => { pause(); if (advance()) judge(); told(); }),
-    button("epoch", "One epoch", () => { pause(); const to = epochs + 1; while (epochs < to && advance()); told(); }),
-    button("reset", "Reset", () => restart()));
+    button("epoch", "One epoch", () => { pause(); const to = epochs + 1; while (epochs < to && advance()); told(); })];
+  const buttons = h("p", { class: "zoo-train-buttons" }, go, ...further, button("reset", "Reset", () => restart()));
   const unit = h("p", { id: "conv-unit", class: "zoo-try-note" });
   const code = h("code", { id: "conv-code" });
   const now = h("p", { id: "conv-now", class: "zoo-train-now" });
@@ -139,7 +140,7 @@
   const judge = () => { judged = conv.judge(net, state, unseen); };
   /* One step; whether there was one. */
   function advance() {
-    if (!ready() || diverged()) return false;
+    if (!ready() || finished()) return false;
     batch = conv.stepOf(net, state, learned, state.rate, state.seed, epochs, steps);
     recorded = false;
     steps += 1;
@@ -213,6 +214,7 @@
   function numbers() {
     now.replaceChildren(...(ready() ? [h("b", {}, `Epoch ${epochs}${steps ? `, step ${steps}` : ""}: `), words()] : []));
     if (ready()) Object.assign(now.dataset, { epoch: epochs, step: steps, loss: run.loss.at(-1)?.[1] ?? judged.loss, accuracy: judged.accuracy, dead: lost(), channels: channels() });
+    for (const it of further) it.setAttribute("aria-disabled", finished()); // not "disabled", which would take the focus away
     lossPlot.show();
     rightPlot.show();
   }
@@ -243,6 +245,8 @@
     }));
   }
   function told() { show(); say(); }
+  const counted = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
+  const after = () => [epochs && counted(epochs, "epoch"), steps && counted(steps, "step")].filter(Boolean).join(" and ");
   function say(refused = null) {
     if (refused) { verdict.replaceChildren(h("b", {}, "The library refuses this net. "), refused); return; }
     const linear = state.activated === "none", bent = linear && state.kind === "plain" && state.downsampling === "max_pool";
@@ -250,12 +254,12 @@
     verdict.replaceChildren(h("b", {}, title),
       !ready() || epochs + steps === 0 ? "Not trained yet: press Train."
         : diverged() ? "It diverged: take a smaller learning rate."
-          : `${percent(judged.accuracy)} of the new digits right after ${epochs} epochs${steps ? ` and ${steps} steps` : ""}. ${linear ? "" : lost() ? `${lost()} of ${channels()} channels are dead: their slope is zero for every new digit.` : "No channel is dead."}`);
+          : `${percent(judged.accuracy)} of the new digits right after ${after()}. ${linear ? "" : lost() ? `${lost()} of ${channels()} channels ${lost() === 1 ? "is dead: its" : "are dead: their"} slope is zero for every new digit.` : "No channel is dead."}`);
   }
   const colours = () => ["minus", "plus"].map((name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
   /* One digit, and its maps after each step to the first activation. */
   function paint() {
-    const context = maps.getContext("2d"), [minus, plus] = colours(), ink = getComputedStyle(root).color;
+    const context = maps.getContext("2d"), [minus, plus] = colours(), ink = getComputedStyle(root).getPropertyValue("--zoo-ink");
     context.clearRect(0, 0, maps.width, maps.height);
     maps.hidden = key.hidden = !ready();
     if (!ready()) return;
@@ -297,4 +301,7 @@
   restart();
   for (const touch of ["pointerenter", "focusin", "touchstart"]) root.addEventListener(touch, () => get().catch(() => {}), { once: true, passive: true });
   new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["data-md-color-scheme"] });
+  // Paper is white: before it is printed, a page still has the colours of the screen.
+  addEventListener("beforeprint", () => { root.dataset.mdColorScheme = "default"; paint(); });
+  addEventListener("afterprint", () => { delete root.dataset.mdColorScheme; paint(); });
 })();

@@ -37,9 +37,8 @@
     select("Seed", "seed", Array.from({ length: SEEDS }, (_, i) => [i + 1, String(i + 1)]), Number));
   const button = (id, text, onclick) => h("button", { type: "button", class: "zoo-try-button", id: `train-${id}`, onclick }, text);
   const go = button("go", "Train", () => { if (running === null) begin(); else pause(); });
-  const buttons = h("p", { class: "zoo-train-buttons" }, go,
-    button("step", "One step", () => { pause(); one(); }), button("epoch", "One epoch", () => { pause(); learn(1); show(); say(); }),
-    button("reset", "Reset", () => restart()));
+  const further = [button("step", "One step", () => { pause(); one(); }), button("epoch", "One epoch", () => { pause(); learn(1); show(); say(); })];
+  const buttons = h("p", { class: "zoo-train-buttons" }, go, ...further, button("reset", "Reset", () => restart()));
   const now = h("p", { id: "train-now", class: "zoo-train-now" });
   // Read out when something has come to an end, not sixty times a second.
   const verdict = h("p", { class: "zoo-try-status", role: "status", id: "train-verdict" });
@@ -97,7 +96,7 @@
   }
   const diverged = () => !Number.isFinite(found.loss);
   function one() {
-    if (diverged()) return;
+    if (finished()) return;
     dense.epoch(net, state, data, state.rate, state.seed, epochs, steps, steps + 1);
     steps += 1;
     if (steps * dense.BATCH === data.points.length) { steps = 0; epochs += 1; }
@@ -107,7 +106,7 @@
     say();
   }
   function learn(count) {
-    for (let i = 0; i < count && !diverged(); i += 1) {
+    for (let i = 0; i < count && !finished(); i += 1) {
       dense.epoch(net, state, data, state.rate, state.seed, epochs, steps); // what single steps have left of it
       steps = 0;
       epochs += 1;
@@ -115,6 +114,7 @@
       look();
     }
   }
+  /* There the axis ends, and the buttons that would go further do nothing; "Train" begins anew. */
   const finished = () => epochs >= task().epochs || diverged();
   function begin() {
     if (finished()) restart();
@@ -159,7 +159,7 @@
   /* Above, digits that the net has not seen and what it says of them; below, the weights of each unit of layer 1. */
   function paintDigits() {
     const [minus, plus] = colours();
-    const context = plane.getContext("2d"), size = plane.width, ink = getComputedStyle(root).color, soft = getComputedStyle(root).getPropertyValue("--zoo-soft");
+    const context = plane.getContext("2d"), size = plane.width, ink = getComputedStyle(root).getPropertyValue("--zoo-ink"), soft = getComputedStyle(root).getPropertyValue("--zoo-soft");
     const functions = dense.activations(state), across = 10, down = 4, cell = size / across, wide = 4 * PIXELS, left = 3;
     context.clearRect(0, 0, size, size);
     context.font = "18px sans-serif";
@@ -212,7 +212,7 @@
     context.clearRect(0, 0, plane.width, plane.height);
     context.imageSmoothingEnabled = false;
     context.drawImage(small, 0, 0, cell * CELLS, cell * CELLS);
-    const ink = getComputedStyle(root).color;
+    const ink = getComputedStyle(root).getPropertyValue("--zoo-ink");
     data.points.forEach(([x, y], i) => { // discs and hollow squares: the class shows without colour
       const px = (x / EXTENT + 1) / 2 * plane.width, py = (1 - y / EXTENT) / 2 * plane.height;
       context.beginPath();
@@ -233,6 +233,7 @@
   }
   function numbers() {
     now.replaceChildren(h("b", {}, `Epoch ${epochs}${steps ? `, step ${steps}` : ""}: `), words());
+    for (const it of further) it.setAttribute("aria-disabled", finished()); // not "disabled", which would take the focus away
     Object.assign(now.dataset, { epoch: epochs, loss: found.loss, accuracy: found.accuracy, dead: found.dead.join(" ") });
   }
   function show() {
@@ -245,14 +246,17 @@
       : "Squares (violet) are class 0, discs (orange) are class 1; the background is what the net says, stronger where it is surer.";
     paint();
   }
+  const counted = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
+  const after = () => [epochs && counted(epochs, "epoch"), steps && counted(steps, "step")].filter(Boolean).join(" and ");
   function say() {
+    const dead = found.dead[0] + found.dead[1], units = found.which.flat().length;
     const linear = state.placement === "none" || state.activation === "linear";
     verdict.replaceChildren(
       h("b", {}, linear ? (unseen ? "Three layers do what one does. " : "Three layers, one straight line. ") : `${FUNCTIONS[state.activation]} ${PLACEMENTS[state.placement]}. `),
       epochs + steps === 0 ? "Not trained yet: press Train."
         : diverged() ? "It diverged: take a smaller learning rate."
-          : linear ? `Without an activation between them the layers are one, however long they train: ${percent(found.accuracy)} right after ${epochs} epochs.`
-            : `${percent(found.accuracy)} right after ${epochs} epochs. ${found.dead.some((n) => n) ? `${found.dead[0] + found.dead[1]} units are zero ${unseen ? "for every digit" : "at every point"}: no gradient reaches them.` : "No unit is dead."}`);
+          : linear ? `Without an activation between them the layers are one, however long they train: ${percent(found.accuracy)} right after ${after()}.`
+            : `${percent(found.accuracy)} right after ${after()}. ${dead ? `${dead} of ${units} units ${dead === 1 ? "is dead: its" : "are dead: their"} slope is zero ${unseen ? "for every digit" : "at every point"}.` : "No unit is dead."}`);
   }
   /* The picture that answers is on the screen when the button is pressed. */
   function view() {
@@ -266,4 +270,7 @@
   root.classList.add("zoo-try-live");
   restart();
   new MutationObserver(paint).observe(document.body, { attributes: true, attributeFilter: ["data-md-color-scheme"] });
+  // Paper is white: before it is printed, a page still has the colours of the screen.
+  addEventListener("beforeprint", () => { root.dataset.mdColorScheme = "default"; paint(); });
+  addEventListener("afterprint", () => { delete root.dataset.mdColorScheme; paint(); });
 })();

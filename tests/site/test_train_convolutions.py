@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from test_train import printed
 
 import zoo
 from zoo.site.place import DOCS
@@ -155,6 +156,68 @@ def test_single_steps_and_an_epoch_are_the_same_training(conv):
     conv.click("#conv-step")
     conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '1'")
     assert finished(conv) == whole
+
+
+def test_the_curves_end_where_their_axes_do(conv):
+    """At the end the buttons that would go further say so and do nothing."""
+    conv.emulate_media(reduced_motion="reduce")  # fewer pictures: it takes less time
+    choose(conv, activated="none", downsampling="stride")
+    further = [conv.locator(f"#conv-{name}") for name in ("step", "epoch")]
+    conv.focus("#conv-kind")
+    conv.wait_for_selector("#conv-maps:visible")
+    assert [it.get_attribute("aria-disabled") for it in further] == ["false", "false"]
+    conv.click("#conv-go")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '12'", timeout=60_000)
+    before = finished(conv)
+    assert before["epoch"] == make_try.CONVOLUTIONS_EPOCHS
+    assert [it.get_attribute("aria-disabled") for it in further] == ["true", "true"]
+    for it in further:
+        it.focus()
+        for _ in range(5):
+            conv.keyboard.press("Enter")
+        assert it.evaluate("it => it === document.activeElement")
+    conv.wait_for_timeout(100)  # a press is answered after a promise
+    assert finished(conv) == before
+    for name in ("loss", "right"):
+        end = f"(({{ x, width }}) => x + width)(document.querySelector('#conv-{name}').getBBox())"
+        assert conv.evaluate(end) == pytest.approx(300, abs=0.1)
+    conv.click("#conv-reset")
+    conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '0'")
+    assert [it.get_attribute("aria-disabled") for it in further] == ["false", "false"]
+
+
+def test_what_is_told_counts_epochs_steps_and_dead_channels(conv):
+    told = "document.querySelector('#conv-verdict').textContent.endsWith(words)"
+    conv.focus("#conv-kind")
+    conv.wait_for_selector("#conv-maps:visible")
+    conv.evaluate("""() => {
+        const { judge } = zooConv;
+        globalThis.testDead = 0;
+        zooConv.judge = (...all) => {
+            const found = judge(...all);
+            found.sites.forEach((site, i) => { site.dead = i ? 0 : testDead; });
+            return found;
+        };
+    }""")
+    for dead, press, words in (
+        (0, "step", "right after 1 step. No channel is dead."),
+        (0, "step", "right after 2 steps. No channel is dead."),
+        (1, "epoch", "right after 1 epoch. 1 of 24 channels is dead: its slope is zero for every new digit."),
+        (
+            2,
+            "step",
+            "1 epoch and 1 step. 2 of 24 channels are dead: their slope is zero for every new digit.",
+        ),
+    ):
+        conv.evaluate("(dead) => { testDead = dead; }", dead)
+        conv.click(f"#conv-{press}")
+        conv.wait_for_function(f"(words) => {told}", arg=words, timeout=10_000)
+
+
+def test_on_paper_the_maps_have_the_inks_of_light_pages(conv):
+    conv.focus("#conv-kind")
+    conv.wait_for_selector("#conv-maps:visible")
+    assert printed(conv, "#conv-maps") == ["light", "dark", "light", "dark"]
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
