@@ -10,7 +10,7 @@ import keras
 
 from zoo.graph import flatten_layers, not_a_model
 from zoo.precision import POLICY, Gain, bfloat16_gain
-from zoo.values import as_integer
+from zoo.values import as_integer, require_bool
 
 NOT_ASKED = Gain(None, "not measured: measure=False")
 
@@ -81,8 +81,7 @@ def fit_settings(model: keras.Model, *, measure: bool = True, batch_size: int = 
     """
     if not isinstance(model, keras.Model):
         raise TypeError(not_a_model(model))
-    if not isinstance(measure, bool):
-        raise TypeError(f"measure must be True or False, received {measure!r}.")
+    require_bool("measure", measure)
     batch_size = as_integer("batch_size", batch_size)
     gain = bfloat16_gain(model, batch_size) if measure else NOT_ASKED
     jit_compile, why = _jit_compile(model, keras.backend.backend())

@@ -33,7 +33,7 @@ from zoo.options import (
 )
 from zoo.placement import RESIDUAL, Row
 from zoo.spec import BLOCKS, UnitSpec, require_one_of
-from zoo.values import as_integer
+from zoo.values import as_integer, require_bool
 
 # Keras does not say what a layer returns, so a type checker would refuse it where a tensor is asked for.
 Unit = Callable[[Any], keras.KerasTensor]
@@ -216,8 +216,7 @@ def residual_unit(
             f"filters={filters}: the inner convolutions of a bottleneck have a quarter of the channels; use a multiple "
             "of 4 or block='basic'."
         )
-    if not isinstance(opens, bool):
-        raise TypeError(f"opens must be True or False, received {opens!r}.")
+    require_bool("opens", opens)
     parts = _parts(unit, norm, conv, kernel_initializer, he_fan_out)
     label = _label(name, "residual_unit")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from zoo.rolled.loop import loop_of_the_backend
 from zoo.rolled.unit import SEED, UnitGraph
-from zoo.values import as_integer
+from zoo.values import as_integer, require_bool
 
 # Units whose intermediate tensors exist at once under remat. More of them save more unit inputs and take
 # longer to trace; at four, the 110 units of a stage of ResNet-1001 keep 28 tensors.
@@ -243,5 +243,4 @@ def _check_loop(name, units, remat) -> None:
         raise ValueError(f"{name!r} is a loop over zero units; leave the layer out instead.")
     if len(set(units)) != len(units) or not all(isinstance(u, str) for u in units):
         raise ValueError(f"units must be names that differ, one a unit; received {units!r}.")
-    if not isinstance(remat, bool):
-        raise TypeError(f"remat must be True or False, received {remat!r}.")
+    require_bool("remat", remat)

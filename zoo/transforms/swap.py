@@ -232,9 +232,9 @@ def _settings(layer: Any) -> tuple[type, dict[str, Any]] | None:
 
 def _maker(new: Any) -> Callable[..., layers.Layer] | Callable[[Any], Any]:
     """`new` as a function, which can be built in, or as a `_LayerMaker`, which cannot."""
-    if _is_a(new, layers.Activation) and new.activity_regularizer is None:
-        if not isinstance(new.activation, layers.Layer):
-            return new.activation
+    stands_for_its_function = _is_a(new, layers.Activation) and new.activity_regularizer is None
+    if stands_for_its_function and not isinstance(new.activation, layers.Layer):
+        return new.activation
     if isinstance(new, type) and issubclass(new, layers.Layer):
         try:
             new = new()
