@@ -15,7 +15,7 @@ from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Study
 from zoo.studies.ordering import FULL
 from zoo.studies.ordering import PHOTOGRAPHED as ORDERED
 
-INSTEAD = {"no BN": None, "skipinit": "skipinit", "nf_resnet": "nf_resnet"}
+INSTEAD = {"no BN": None, "scaled_ws": "scaled_ws", "skipinit": "skipinit", "nf_resnet": "nf_resnet"}
 
 
 def _arms(depth: int) -> tuple[Arm, ...]:

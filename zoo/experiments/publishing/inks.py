@@ -50,6 +50,7 @@ TABLE: dict[str, dict[str, Ink]] = {
     "normalisation": {
         "BN": Ink(TEAL, SOLID),
         "no BN": Ink(TAN, LONG),
+        "scaled_ws": Ink(BLUE, DASH_DOT_DOT),
         "skipinit": Ink(INDIGO, DOT),
         "nf_resnet": Ink(PURPLE, DASH_DOT),
     },
