@@ -109,6 +109,8 @@ def _part(part: str) -> tuple[str, ...]:
 SITES = {net: arm(net=net, part="untrained", first=LEAST) for net in NETS}
 GONE = {net: (_kept(net, GOAL), _kept(net, ALL)) for net in NETS}
 HALVES = {net: (_kept(net, HALF), _kept(net, ALL)) for net in NETS}
+# Those that the project set itself as its goal; what it merges is what multiplies less often afterwards.
+FASTER = {net: arm(net=net, part="merged") for net in ("plain20", "resnet20", "inverted residuals")}
 KNOWN = {net: (_kept(net, HALF), _kept(net, HALF, RANDOM)) for net in NETS}
 
 
@@ -278,6 +280,24 @@ STUDY = Study(
             group=NEEDED,
             figure="needed",
             rules={"needed": Within(pairs=tuple(GONE.values()), margin=0.005, against="lower")},
+        ),
+        Claim(
+            sentence="With four in ten activations gone and their neighbours merged, a net predicts 1.3 times as fast.",
+            group=NEEDED,
+            figure="needed-merged",
+            rules={
+                "needed": Each(
+                    arms=FASTER,
+                    checks=(
+                        Check(
+                            metric="time_ratio",
+                            least=1.3,
+                            first=True,  # at `GOAL`
+                            words="time of the folded net over that of the merged one",
+                        ),
+                    ),
+                )
+            },
         ),
         Claim(
             sentence="What an activation is worth alone says which ones can go together.",
