@@ -5,7 +5,7 @@
     scripts/witness.py --tables                only the tables, from the data
     scripts/witness.py --fixture               only tests/originals.json, what small originals compute
 
-Needs the extra witness: pip install -e .[witness]. NET is LIBRARY/NAME, such as timm/resnetv2_50. Each original gets
+Needs the extra witness: pip install -e ".[witness]". NET is LIBRARY/NAME, such as timm/resnetv2_50. Each original gets
 drawn weights (batch normalisation too), saves them to a file, and computes two batches in float64; zoo.build loads the file
 and computes them in float32. The data is written after each net, so that a run that was stopped goes on where it was.
 About ten minutes on one core; the VGGs want 6 GB of memory.

@@ -77,6 +77,21 @@ def test_verdicts():
     assert second[0] == "the same without `zoo.trace_once`" and second[2] == "13.00"
 
 
+def test_building_has_a_verdict_for_each_net_that_keras_has_too():
+    shares = {net: (number + 5) / 10 for number, net in enumerate(page.TWINS)}
+    rows = [{"net": net, "source": "zoo", "over_reference": str(share)} for net, share in shares.items()]
+    for found, expected in (
+        ({"build": rows}, [[f"{share:.2f}", "yes" if share <= 1 else "**no**"] for share in shares.values()]),
+        ({}, [[page.MISSING, ""]] * len(shares)),
+    ):
+        _, table = page.targets(found)
+        named = {row[0]: row[2:] for row in table if row[0].startswith("building ")}
+        assert list(named.values()) == expected
+        assert all(net.lower() in figure for net, figure in zip(shares, named, strict=True))
+    assert all(hasattr(keras.applications, net) for net in page.TWINS)
+    assert {net.lower() for net in page.TWINS} <= set(zoo.list_models())
+
+
 @pytest.mark.deep  # processes of its own
 def test_contenders_take_turns_and_failures_are_rows():
     rows = list(race({"product": ("matmul", {"size": 8}), "nonsense": ("matmul", {"size": "x"})}, rounds=3))

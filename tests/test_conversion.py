@@ -281,7 +281,7 @@ replaces_torch = pytest.mark.skipif(
 def test_what_is_not_installed_is_named(tmp_path, monkeypatch):
     path = file_of("torchvision/resnet18", tmp_path)
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    assert "need the package safetensors: pip install activation-zoo[safetensors]." in refusal(
+    assert "need the package safetensors: pip install safetensors." in refusal(
         "torchvision/resnet18", path, ImportError
     )
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -7,6 +7,15 @@ import statistics
 import time
 
 QUESTION = "How long does building a net take, next to keras.applications, and how does it grow with depth?"
+#: Nets that keras.applications builds too, with the options that make the zoo's the same.
+TWINS = {
+    "ResNet50V2": {},
+    "VGG16": {},
+    "MobileNetV2": {"layout": "keras"},
+    "Xception": {"layout": "keras"},
+    "DenseNet121": {"layout": "keras"},
+    "ConvNeXtTiny": {"layout": "keras"},
+}
 
 
 def measure(quick=False, only=()):
@@ -21,23 +30,12 @@ def measure(quick=False, only=()):
         model = make()
         return time.perf_counter() - began, len(model.layers), model.count_params()
 
-    pairs = {
-        "ResNet50V2": (
-            lambda: keras.applications.ResNet50V2(weights=None),
-            lambda: zoo.build("resnet50v2", input_shape=(224, 224, 3), classes=1000),
-        ),
-        "VGG16": (
-            lambda: keras.applications.VGG16(weights=None),
-            lambda: zoo.build("vgg16", input_shape=(224, 224, 3), classes=1000),
-        ),
-    }
-    for name in ("MobileNetV2", "Xception", "DenseNet121", "ConvNeXtTiny"):
-        arguments = {"include_preprocessing": False} if name == "ConvNeXtTiny" else {}
+    pairs = {}
+    for name, options in TWINS.items():
+        theirs = {"include_preprocessing": False} if name == "ConvNeXtTiny" else {}
         pairs[name] = (
-            functools.partial(getattr(keras.applications, name), weights=None, **arguments),
-            functools.partial(
-                zoo.build, name.lower(), layout="keras", input_shape=(224, 224, 3), classes=1000
-            ),
+            functools.partial(getattr(keras.applications, name), weights=None, **theirs),
+            functools.partial(zoo.build, name.lower(), input_shape=(224, 224, 3), classes=1000, **options),
         )
     for name, makers in pairs.items():
         if quick and name not in ("ResNet50V2", "MobileNetV2"):

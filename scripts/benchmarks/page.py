@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+from benchmarks.build import TWINS
 from zoo.experiments.publishing import axes
 from zoo.experiments.publishing.figures import FONT, LETTER, svg, themed
 from zoo.experiments.publishing.inks import INK, ink
@@ -256,8 +257,8 @@ def targets(found: dict[str, list[dict]]) -> tuple[list[str], list[list[str]]]:
         ("the same, over PyTorch compiled", None, "", over(ours, training("images_per_s", "PyTorch compiled"))),
         ("share of the matrix product's rate in a step of resnet20v2", 0.75, ">=",
          one("peak", "share_of_peak", operation="training step")),
-        ("building resnet50v2: zoo over keras.applications", 1.0, "<=",
-         one("build", "over_reference", net="ResNet50V2", source="zoo")),
+        *((f"building {net.lower()}: zoo over keras.applications", 1.0, "<=",
+           one("build", "over_reference", net=net, source="zoo")) for net in TWINS),
         ("predicting with stock Keras' ResNet50, batch 8: folded over not folded", 1.15, ">=",
          one("inference", "over_stock", net="ResNet50", contender="stock Keras, folded")),
         ("`activation_importance` on ResNet50, 256 images of 224 pixels: processor time over dropping one by one", 0.25,

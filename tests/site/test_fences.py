@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import re
+from html import unescape
 
 import markdown
 import pytest
 from pymdownx.superfences import SuperFencesException
 
+from zoo.catalog import specify
 from zoo.experiments.claims.scales import Judged, Scales, Twins
 from zoo.experiments.publishing.differences import Runs, paired_difference
 from zoo.experiments.publishing.waiting import Waiting
@@ -266,6 +268,16 @@ def test_the_zoo_table_shows_what_was_measured(monkeypatch):
         tested = [row for row in about["curve"] if row[0] == "test_accuracy"]
         assert measured.curve(name).count("<circle") == len(tested) > 1
         assert f"{100 * about['test_accuracy']:.1f} % at the end" in measured.curve(name)
+
+
+@pytest.mark.parametrize("name", measured.trained())
+def test_a_curve_says_how_its_weights_are_loaded_and_for_what_size_they_are(name):
+    said = unescape(re.sub("<[^>]+>", "", measured.curve(name)))
+    weights = measured.trained()[name]["dataset"]
+    assert f'zoo.build("{name}", weights="{weights}") loads them: ' in said
+    spec = specify(name, weights=weights)
+    assert f"input {' × '.join(map(str, spec.input_shape))}" in said
+    assert "width" not in said or f"width {spec.width}." in said
 
 
 def test_long_tables_are_closed_and_short_ones_open(docs, md):

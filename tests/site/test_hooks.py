@@ -1,8 +1,12 @@
 """What the build does to a page, without a build."""
 
+from types import SimpleNamespace
+
 import pytest
+from mkdocs.config import load_config
 
 from zoo.site import hooks, tables
+from zoo.site.place import DOCS
 
 
 @pytest.mark.parametrize(
@@ -65,3 +69,40 @@ def test_numbers_are_kept_from_the_search_and_not_from_the_page(kept):
 def test_what_readers_look_for_in_a_table_stays_in_the_search():
     page = '<div class="zoo-table" tabindex="0"><table><tr><td>resnet20</td></tr></table></div>'
     assert hooks.on_page_content(page) == page
+
+
+def test_the_home_page_installs_from_the_repository_where_there_is_one():
+    home = (DOCS / "index.md").read_text(encoding="utf-8")
+    assert "git+" not in home and hooks.with_repository(home, "") == hooks.with_repository(home, None) == home
+    url = "https://example.org/someone/zoo"
+    shown = hooks.with_repository(home, url)
+    assert f"[the repository]({url})" in shown
+    assert (
+        f'```bash\npip install .\n```\n\nWithout a clone:\n\n```bash\npip install "git+{url}"\n```\n\n'
+        in shown
+    )
+    with pytest.raises(ValueError, match="expected 'clone the repository' once"):
+        hooks.with_repository("# Another page", url)
+
+
+@pytest.mark.parametrize("url", [None, "", "https://github.com/someone/zoo"])
+def test_the_address_of_the_repository_is_taken_from_the_environment(url, monkeypatch):
+    if url is None:
+        monkeypatch.delenv("REPO_URL", raising=False)
+    else:
+        monkeypatch.setenv("REPO_URL", url)
+    config = load_config(str(DOCS.parent / "mkdocs.yml"))
+    assert (config.repo_url or "") == (url or "") and not config.edit_uri  # no page offers to be edited
+    home = hooks.on_page_markdown(
+        (DOCS / "index.md").read_text(encoding="utf-8"),
+        page=SimpleNamespace(file=SimpleNamespace(src_uri="index.md")),
+        config=config,
+    )
+    assert (f'pip install "git+{url}"' in home) == bool(url)
+
+
+def test_the_link_to_the_repository_asks_no_other_machine():
+    link = '<a href="https://github.com/someone/zoo" title="Go to repository" class="md-source"'
+    made = f'{link} data-md-component="source">GitHub</a>'
+    assert hooks.on_post_page(made) == f"{link}>GitHub</a>"
+    assert hooks.on_post_template(made, template_name="404.html") == f"{link}>GitHub</a>"

@@ -111,6 +111,8 @@ def test_each_question_page_links_to_its_twin(site):
     for page in PAGES:
         where = page.relative_to(DOCS)
         html = (site.folder / where.with_suffix(".html")).read_text()
-        assert html.count(f'href="{page.stem}.ipynb" download>Open as a notebook') == 1, where
+        assert (
+            html.count(f'href="{page.stem}.ipynb" download>Open as a notebook</a> for Jupyter or Colab') == 1
+        ), where
         assert json.loads((site.folder / where.with_suffix(".ipynb")).read_text()) == twin_of(page.stem)
     assert len(list(site.folder.rglob("*.ipynb"))) == len(PAGES) >= 15

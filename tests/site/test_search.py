@@ -2,6 +2,10 @@
 
 import pytest
 
+from zoo.site import notebooks
+
+# Every question page has a notebook.
+NOTEBOOKS = tuple(f"questions/{page.stem}" for page in notebooks.question_pages())
 # The questions people ask (the sources are on the pages), and pages that answer them.
 QUESTIONS = {
     "what is the activation in a conv layer for": ("questions/why", "learn/what-a-convolution-is"),
@@ -40,6 +44,8 @@ QUESTIONS = {
     "bias before batch norm": ("questions/short-answers",),
     "dropout and batch norm": ("questions/short-answers",),
     "u-net up-convolution": ("questions/short-answers",),
+    "colab": NOTEBOOKS,
+    "jupyter": NOTEBOOKS,
 }
 
 

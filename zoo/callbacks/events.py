@@ -19,7 +19,7 @@ def event_writer() -> type:
     except ImportError as error:
         raise ImportError(
             "log_dir= writes TensorBoard event files, which needs the package tensorboard: "
-            "pip install activation-zoo[tensorboard]. csv_path= needs nothing."
+            "pip install tensorboard. csv_path= needs nothing."
         ) from error
     return EventFileWriter
 

@@ -47,8 +47,7 @@ def _read_safetensors(path: str) -> dict[str, Tensor]:
         from safetensors import SafetensorError, deserialize
     except ImportError as error:
         raise ImportError(
-            f"weights={path!r}: .safetensors files need the package safetensors: "
-            "pip install activation-zoo[safetensors]."
+            f"weights={path!r}: .safetensors files need the package safetensors: pip install safetensors."
         ) from error
     with open(path, "rb") as file:
         content = file.read()
@@ -87,7 +86,7 @@ def _read_pickle(path: str, ending: str) -> dict[str, Tensor]:
     except ImportError as error:
         raise ImportError(
             f"weights={path!r}: {ending} files are read by PyTorch, so that the code a pickle may hold is not run: "
-            "pip install activation-zoo[torch]; or save the state dict as .safetensors, which needs no PyTorch."
+            "pip install torch; or save the state dict as .safetensors, which needs no PyTorch."
         ) from error
     try:
         held = torch.load(path, map_location="cpu", weights_only=True)

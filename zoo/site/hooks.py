@@ -34,6 +34,8 @@ _NEEDLESS = (
     # An anchor for lines of code, which nothing counts here.
     (re.compile(r"(<pre[^>]*>)<span></span>"), r"\1"),
 )
+#: By this the theme asks the repository's host for stars and forks, and pages send no request to another machine.
+_ASKS_THE_HOST = ' data-md-component="source"'
 #: What only some pages need, and what those have.
 _NEEDED_WHERE = (
     (re.compile(r'<script src="[^"]*javascripts/charts\.js"[^>]*></script>'), " data-spec="),
@@ -52,6 +54,8 @@ _KEPT: dict[str, str] = {}
 _NUMBERS = itertools.count()
 #: The script that makes the search wait has to run before the one that starts it.
 _THEME = re.compile(r'<script src="([^"]*)assets/javascripts/bundle')
+#: How the home page installs the package.
+_IN_A_CLONE = "```bash\npip install .\n```\n"
 #: The chart bundle brings its own style with it, and is large.
 _SCRIPTS_WITHOUT_CLASSES = ("vega.js",)
 
@@ -61,13 +65,37 @@ def on_startup(**_: Any) -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """A question page that names its notebook, below its answer."""
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
+    """A question page that names its notebook, below its answer; a home page that says where the repository is."""
     source = DOCS / page.file.src_uri
+    if source == DOCS / "index.md":
+        return with_repository(markdown, config["repo_url"])
     if source not in notebooks.question_pages():
         return markdown
     answer, heading, rest = markdown.partition("\n## ")
     return f"{answer}\n{notebooks.link(source)}\n{heading}{rest}"
+
+
+def with_repository(home: str, url: str | None) -> str:
+    """The home page with a link to the repository, and with the command that installs from there.
+
+    Args:
+        home: The page, in Markdown.
+        url: Where the repository is; if nowhere, the page stays as it is.
+
+    Raises:
+        ValueError: The page no longer says what is replaced.
+    """
+    if not url:
+        return home
+    for plain, linked in (
+        ("clone the repository", f"clone [the repository]({url})"),
+        (_IN_A_CLONE, f'{_IN_A_CLONE}\nWithout a clone:\n\n```bash\npip install "git+{url}"\n```\n'),
+    ):
+        if home.count(plain) != 1:
+            raise ValueError(f"expected {plain!r} once in docs/index.md, found it {home.count(plain)} times")
+        home = home.replace(plain, linked)
+    return home
 
 
 def on_page_content(html: str, **_: Any) -> str:
@@ -86,6 +114,7 @@ def on_post_page(output: str, **_: Any) -> str:
 
     Long code in a cell may break, so that a phone shows the columns beside it.
     """
+    output = output.replace(_ASKS_THE_HOST, "")
     output = _WAS_KEPT.sub(lambda place: _KEPT.pop(place[0]), output)
     output = _CELL.sub(lambda cell: _CODE.sub(_breakable, cell[0]), output)
     output = _THEME.sub(r'<script src="\1javascripts/on-first-use.js"></script>\g<0>', output)
@@ -98,6 +127,11 @@ def on_post_page(output: str, **_: Any) -> str:
     return "".join(
         re.sub(r"\s+", " ", part) if i % 3 == 0 else part for i, part in enumerate(parts) if i % 3 < 2
     )
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The page that is shown at an unknown address, which is made from no page of the docs."""
+    return output_content.replace(_ASKS_THE_HOST, "")
 
 
 def _breakable(code: re.Match[str]) -> str:

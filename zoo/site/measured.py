@@ -76,9 +76,19 @@ def curve(name: str) -> str:
         f"Test accuracy on {about['dataset']} of the one run behind these weights: {100 * points[0][1]:.1f} % at first, "
         f"{100 * points[-1][1]:.1f} % at the end."
     )
+    call = f'zoo.build("{name}", weights="{about["dataset"]}")'
     return (
         f'<figure class="zoo-card-curve"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(words)}">'
         f'{ticks}<polyline points="{line}"/>{dots}<text x="{(_MARGIN + _WIDTH) / 2:g}" y="{_HEIGHT - 4}" '
         f'text-anchor="middle">{unit} (test accuracy upwards, from {100 * up.low:g} %)</text></svg>'
-        f"<figcaption>{escape(words)} Made by <code>{escape(about['command'])}</code>.</figcaption></figure>"
+        f"<figcaption>{escape(words)} <code>{escape(call)}</code> loads them: {escape(_built(about['run']['options']))}. "
+        f"Made by <code>{escape(about['command'])}</code>.</figcaption></figure>"
+    )
+
+
+def _built(options: dict[str, Any]) -> str:
+    """In words, what a net was built with when its weights were trained."""
+    return ", ".join(
+        f"input {' × '.join(map(str, value))}" if option == "input_shape" else f"{option} {value}"
+        for option, value in options.items()
     )

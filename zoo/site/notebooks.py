@@ -262,4 +262,6 @@ def _short_table(html: str) -> str:
 def link(page: Path) -> str:
     """What a page says of its twin."""
     name = escape(page.with_suffix(".ipynb").name)
-    return f'<p class="zoo-notebook"><a href="{name}" download>Open as a notebook</a></p>'
+    return (
+        f'<p class="zoo-notebook"><a href="{name}" download>Open as a notebook</a> for Jupyter or Colab</p>'
+    )

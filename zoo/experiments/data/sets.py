@@ -155,7 +155,7 @@ def _cifar10_jpeg():
         return jpegs.read(place)
     except ImportError as error:
         raise MissingDataError(
-            "the data set 'cifar10_jpeg' is decoded by Pillow: pip install 'activation-zoo[experiments]'"
+            "the data set 'cifar10_jpeg' is decoded by Pillow: pip install pillow"
         ) from error
 
 
@@ -164,7 +164,7 @@ def _digits():
         from sklearn.datasets import load_digits
     except ImportError as error:
         raise MissingDataError(
-            "the data set 'digits' comes with scikit-learn: pip install 'activation-zoo[experiments]'"
+            "the data set 'digits' comes with scikit-learn: pip install scikit-learn"
         ) from error
     images, labels = load_digits(return_X_y=True)
     # 0 to 16 in the file; every fifth image is for testing, so that all writers are in both parts.

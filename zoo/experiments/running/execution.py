@@ -92,7 +92,7 @@ class DaskPool:
         try:
             from distributed import Client
         except ImportError as error:
-            raise ExecutionError("--scheduler needs Dask: pip install 'activation-zoo[cluster]'") from error
+            raise ExecutionError("--scheduler needs Dask: pip install 'dask[distributed]'") from error
         try:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
