@@ -142,7 +142,7 @@ def test_preprocessing_is_what_keras_puts_into_the_graph():
         ("densenet201", "densenet"),
     ):
         expected = getattr(keras.applications, kind).preprocess_input(x.copy())
-        np.testing.assert_array_equal(zoo.preprocess_input(name, x), expected)
+        np.testing.assert_array_equal(zoo.preprocess_input(name, x, layout="keras"), expected)
 
 
 # --------------------------------------------------------- weights="imagenet"

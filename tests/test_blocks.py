@@ -422,6 +422,15 @@ def test_a_vgg_of_torchvision_has_every_bias_and_no_norm_between_its_dense_layer
     assert all(op.use_bias for op in operations(model) if hasattr(op, "use_bias"))
 
 
+@pytest.mark.parametrize("layout", ["he2016", "keras_resnet", "keras_cifar10"])
+@shapes_alone
+def test_every_layout_has_the_widths_of_he(layout):
+    """Keras' CIFAR-10 example itself has 16, 64 and 128 channels inside its units; its layout here has not."""
+    model = zoo.build("resnet20v2", block="bottleneck", shortcut="projection", layout=layout)
+    inner = [op.filters for op in operations(model) if word(op).startswith("conv3")]
+    assert inner == [16, 16, 16, 32, 32, 64, 64]  # stem, and two units in each stage
+
+
 @shapes_alone
 def test_equal_graphs_under_different_names_are_known():
     # KerasHub and timm are one graph, on ImageNet too; keras-resnet and the CIFAR-10 example differ in having an ImageNet

@@ -8,6 +8,7 @@ import zoo
 from zoo import cards
 from zoo.cards import count_flops
 from zoo.catalog import specify
+from zoo.placement import FAMILIES
 
 shapes_alone = pytest.mark.usefixtures("shapes_alone")
 
@@ -51,6 +52,43 @@ def test_card_of_resnet110v2():
 @shapes_alone
 def test_placement_in_words(name, options, placement):
     assert zoo.describe(name, **options).placement == placement
+
+
+# Every value of the options that single families have -> the words of the card, by hand.
+OWN_OPTIONS = {
+    ("mobilenetv2", "alpha", 0.5): "conv norm act | conv norm act | conv norm | add",
+    ("mobilenetv2", "narrow_activation", "relu6"): "conv norm act | conv norm act | conv norm act | add",
+    ("mobilenetv2", "narrow_activation", None): "conv norm act | conv norm act | conv norm | add",
+    ("mobilenetv2", "depthwise_activation", "tanh"): "conv norm act | conv norm act | conv norm | add",
+    ("mobilenetv2", "depthwise_activation", None): "conv norm act | conv norm | conv norm | add",
+    ("xception", "between_activation", "relu"): "act | conv act | conv norm | add",
+    ("xception", "between_activation", None): "act | conv | conv norm | add",
+    ("densenet40", "block", "basic"): "norm act conv",
+    ("densenet40", "block", "bottleneck"): "norm act conv | norm act conv",
+    ("convnexttiny", "activations_per_block", 1): "conv norm | conv act | conv | scale | add",
+    ("convnexttiny", "activations_per_block", 2): "conv norm act | conv act | conv | scale | add",
+    ("convnexttiny", "activations_per_block", 3): "conv norm act | conv act | conv | scale | add act",
+    ("convnexttiny", "norms_per_block", 1): "conv norm | conv act | conv | scale | add",
+    ("convnexttiny", "norms_per_block", 2): "conv norm | conv norm act | conv | scale | add",
+    ("convnexttiny", "norms_per_block", 3): "conv norm | conv norm act | conv norm | scale | add",
+    ("wrn40_2", "convolutions", 1): "norm act | conv | add",
+    ("wrn40_2", "convolutions", 2): "norm act | conv | norm act | conv | add",
+    ("wrn40_2", "convolutions", 3): "norm act | conv | norm act | conv | norm act | conv | add",
+    ("wrn40_2", "dropout_rate", 0.0): "norm act | conv | norm act | conv | add",
+    ("wrn40_2", "dropout_rate", 0.3): "norm act | conv | norm act | dropout | conv | add",
+    ("repvgg", "merged", False): "conv norm | add act",
+    ("repvgg", "merged", True): "conv act",
+}
+
+
+@pytest.mark.parametrize(("name", "option", "value"), OWN_OPTIONS, ids=str)
+def test_placement_shows_what_an_option_of_the_family_does(name, option, value):
+    assert cards.placement(specify(name, **{option: value})) == OWN_OPTIONS[name, option, value]
+
+
+def test_every_option_of_every_family_has_its_card():
+    asked = {(specify(name).family, option) for name, option, _ in OWN_OPTIONS}
+    assert asked == {(name, option) for name, family in FAMILIES.items() for option in family.options}
 
 
 @shapes_alone

@@ -340,6 +340,16 @@ def test_layers_of_a_registered_net_keep_their_names(name, options):
         assert [layer.name for layer in zoo.build(called).layers] == expected
 
 
+def test_classes_of_a_registered_net_stay_with_published_weights():
+    zoo.register("five", zoo.specify("resnet50", classes=5))
+    zoo.register("of_five", zoo.specify("five"))
+    for name in ("five", "of_five"):
+        assert specify(name, weights="imagenet").classes == 5
+        assert specify(name, weights="imagenet", classes=7).classes == 7
+    zoo.register("published", zoo.specify("resnet50", weights="imagenet"))
+    assert specify("published").classes == specify("resnet50", weights="imagenet").classes == 1000
+
+
 def test_a_registered_net_has_the_published_weights_that_its_origin_has():
     zoo.register("thin", zoo.specify("convnexttiny", width=4))
     with pytest.raises(ValueError, match=r"^weights='imagenet' fit width=96 only, received width=4"):

@@ -1,5 +1,7 @@
 """The families beyond plain and residual nets: sizes of the papers, options, refusals, and where their activations are."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -144,6 +146,9 @@ REFUSED = [
     ("mobilenetv2", {"alpha": "wide"}, "alpha must be a number, received 'wide'"),
     ("mobilenetv2_0.5", {"alpha": 0.75}, "alpha=0.75 contradicts the name 'mobilenetv2_0.5'; use the name 'mobilenetv2' "),
     ("wrn16_4", {"dropout_rate": 1.0}, "dropout_rate must be in [0, 1), received 1.0."),
+    ("wrn40_2", {"convolutions": 1, "dropout_rate": 0.3}, "dropout_rate=0.3 stands between the convolutions of a unit, and "
+     "wrn40_2 has convolutions=1; "),
+    ("wrn22_8", {"convolutions": 1, "dropout_rate": 0.1}, "dropout_rate=0.1 stands between the convolutions"),
     ("wrn16_4", {"convolutions": 3}, "model 'wrn16_4': depth 16 fits no wrn with 3 convolutions a unit, whose depths are "
      "9n+4. The nearest are 'wrn13_4', 'wrn22_4', 'wrn31_4'."),
     ("wrn16_4", {"convolutions": 0}, "model 'wrn16_4' has convolutions=0; expected a whole number of at least 1."),
@@ -194,6 +199,41 @@ def test_names_by_their_numbers():
         (6, 6, 6),
     )
     assert specify("wrn40_2", convolutions=3).stages == (4, 4, 4)
+
+
+@pytest.mark.parametrize("rate", [None, 0.0])
+def test_units_of_one_convolution_have_no_dropout_to_ask_for(rate):
+    assert specify("wrn40_2", convolutions=1, dropout_rate=rate).dropout_rate == 0.0
+
+
+# name, options, stages -> input pixels between two pixels of the last map
+STRIDES = [
+    *[
+        ("mobilenetv2", {"layout": layout}, (1,) * 7, stride)
+        for layout, stride in (("cifar", 8), ("keras", 32))
+    ],
+    *[
+        ("xception", {"layout": layout}, (1, 1, 1, 2, 1), stride)
+        for layout, stride in (("cifar", 8), ("keras", 32))
+    ],
+    *[("densenet40", {}, (1,) * n, 2 ** (n - 1)) for n in (1, 3, 5)],
+    ("densenet121", {"layout": "keras"}, (1,) * 4, 32),
+    *[("convnexttiny", {"layout": "cifar"}, (1,) * n, 2 ** (n - 1)) for n in (1, 4, 5)],
+    *[("convnexttiny", {"layout": "keras"}, (1,) * n, 2 ** (n + 1)) for n in (1, 4, 5)],
+    *[("wrn16_4", {}, (1,) * n, 2 ** (n - 1)) for n in (1, 3, 5)],
+    *[("repvgg", {"layout": "cifar"}, (1,) * n, 2 ** (n - 1)) for n in (1, 4)],
+    *[("repvgg", {"layout": "imagenet"}, (1,) * n, 2 ** (n + 1)) for n in (1, 4)],
+]
+
+
+@pytest.mark.parametrize(("name", "options", "stages", "stride"), STRIDES, ids=str)
+@shapes_alone
+def test_stride_is_that_of_the_graph(name, options, stages, stride):
+    size = 4 * stride
+    spec = specify(name, width=8, input_shape=(size, size, 3), include_top=False, **options)
+    spec = dataclasses.replace(spec, name=name if "convnext" in name else "mine", stages=stages)
+    assert spec.total_stride == smallest_input(spec) == stride
+    assert zoo.assemble(spec).output_shape[1:3] == (4, 4)
 
 
 # Halved by each stride of 2 on the way; a DenseNet for small images halves once between two stages.

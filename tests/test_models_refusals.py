@@ -1,6 +1,8 @@
 """What the builder refuses, by its text; what a spec refuses is in test_spec_refusals.py."""
 
+import itertools
 import re
+from dataclasses import replace
 
 import keras
 import pytest
@@ -9,6 +11,13 @@ from catalog_nets import NAMES
 import zoo
 from zoo.catalog import lookup, specify
 from zoo.models import smallest_input
+
+
+def test_a_convnext_multiplies_channels_that_come_last(channels_first):
+    with pytest.raises(
+        ValueError, match=r"^convnexttiny multiplies the last axis.*set it to 'channels_last'\.$"
+    ):
+        zoo.build("convnexttiny")
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,30 @@ def test_one_pixel_less_than_the_smallest_input_is_refused(name):
         return
     with pytest.raises(ValueError, match=f"the strides of {name}: height and width must be at least {size}"):
         zoo.build(name, input_shape=(size, size - 1, 3))
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize(
+    ("padding", "downsampling"), [*itertools.product(["valid", "same"], ["stride", "max_pool", "none"])]
+)
+def test_the_smallest_input_of_a_convnet_is_the_least_that_leaves_a_map(layers, padding, downsampling):
+    spec = specify(f"convnet{layers}", width=2, padding=padding, downsampling=downsampling)
+
+    def map_of(size):
+        for layer in range(1, layers + 1):
+            halves = layer % 2 == 0 and downsampling != "none"
+            size -= 2 if padding == "valid" else 0
+            if halves:
+                # A window at every second pixel, the first included; a pool wants both pixels of its window.
+                size = (size + 1) // 2 if downsampling == "stride" and padding == "valid" else size // 2
+        return size
+
+    least = smallest_input(spec)
+    assert map_of(least) >= 1 > map_of(least - 1)
+    assert zoo.assemble(replace(spec, input_shape=(least, least, 3))).output_shape == (None, 10)
+    if least > 1:
+        with pytest.raises(ValueError, match=f"height and width must be at least {least}"):
+            zoo.assemble(replace(spec, input_shape=(least - 1, least, 3)))
 
 
 @pytest.mark.parametrize("given", ["resnet8", None, {"name": "resnet8"}], ids=str)

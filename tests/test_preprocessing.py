@@ -73,6 +73,117 @@ def test_images_without_three_channels_are_refused_where_the_mean_has_three(shap
     assert str(error.value) == f"x for 'resnet50' must be RGB images with 3 channels, received shape {shape}."
 
 
+def torch_range(x):
+    # The means and deviations of ImageNet, red, green, blue, written out.
+    return (x / 255 - np.array([0.485, 0.456, 0.406])) / np.array([0.229, 0.224, 0.225])
+
+
+def caffe_range(x):
+    return x[..., ::-1] - np.array([103.939, 116.779, 123.68])
+
+
+def minus_one_to_one(x):
+    return x / 127.5 - 1
+
+
+def zero_to_one(x):
+    return x / 255
+
+
+# What the published weights of each layout were trained on. timm says it in the `default_cfgs` of resnet.py and resnetv2.py.
+RANGES = [
+    *[("resnet50", layout, torch_range) for layout in ("torchvision", "timm", "kerashub")],
+    *[("resnet50v2", layout, minus_one_to_one) for layout in ("timm", "kerashub", "keras", None)],
+    *[("resnet50", layout, caffe_range) for layout in ("keras", "he2016", None)],
+    ("resnet18", "torchvision", torch_range),
+    ("resnet18", None, zero_to_one),
+    ("resnet18v2", "kerashub", minus_one_to_one),
+    ("vgg16", "torchvision", torch_range),
+    ("vgg16", "he2016", caffe_range),
+    *[("resnet20", layout, zero_to_one) for layout in ("timm", "torchvision")],  # no library has one
+    ("mobilenetv2", "keras", minus_one_to_one),
+    *[
+        (name, "cifar", zero_to_one)
+        for name in ("mobilenetv2_0.5", "xception", "densenet121", "convnexttiny")
+    ],
+    ("convnexttiny", None, torch_range),
+    ("repvgg", "imagenet", zero_to_one),
+]
+
+
+@pytest.mark.parametrize(("name", "layout", "expected"), RANGES)
+def test_the_range_follows_the_layout(name, layout, expected):
+    y = zoo.preprocess_input(name, IMAGES, layout=layout)
+    np.testing.assert_allclose(y, expected(IMAGES.astype("float64")), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("resnet18", {"layout": "torchvision"}, torch_range),
+        ("resnet18v2", {"layout": "timm"}, minus_one_to_one),
+        ("vgg11", {"layout": "torchvision", "include_top": False}, torch_range),
+        ("mobilenetv2", {}, zero_to_one),
+        # The graph of ResNet50V2, by either name.
+        ("resnet50", {"ordering": "full_pre_activation"}, minus_one_to_one),
+    ],
+)
+def test_the_range_in_the_graph_follows_the_layout(name, options, expected):
+    net = zoo.build(name, include_preprocessing=True, width=8, input_shape=(32, 32, 3), **options)
+    *_, last = [layer for layer in net.layers if layer.name.startswith("image_")]
+    x = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3)).astype("float32")
+    y = keras.ops.convert_to_numpy(keras.Model(net.input, last.output)(x))
+    np.testing.assert_allclose(y, expected(x.astype("float64")), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "mobilenetv2_0.9", "xception"])
+def test_a_name_whose_weights_are_of_another_layout_has_to_be_told_which(name):
+    with pytest.raises(
+        ValueError, match=f"^name='{name}' does not say the range of its images.*layout='keras'"
+    ):
+        zoo.preprocess_input(name, IMAGES)
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "text"),
+    [
+        ("resnet50", "torch", "layout='torch' is not known"),
+        ("resnet50v2", "torchvision", "layout='torchvision' is not known"),
+        ("mobilenetv2", "timm", "layout='timm' is not known; expected one of 'cifar', 'keras'"),
+        ("convnet", "timm", "layout='timm' is not known; expected one of 'he2016'"),
+    ],
+)
+def test_a_layout_that_a_net_has_not_has_no_range(name, layout, text):
+    with pytest.raises(ValueError, match=f"^{text}"):
+        zoo.preprocess_input(name, IMAGES, layout=layout)
+
+
+@pytest.mark.parametrize("name", ["convnexttiny", "densenet121", "mobilenetv2"])
+@pytest.mark.usefixtures("shapes_alone")
+def test_grey_images_of_a_net_for_small_ones_are_scaled(name):
+    net = zoo.build(name, layout="cifar", include_preprocessing=True, width=8, input_shape=(32, 32, 1))
+    assert [layer.name for layer in net.layers if layer.name.startswith("image_")] == ["image_scaled"]
+
+
+def test_a_registered_net_has_the_ranges_of_its_origin_unless_it_says_one():
+    white = np.full((1, 2, 2, 3), 255.0)
+    zoo.register("theirs", zoo.specify("resnet50", layout="timm"))
+    np.testing.assert_allclose(zoo.preprocess_input("theirs", white), torch_range(white))
+    np.testing.assert_allclose(
+        zoo.preprocess_input("theirs", white, layout="keras"), caffe_range(white), atol=1e-4
+    )
+    zoo.register("small", zoo.specify("mobilenetv2"))
+    assert zoo.preprocess_input("small", white).max() == 1.0
+    zoo.register("said", zoo.specify("resnet50", layout="timm"), preprocessing="unit")
+    zoo.register("said_again", zoo.specify("said", width=8))
+    for name in ("said", "said_again"):
+        assert (
+            zoo.preprocess_input(name, white).max()
+            == zoo.preprocess_input(name, white, layout="keras").max()
+            == 1.0
+        )
+
+
 def test_unknown_net():
     with pytest.raises(ValueError, match="depth 51 fits no resnet"):
         zoo.preprocess_input("resnet51", IMAGES)

@@ -30,6 +30,74 @@ REFUSALS = {
             ValueError,
             "ordering='norm_act_conv' is none of those that xception, of family 'xception', has: 'act_conv_norm'.",
         ),
+        (
+            "resnet20",
+            dict(stages=[3, 3]),
+            TypeError,
+            "stages must be a tuple such as (3, 3, 3), received [3, 3].",
+        ),
+        ("resnet20", dict(stages=()), ValueError, "stages must have at least one entry, received ()."),
+        (
+            "resnet20",
+            dict(stages=(0, 3)),
+            ValueError,
+            "every entry of stages=(0, 3) must be at least 1, received 0.",
+        ),
+        (
+            "densenet40",
+            dict(stages=(2.0,)),
+            TypeError,
+            "every entry of stages=(2.0,) must be an integer, received 2.0 of type float.",
+        ),
+        (
+            "xception",
+            dict(stages=(2, 2, 2, 8, 2)),
+            ValueError,
+            "stages=(2, 2, 2, 8, 2) has no place in a net of family 'xception', whose stages are (1, 1, 1, n, 1).",
+        ),
+        (
+            "mobilenetv2",
+            dict(stages=(1, 2, 3)),
+            ValueError,
+            "stages=(1, 2, 3) has no place in a net of family 'mobilenetv2', whose stages are (n, n, n, n, n, n, n).",
+        ),
+        (
+            "repvgg",
+            dict(stages=(1, 1, 1, 1, 1)),
+            ValueError,
+            "stages=(1, 1, 1, 1, 1) has no place in a net of family 'repvgg', whose stages are (n,) or (n, n) or (n, n, n) "
+            "or (n, n, n, n).",
+        ),
+        (
+            "convnet",
+            dict(stages=(3, 3)),
+            ValueError,
+            "stages=(3, 3) has no place in a net of family 'convnet', whose stages are (n,).",
+        ),
+        (
+            "mlp",
+            dict(stages=(2, 1)),
+            ValueError,
+            "stages=(2, 1) has no place in a net of family 'mlp', whose stages are (n,).",
+        ),
+        (
+            "plain20",
+            dict(stem="imagenet"),
+            ValueError,
+            "stem='imagenet' is none of those that plain20, of family 'plain', has: 'cifar'.",
+        ),
+        (
+            "resnet50",
+            dict(stem="imagnet"),
+            ValueError,
+            "stem='imagnet' is none of those that resnet50, of family 'resnet', has: 'cifar', 'imagenet'.",
+        ),
+        (
+            "wrn16_4",
+            dict(stem="cifar"),
+            ValueError,
+            "stem='cifar' is none of those that wrn16_4, of family 'wrn', has: None.",
+        ),
     ],
     "own_options": [
         (
@@ -337,7 +405,7 @@ REFUSALS = {
             UNIT,
             dict(ordering="original", layout="keras", block="basic"),
             ValueError,
-            "layout='keras' exists with bottleneck units only, received block='basic'; use block='bottleneck' or "
+            "layout='keras' has bottleneck units only, received block='basic'; use block='bottleneck' or "
             "layout='he2016'.",
         ),
         (
@@ -385,7 +453,14 @@ REFUSALS = {
             "resnet20",
             dict(layout="keras", shortcut="projection"),
             ValueError,
-            "layout='keras' exists with bottleneck units only, and resnet20 has basic ones; use layout='he2016' or, where "
+            "layout='keras' has bottleneck units only, and resnet20 has basic ones; use layout='he2016' or, where "
+            "the depth allows, block='bottleneck'.",
+        ),
+        (
+            "resnet20v2",
+            dict(layout="keras_cifar10", shortcut="projection"),
+            ValueError,
+            "layout='keras_cifar10' has bottleneck units only, and resnet20v2 has basic ones; use layout='he2016' or, where "
             "the depth allows, block='bottleneck'.",
         ),
         (
@@ -498,8 +573,9 @@ REFUSALS = {
 def make(name, options):
     if name is UNIT:
         return UnitSpec(**options)
-    # Of a spec made by hand only: names have their family from the catalog.
-    return dataclasses.replace(specify(name), **options) if "family" in options else specify(name, **options)
+    # Of a spec made by hand only: names have their family, stages and stem from the catalog.
+    by_hand = not {"family", "stages", "stem"}.isdisjoint(options)
+    return dataclasses.replace(specify(name), **options) if by_hand else specify(name, **options)
 
 
 def passed(error):

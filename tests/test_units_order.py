@@ -37,6 +37,22 @@ def test_operations_of_a_unit_stand_in_the_order_of_its_row(ordering):
     assert chain(net(*units, zoo.unit_end(ordering))) == two
 
 
+@pytest.mark.parametrize("ordering", CHAINS)
+@shapes_alone
+def test_a_factory_of_norms_is_called_where_the_row_has_one(ordering):
+    """And nowhere else, so that one line serves all orderings."""
+    made = []
+
+    def norm(name):
+        made.append(name)
+        return layers.LayerNormalization(name=name)
+
+    unit = zoo.conv_unit(4, ordering=ordering, norm=norm, name="unit")
+    model = net(unit, zoo.unit_end(ordering, norm=norm, name="end"))
+    assert len(made) == CHAINS[ordering][1].count("norm") - CHAINS[ordering][0].count("norm")
+    assert len([x for x in model.layers if isinstance(x, layers.LayerNormalization)]) == len(made)
+
+
 def test_every_plain_ordering_is_among_them():
     assert set(PLAIN) <= set(CHAINS)
 

@@ -248,7 +248,7 @@ RESIDUAL_REFUSALS = [
     (
         dict(layout="keras"),
         ValueError,
-        "layout='keras' exists with bottleneck units only, received block='basic'; use block='bottleneck' or "
+        "layout='keras' has bottleneck units only, received block='basic'; use block='bottleneck' or "
         "layout='he2016'.",
     ),
     (

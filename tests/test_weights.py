@@ -91,7 +91,7 @@ def test_missing_file(tmp_path):
     assert re.search(
         r"weights='.*none.weights.h5' is neither a file nor a name of weights for convnet2", text
     )
-    assert "expected one of 'imagenet'" in text and "or the path of a .weights.h5 file" in text
+    assert "for convnet2; expected the path of a .weights.h5 file" in text
 
 
 def test_a_folder_is_not_a_file(tmp_path):
@@ -310,8 +310,27 @@ def test_shipped_weights_load_by_name(shipped):
 
 
 def test_shipped_weights_are_named_where_others_are_asked_for(shipped):
-    assert "expected one of 'imagenet', 'digits' or the path" in refusal("convnet2", "digit")
-    assert "expected one of 'imagenet' or the path" in refusal("resnet8", "digits")
+    assert "expected one of 'digits' or the path" in refusal("convnet2", "digit")
+    assert "for resnet8; expected the path" in refusal("resnet8", "digits")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "there_are"),
+    [
+        ("resnet50", {}, True),
+        ("resnet50", {"layout": "timm"}, True),  # its own error says what to change
+        ("vgg16", {"include_top": False}, True),
+        ("mobilenetv2_0.5", {"layout": "keras"}, True),
+        ("resnet18", {}, False),
+        ("resnet50", {"ordering": "bn_after_addition"}, False),
+        ("mobilenetv2_0.6", {"layout": "keras"}, False),
+        ("densenet40", {}, False),
+    ],
+)
+def test_imagenet_is_offered_where_there_is_such_a_net(name, options, there_are):
+    with pytest.raises(ValueError, match="is neither a file nor a name of weights") as error:
+        zoo.build(name, weights="imagenett", **options)
+    assert ("'imagenet'" in str(error.value)) == there_are
 
 
 def test_shipped_weights_that_were_changed_are_refused(shipped):

@@ -11,6 +11,7 @@ from typing import Any, Unpack
 
 from zoo import pretrained
 from zoo.options import Options
+from zoo.placement import V2
 from zoo.spec import BLOCKS, OPTIONS, SHORTCUT_PARAMETERS, ModelSpec, is_one_of, require_one_of
 from zoo.wording import nearest
 
@@ -42,7 +43,8 @@ class Entry:
         reference: Where the net was published.
         stem: `"cifar"`, `"imagenet"` or None.
         fixed_block: Whether `block` is part of the name.
-        preprocessing: The input range the net was trained for, see `zoo.preprocess_input`.
+        preprocessing: The input range its published weights were trained for, see `range_of`.
+        any_layout: Whether that holds whatever the layout, as somebody said who registered it.
         origin: Of a registered net, the published one that it was made from.
     """
 
@@ -53,6 +55,7 @@ class Entry:
     stem: str | None = None
     fixed_block: bool = True
     preprocessing: str = "unit"
+    any_layout: bool = False
     origin: str | None = None
 
 
@@ -459,6 +462,8 @@ OWN_NONE = (
 def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
     """The complete spec of a net: the catalog's defaults, then those of the named weights it asks for, then the options.
 
+    Of a registered net, the options that it was registered with come before those of `weights="imagenet"`: its `classes` stay.
+
     Args:
         name: Name of the net, see `zoo.list_models()`.
         **options: Options of `zoo.build`.
@@ -485,9 +490,10 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
     given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None or k in OWN_NONE}
     shipped = pretrained.find(name, given.get("weights"))
     comes_with: dict[str, Any] = dict(shipped.options) if shipped else {}
+    defaults: dict[str, Any] = {"input_shape": ModelSpec.input_shape}
     if is_one_of(given.get("weights"), ("imagenet",)):
-        comes_with = {"classes": 1000}
-    defaults: dict[str, Any] = {"input_shape": ModelSpec.input_shape} | entry.defaults | comes_with
+        defaults["classes"] = 1000
+    defaults |= entry.defaults | comes_with
     defaults["input_shape"] = _from_channels_last(tuple(defaults["input_shape"]))
     if given.get("shortcut", defaults.get("shortcut")) != defaults.get("shortcut"):
         defaults = {k: v for k, v in defaults.items() if k not in SHORTCUT_PARAMETERS}
@@ -539,8 +545,8 @@ def register(
         spec: What the name stands for, from `zoo.specify`; `dataclasses.replace(spec, name="mine", stages=(1, 5, 1))`
             changes what is no option of it.
         reference: Where the net is described; None takes over that of the net the spec was made from.
-        preprocessing: The input range of `zoo.preprocess_input`: `"unit"` (0..1), `"tf"` (-1..1), `"caffe"` or `"torch"`; None takes
-            over that of the net the spec was made from, and `"unit"` where the catalog does not know that.
+        preprocessing: The input range of `zoo.preprocess_input`, whatever the layout: `"unit"` (0..1), `"tf"` (-1..1), `"caffe"` or
+            `"torch"`; None takes over those of the net the spec was made from, and `"unit"` where the catalog does not know that.
 
     Raises:
         TypeError: If the name or the reference is no string, or the spec no `ModelSpec`.
@@ -591,6 +597,7 @@ def register(
             defaults=defaults,
             reference=reference or (origin.reference if origin else "not published"),
             preprocessing=preprocessing or (origin.preprocessing if origin else "unit"),
+            any_layout=preprocessing is not None or (origin is not None and origin.any_layout),
             origin=origin_of(spec.name) if origin else None,
         ),
     )
@@ -609,6 +616,26 @@ def entry_of(spec: ModelSpec) -> Entry:
         ValueError: If the catalog has no net of this name.
     """
     return lookup(spec.name, spec.block, spec.convolutions)
+
+
+def range_of(entry: Entry, layout: str, ordering: str) -> str:
+    """The input range of a net: that of the published weights which fit its layout; of a net for small images 0..1.
+
+    Args:
+        entry: What its name stands for.
+        layout: Whose graph it is.
+        ordering: Its ordering: in the libraries, pre-activation nets were trained on other ranges than ResNets.
+    """
+    if entry.any_layout or entry.stem == "cifar":
+        return entry.preprocessing
+    if layout == "cifar":
+        return "unit"
+    if layout == "torchvision":
+        return "torch"
+    # timm's resnet50.a1_in1k and resnetv2_50.a1h_in1k, among others; KerasHub's weights are made from them.
+    if layout in ("timm", "kerashub"):
+        return "tf" if ordering == V2 else "torch"
+    return "tf" if entry.preprocessing == "caffe" and ordering == V2 else entry.preprocessing
 
 
 def _found(look: Callable[[Any], Entry], key: Any) -> Entry | None:

@@ -22,7 +22,7 @@ from zoo.blocks import (
     place,
     residual,
 )
-from zoo.catalog import entry_of, specify
+from zoo.catalog import entry_of, range_of, specify
 from zoo.families import skeleton
 from zoo.graph import room_for
 from zoo.naming import KerasResNetNames, VGGNames, ZooNames, activation_of
@@ -254,7 +254,7 @@ def _check_input_tensor(given: object, spec: ModelSpec | None = None) -> None:
 
 def _range_of(spec: ModelSpec) -> str:
     try:
-        return entry_of(spec).preprocessing
+        return range_of(entry_of(spec), spec.layout, spec.ordering)
     except ValueError as error:
         raise ValueError(
             f"include_preprocessing=True: the catalog has no {spec.name!r}, so the range of its inputs is not known; "
@@ -554,12 +554,15 @@ def smallest_input(spec: ModelSpec) -> int:
     """Least height and width at which every strided or unpadded layer still has an output of its own."""
     if spec.family in FAMILIES:
         size = skeleton(spec.family).map_size
-        return next(n for n in range(spec.total_stride, 100) if size(spec, n) > 0)
+        return next(n for n in range(spec.total_stride, 2 * spec.total_stride) if size(spec, n) > 0)
     if spec.family == "convnet":
         size = 1
         for index in reversed(range(sum(spec.stages))):
-            size *= 2 if index % 2 == 1 and spec.downsampling != "none" else 1
-            size += 2 if spec.padding == "valid" else 0
+            halves = index % 2 == 1 and spec.downsampling != "none"
+            size *= 2 if halves else 1
+            if spec.padding == "valid":
+                # Windows of 3 pixels: `size` of them at a stride of 2 span 2 size + 1.
+                size += 1 if halves and spec.downsampling == "stride" else 2
         return size
     return spec.total_stride
 

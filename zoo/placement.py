@@ -313,6 +313,8 @@ _KERAS = replace(_HE, bias="all", momentum=0.99, epsilon=1.001e-5)
 _HUB = replace(_HE, stride_at="middle")
 _TORCH = replace(_HUB, pool_border="minus_infinity")
 _TORCH_PRE_ACTIVATION = replace(_TORCH, stem_activates=False)
+# keras-resnet, and version 2 of Keras' example cifar10_resnet.py: placement, stride and biases are the example's, the widths are
+# He's, as everywhere. Inside a unit the example has as many channels as enter its stage: 16, 64 and 128, where He has 16, 32 and 64.
 _EXAMPLE = replace(
     _HE, projection_reads="raw", bias="all", explicit_padding="never", momentum=0.99, epsilon=1e-3
 )
@@ -375,9 +377,12 @@ class Family:
         normalizations: What may normalise; the first is the default.
         per_block: What a number a block keeps: `"act"` or `"norm"` -> number -> the parts whose word stays.
         head: What stands between the pooling of the last feature map and the classifier.
-        unit: The parts of one unit in order, and what joins its ways; empty where the ordering names the one row.
+        unit: The parts of one unit in order, and what joins its ways, or a function of a spec that says them; empty where the
+            ordering names the one row.
         in_block: The parts among which `per_block` chooses.
+        stages: The forms that `stages` may have, None for any number of units; empty: as many stages as you like.
         depth: Weight layers on the longest path, of a spec.
+        stride: Input pixels between two neighbouring pixels of the last feature map, of a spec.
     """
 
     rows: Mapping[str, Steps]
@@ -388,10 +393,12 @@ class Family:
     forms: tuple[str, ...] = ("separate",)
     normalizations: tuple[str | None, ...] = ("batch",)
     per_block: Mapping[str, Mapping[int, tuple[str, ...]]] = field(default_factory=dict)
-    unit: tuple[str, ...] = ()
+    unit: tuple[str, ...] | Callable[[Any], tuple[str, ...]] = ()
     in_block: tuple[str, ...] = ()
     head: Steps = NOTHING
+    stages: tuple[tuple[int | None, ...], ...] = ()
     depth: Callable[[Any], int]
+    stride: Callable[[Any], int]
 
     @classmethod
     def of(cls, *, rows: Mapping[str, str], head: str = "", **settings: Any) -> Self:
@@ -420,11 +427,12 @@ class Family:
     def words(self, options: Any) -> str:
         """A unit in words, in the order of execution, `|` between its parts."""
         said = []
-        parts = self.unit or (options.ordering,) * (1 if options.block == "basic" else 2)
+        unit = self.unit(options) if callable(self.unit) else self.unit
+        parts = unit or (options.ordering,) * (1 if options.block == "basic" else 2)
         for part in parts:
             # A part of a name alone is what the skeleton does there: a convolution, an addition.
             after = str(self.row(part, options)) if part in self.rows else ""
-            said.append(f"{part} {after}".strip() if part in (CONV, "scale", "add") else after)
+            said.append(f"{part} {after}".strip() if part in (CONV, "dropout", "scale", "add") else after)
         return " | ".join(said)
 
 
@@ -449,7 +457,9 @@ FAMILIES = {
         activations={"depthwise": "depthwise_activation", "project": "narrow_activation"},
         unit=("expand", "depthwise", "project", "add"),
         options=("alpha", "narrow_activation", "depthwise_activation"),
+        stages=((None,) * 7,),
         depth=lambda spec: 3 * sum(spec.stages) + 2,
+        stride=lambda spec: 8 if spec.layout == "cifar" else 32,
     ),
     # Chollet 2016, arXiv 1610.02357: activation, separable convolution, normalisation.
     "xception": Family.of(
@@ -466,7 +476,10 @@ FAMILIES = {
         activations={"depthwise": "between_activation"},
         unit=("entry", "depthwise", "pointwise", "add"),
         options=("between_activation",),
+        # Only the middle flow repeats a module.
+        stages=((1, 1, 1, None, 1),),
         depth=lambda spec: 2 * sum(spec.stages) + spec.stages[3] + 5,
+        stride=lambda spec: 8 if spec.layout == "cifar" else 32,
     ),
     # Huang et al. 2016, arXiv 1608.06993: what is concatenated has many readers, each normalises for itself.
     "densenet": Family.of(
@@ -480,6 +493,7 @@ FAMILIES = {
         layouts={"cifar": _HE, "keras": _keras(0.99, 1.001e-5, "strided")},
         options=("block",),
         depth=lambda spec: sum(spec.stages) * (1 if spec.block == "basic" else 2) + len(spec.stages) + 1,
+        stride=lambda spec: 2 ** (len(spec.stages) - 1) * (1 if spec.layout == "cifar" else 4),
     ),
     # Liu et al. 2022, arXiv 2201.03545: one activation and one normalisation a block, out of three places each.
     "convnext": Family.of(
@@ -496,6 +510,7 @@ FAMILIES = {
         head="norm",
         options=("activations_per_block", "norms_per_block"),
         depth=lambda spec: 3 * sum(spec.stages) + len(spec.stages) + 1,
+        stride=lambda spec: 2 ** (len(spec.stages) - 1) * (1 if spec.layout == "cifar" else 4),
         normalizations=("layer", "batch"),
         in_block=("depthwise", "expand", "project", "add"),
         unit=("depthwise", "expand", "project", "scale", "add"),
@@ -507,20 +522,28 @@ FAMILIES = {
     # Zagoruyko and Komodakis 2016, arXiv 1605.07146: pre-activation units, wide, with dropout between the convolutions.
     "wrn": Family.of(
         rows={"entry": "norm act", "end": "norm act"},
-        unit=("entry", CONV, "entry", CONV, "add"),
+        unit=lambda spec: (
+            *("entry", CONV),
+            *("entry", *(("dropout",) if spec.dropout_rate else ()), CONV) * (spec.convolutions - 1),
+            "add",
+        ),
         orderings=("full_pre_activation",),
         layouts={"cifar": _HE},
         options=("convolutions", "dropout_rate"),
         depth=lambda spec: spec.convolutions * sum(spec.stages) + 4,
+        stride=lambda spec: 2 ** (len(spec.stages) - 1),
     ),
     # Ding et al. 2021, arXiv 2101.03697: the one activation stands after the sum, so the branches merge.
     "repvgg": Family.of(
-        unit=("branch", "add"),
+        unit=lambda spec: ("merged",) if spec.merged else ("branch", "add"),
         rows={"branch": "conv norm", "identity": "norm", "add": "act", "merged": "conv act"},
         orderings=("original",),
         layouts={"cifar": _HE, "imagenet": _HE},
         options=("merged",),
+        # The paper has widths for four.
+        stages=tuple((None,) * count for count in range(1, 5)),
         depth=lambda spec: sum(spec.stages) + 2,
+        stride=lambda spec: 2 ** (len(spec.stages) - 1) * (1 if spec.layout == "cifar" else 4),
     ),
 }
 

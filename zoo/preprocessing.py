@@ -8,7 +8,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from zoo.catalog import lookup
+from zoo.catalog import Entry, lookup, range_of
+from zoo.options import NetLayout
+from zoo.placement import FAMILIES, LAYOUT, V2, VGG
+from zoo.values import require_one_of
 
 # Of ImageNet, in the order blue, green, red.
 CAFFE_MEANS = (103.939, 116.779, 123.68)
@@ -16,13 +19,19 @@ CAFFE_MEANS = (103.939, 116.779, 123.68)
 TORCH_MEANS, TORCH_DEVIATIONS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def preprocess_input(name: str, x: Any) -> Any:
+def preprocess_input(name: str, x: Any, layout: NetLayout | None = None) -> Any:
     """Scale images with values in 0..255 to the range that a net's weights expect.
 
-    Formulas, per value: `x / 255` for nets trained here and for CIFAR layouts; `x / 127.5 - 1` for the v2 ImageNet nets
-    of `keras.applications`; for its VGG and ResNet nets RGB becomes BGR and the ImageNet channel means
-    (103.939, 116.779, 123.68) are subtracted; for its DenseNets and ConvNeXts, `(x / 255 - mean) / deviation` of the channels
-    with (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225).
+    The range is that of the published weights which fit the net's layout. Formulas, per value:
+
+    - `x / 255` for nets that have none: those with a CIFAR stem or `layout="cifar"`, mlp, convnet and repvgg, and ResNets of depths
+      that `keras.applications` has not.
+    - For nets of `keras.applications`: `x / 127.5 - 1` for its ResNet V2, MobileNetV2 and Xception; for VGG and ResNet RGB becomes
+      BGR and the ImageNet channel means (103.939, 116.779, 123.68) are subtracted; for DenseNet and ConvNeXt
+      `(x / 255 - mean) / deviation` of the channels, with (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225). Layouts of which
+      nobody has published weights, such as `"he2016"`, have the range of the name too.
+    - `(x / 255 - mean) / deviation` with the same numbers for `layout="torchvision"`, `"timm"` and `"kerashub"`, but
+      `x / 127.5 - 1` for the pre-activation nets (v2) of the latter two: so most of their weights were trained.
 
     `zoo.build(..., include_preprocessing=True)` puts the same into the net, in float32: equal to the bit on TensorFlow, within
     one rounding where a compiler divides by multiplying (JAX).
@@ -31,13 +40,16 @@ def preprocess_input(name: str, x: Any) -> Any:
         name: Name of the net, see `zoo.list_models()`.
         x: Images (batch, height, width, channels) or one image, values 0..255; array or tensor. Left unchanged. Or a
             symbolic `keras.Input` (batch, height, width, channels), which stock layers then read.
+        layout: The `layout=` that the net is built with; None: that of its name. A `mobilenetv2` and an `xception` have to be
+            told, for theirs is `"cifar"`, and their published weights are for `"keras"`.
 
     Returns:
         An array (or tensor, for a tensor; symbolic, for a symbolic one) of floats of the same shape.
 
     Raises:
         TypeError: If `x` is neither an array nor a tensor.
-        ValueError: If the name is not known, or a net of `keras.applications` is given images without 3 channels.
+        ValueError: If the name is not known or has no such layout, if the layout has to be told, or if images without 3 channels
+            are given where weights expect colours.
 
     Reference:
         `keras.applications.imagenet_utils.preprocess_input`.
@@ -47,7 +59,7 @@ def preprocess_input(name: str, x: Any) -> Any:
         >>> zoo.preprocess_input("resnet20", np.full((1, 2, 2, 3), 255.0)).max()
         np.float64(1.0)
     """
-    mode = _range(name)
+    mode = _range(name, layout)
     if isinstance(x, keras.KerasTensor):
         return scaled(name, mode, x, prefix=None)
     if not isinstance(x, np.ndarray) and not keras.ops.is_tensor(x):
@@ -68,15 +80,36 @@ def preprocess_input(name: str, x: Any) -> Any:
     return keras.applications.imagenet_utils.preprocess_input(x, mode=mode)
 
 
-def _range(name: str) -> str:
+def _range(name: str, layout: NetLayout | None) -> str:
     """The range of a net by its name: of a depth that the usual units do not make, units of one convolution may."""
     try:
-        return lookup(name).preprocessing
+        entry = lookup(name)
     except ValueError as error:
         try:
-            return lookup(name, convolutions=1).preprocessing
+            entry = lookup(name, convolutions=1)
         except ValueError:
             raise error from None
+    usual, ordering = entry.defaults["layout"], entry.defaults["ordering"]
+    if layout is not None:
+        require_one_of("layout", layout, _layouts(entry))
+    elif (
+        usual == "cifar" and entry.origin is None and range_of(entry, usual, ordering) != entry.preprocessing
+    ):
+        raise ValueError(
+            f"name={name!r} does not say the range of its images: with layout={usual!r}, its default, nets take 0 to 1, and its "
+            f"published weights, of layout='keras', take another. Say which: zoo.preprocess_input({name!r}, x, layout='keras')."
+        )
+    return range_of(entry, layout or usual, ordering)
+
+
+def _layouts(entry: Entry) -> tuple[str, ...]:
+    """Those that a net may be built with, as its block and its shortcut allow."""
+    if entry.family in FAMILIES:
+        return tuple(FAMILIES[entry.family].layouts)
+    if entry.family == "resnet":
+        activates_before = entry.defaults["ordering"] == V2
+        return tuple(layout for layout, rows in LAYOUT.items() if rows[activates_before])
+    return tuple(VGG) if entry.family == "vgg" else ("he2016",)
 
 
 def scaled(name: str, mode: str, x: keras.KerasTensor, *, prefix: str | None = "image") -> keras.KerasTensor:

@@ -68,14 +68,15 @@ def conv_unit(
         filters: Channels of the output.
         kernel_size: Size of the kernel, one number or one for each spatial axis.
         ordering: One of `zoo.orderings("plain")`, or a row of words of your own: `"act conv norm"`. A row has exactly one
-            `conv`, and `norm` and `act` where you want them.
+            `conv`, and `norm` and `act` where you want them. A row without `norm` makes no use of `norm=`, and one without
+            `act` none of `activation=`, so that one line serves all orderings.
         form: `"separate"`, the activation as a layer of its own, or `"builtin"`, as an argument of the convolution.
         activation: What `keras.activations.get` takes, or a layer, whose settings, not weights, are copied for each unit; None for
             no activation.
         strides: Strides of the convolution, one number or one for each spatial axis.
         padding: Padding of the convolution, as Keras does it: `"same"`, `"valid"` or `"causal"`.
         use_bias: Whether the convolution has a bias; None: unless a normalisation follows it directly.
-        norm: Makes a normalisation, called with `name=`; None: batch normalisation.
+        norm: Makes a normalisation, called with `name=`, where the ordering has one; None: batch normalisation.
         conv: Makes a convolution, called with filters, kernel size and the arguments of `Conv2D`, such as
             `keras.layers.SeparableConv2D`; None: the `Conv1D`, `Conv2D` or `Conv3D` that fits the input. What it makes has the
             filters, the bias and the activation that it is called with, and divides each side by the strides; a transposed
@@ -165,7 +166,8 @@ def residual_unit(
         norm: Makes a normalisation, called with `name=`; None: batch normalisation.
         conv: Makes the convolutions of the branch, see `zoo.conv_unit`; None: those that fit the input.
         layout: Whose unit it is where code bases differ in biases, stride, padding and moving statistics: `"he2016"`,
-            `"keras"`, `"kerashub"`, `"timm"`, `"torchvision"`, `"keras_resnet"` or `"keras_cifar10"`.
+            `"keras"`, `"kerashub"`, `"timm"`, `"torchvision"`, `"keras_resnet"` or `"keras_cifar10"`. The inner channels of a
+            bottleneck are a quarter in each, though not in that example.
         opens: Whether a pre-activation unit does its first normalisation and activation; False where the stem has done
             them already. Units that do not begin with an activation have nothing to leave out.
         shortcut_scale: Factor on the shortcut under `shortcut="constant_scaling"`, 0.5 if not given.
@@ -244,7 +246,7 @@ def unit_end(
         ordering: Ordering of the units before it, residual or plain, or the row of words that was given to
             `zoo.conv_unit`.
         activation: As in the units.
-        norm: As in the units.
+        norm: As in the units; not called where the ordering owes no normalisation.
         layout: As in the units.
         name: The layers are called `NAME_norm` and `NAME_act`. None: `unit_end1` and so on.
 

@@ -83,11 +83,12 @@ def check(spec: ModelSpec) -> None:
     if weights == "imagenet":
         _twin(spec)
     elif pretrained.find(spec.name, weights) is None and not os.path.isfile(weights):
-        names = ["'imagenet'", *(repr(n) for n in pretrained.names(spec.name))]
+        published = _name_of_twin(spec) and spec.alpha in (None, *_ALPHAS)
+        names = [*(["imagenet"] if published else []), *pretrained.names(spec.name)]
+        expected = f"one of {', '.join(map(repr, names))} or the path" if names else "the path"
         raise ValueError(
-            f"weights={os.fspath(weights)!r} is neither a file nor a name of weights for {spec.name}; expected one of "
-            f"{', '.join(names)} or the path of a .weights.h5 file, or of a {' or '.join(conversion.SUFFIXES)} file of "
-            "the library that layout= names."
+            f"weights={os.fspath(weights)!r} is neither a file nor a name of weights for {spec.name}; expected {expected} of "
+            f"a .weights.h5 file, or of a {' or '.join(conversion.SUFFIXES)} file of the library that layout= names."
         )
 
 
@@ -175,14 +176,7 @@ def _imagenet(spec: ModelSpec) -> list[tuple[str, list[np.ndarray]]]:
 def _twin(spec: ModelSpec) -> tuple[str, dict[str, Any]]:
     """The function of `keras.applications` that has the weights, and its arguments."""
     channels_first = keras.config.image_data_format() == "channels_first"
-    defaults: dict[str, Any] = {"width": 64}
-    if spec.family in FAMILIES:
-        origin = origin_of(spec.name)
-        twin = _BEYOND.get(origin.partition("_")[0])
-        defaults = lookup(origin).defaults if twin else {}
-        twin = twin if spec.ordering == defaults.get("ordering") else None
-    else:
-        twin = _residual_twin(spec)
+    twin = _name_of_twin(spec)
     if twin is None:
         had = ", ".join(sorted([*_APPLICATIONS.values(), *_BEYOND.values()]))
         raise ValueError(
@@ -190,6 +184,9 @@ def _twin(spec: ModelSpec) -> tuple[str, dict[str, Any]]:
         )
     if spec.layout != "keras" and spec.family != "vgg":
         raise ValueError(f"weights='imagenet' fit layout='keras' only, received layout={spec.layout!r}.")
+    defaults: dict[str, Any] = (
+        lookup(origin_of(spec.name)).defaults if spec.family in FAMILIES else {"width": 64}
+    )
     for option in ("width", "normalization", "between_activation", "norms_per_block"):
         own, given = defaults.get(option, getattr(ModelSpec, option, None)), getattr(spec, option)
         if given != own:
@@ -220,7 +217,12 @@ def _twin(spec: ModelSpec) -> tuple[str, dict[str, Any]]:
     return twin, arguments
 
 
-def _residual_twin(spec: ModelSpec) -> str | None:
+def _name_of_twin(spec: ModelSpec) -> str | None:
+    """The function of `keras.applications` that makes such a net, whatever its options; None: there is none."""
+    if spec.family in FAMILIES:
+        origin = origin_of(spec.name)
+        twin = _BEYOND.get(origin.partition("_")[0])
+        return twin if twin and spec.ordering == lookup(origin).defaults["ordering"] else None
     kind = "vgg" if spec.family == "vgg" and spec.ordering == "conv_act" else spec.ordering
     return _APPLICATIONS.get((kind, spec.depth)) if spec.stem == "imagenet" or kind == "vgg" else None
 

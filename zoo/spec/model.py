@@ -23,7 +23,11 @@ from zoo.options import (
 from zoo.placement import FAMILIES as BEYOND
 from zoo.placement import Layout
 from zoo.spec.refusals.activation import refuse_activated, refuse_activation_of_no_place
-from zoo.spec.refusals.family import refuse_unknown_family, refuse_what_the_family_has_not
+from zoo.spec.refusals.family import (
+    refuse_stages_and_stem,
+    refuse_unknown_family,
+    refuse_what_the_family_has_not,
+)
 from zoo.spec.refusals.form import refuse_form_that_cannot_be_built, refuse_unknown_form
 from zoo.spec.refusals.input_and_head import refuse_input_and_head, refuse_unknown_size
 from zoo.spec.refusals.layout import (
@@ -56,8 +60,10 @@ class ModelSpec:
     Attributes:
         name: Name of the model, as in `zoo.list_models()`.
         family: One of `FAMILIES`, such as `"resnet"` or `"densenet"`.
-        stem: `"cifar"` (3x3 convolution), `"imagenet"` (7x7 convolution, stride 2, max-pool) or None outside resnet and plain.
-        stages: Residual units (resnet) or weight layers (other families) of each stage.
+        stem: `"cifar"` (3x3 convolution; resnet and plain), `"imagenet"` (7x7 convolution, stride 2, max-pool; resnet) or None
+            (other families).
+        stages: Units (resnet and the families beyond plain nets) or weight layers (other families) of each stage. An mlp and a
+            convnet have one number, a mobilenetv2 seven, a repvgg up to four, an xception `(1, 1, 1, n, 1)`; the others any.
         width: Channels of the first stage; each later stage doubles it (vgg: up to eight times).
         input_shape: Shape of one image without the batch axis; None for an unknown height or width.
         classes: Number of classes of the classifier.
@@ -80,7 +86,8 @@ class ModelSpec:
         gate_bias: Initial bias of the gate under the two gating shortcuts.
         dropout_rate: Rate under `shortcut="dropout"`; in a wrn, of the dropout between its convolutions.
         layout: Whose graph it is where "ResNet" is ambiguous, `"he2016"`, `"keras"`, `"kerashub"`, `"timm"`,
-            `"torchvision"`, `"keras_resnet"` or `"keras_cifar10"`; other families have `"cifar"`, as in their papers at
+            `"torchvision"`, `"keras_resnet"` or `"keras_cifar10"` (placement, stride and biases of that example, at the
+            widths of He et al.); other families have `"cifar"`, as in their papers at
             32 x 32, and `"keras"` or `"imagenet"`.
         block: `"basic"` (two 3x3) or `"bottleneck"` (1x1, 3x3, 1x1) residual units.
         padding: Padding of a convnet's convolutions, `"same"` or `"valid"`.
@@ -142,6 +149,7 @@ class ModelSpec:
     def __post_init__(self):
         object.__setattr__(self, "activation", _own_copy(self.activation))
         refuse_unknown_family(self)
+        refuse_stages_and_stem(self)
         refuse_input_and_head(self)
         refuse_activation_of_no_place(self)
         refuse_options_of_another_family(self)
@@ -258,7 +266,7 @@ class ModelSpec:
     def total_stride(self) -> int:
         """Input pixels between two neighbouring pixels of the last feature map."""
         if self.family in BEYOND:
-            return 32 if self.layout != "cifar" else 2 ** min(len(self.stages) - 1, 3)
+            return BEYOND[self.family].stride(self)
         if self.family == "mlp":
             return 1
         if self.family == "convnet":

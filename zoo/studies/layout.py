@@ -83,7 +83,10 @@ EXPERIMENT = Experiment(
                 "{graphs (layout=he2016|keras|kerashub|timm|keras_resnet|keras_cifar10)} different graphs "
                 "behind six names"
             ),
-            why="kerashub and timm are the same net, and so are keras_resnet and keras_cifar10.",
+            why=(
+                "kerashub and timm are the same net, and so are keras_resnet and keras_cifar10 at the widths of He et al., "
+                "which all six have here."
+            ),
         ),
         Expectation(
             what="their accuracy at this scale",

@@ -2,7 +2,7 @@
 
 | file | options it refuses |
 |---|---|
-| `family` | `family`, and what a family beyond plain and residual nets fixes |
+| `family` | `family`, `stages`, `stem`, and what a family beyond plain and residual nets fixes |
 | `own_options` | the options that single families have: `alpha`, `activations_per_block`, `merged` and so on |
 | `input_and_head` | `input_shape`, `include_preprocessing`, `include_top`, `classes`, `width`, `pooling` |
 | `activation` | `activation` of single stages, `activated` |

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from zoo.spec.model import ModelSpec
     from zoo.spec.unit import UnitSpec
 
-# Of these nets the sources have no basic units.
+# Read from nets of bottleneck units: `keras.applications` has no others, and of Keras' CIFAR-10 example it is version 2 (its
+# version 1 has basic units, and activates after them).
 _BOTTLENECK_ONLY = ("keras", "keras_cifar10")
 
 
@@ -42,7 +43,7 @@ def refuse_layout_of_a_residual_unit(unit: UnitSpec) -> None:
     _refuse_other_orderings(unit)
     if unit.layout in _BOTTLENECK_ONLY and unit.block != "bottleneck":
         raise ValueError(
-            f"layout={unit.layout!r} exists with bottleneck units only, received block={unit.block!r}; "
+            f"layout={unit.layout!r} has bottleneck units only, received block={unit.block!r}; "
             "use block='bottleneck' or layout='he2016'."
         )
 
@@ -53,7 +54,7 @@ def refuse_layout_of_a_residual_net(spec: ModelSpec) -> None:
     _refuse_other_orderings(spec)
     if spec.layout in _BOTTLENECK_ONLY and spec.block != "bottleneck":
         raise ValueError(
-            f"layout={spec.layout!r} exists with bottleneck units only, and {spec.name} has basic ones; "
+            f"layout={spec.layout!r} has bottleneck units only, and {spec.name} has basic ones; "
             "use layout='he2016' or, where the depth allows, block='bottleneck'."
         )
     if spec.layout == "keras_cifar10" and spec.stem != "cifar":

@@ -55,6 +55,15 @@ def _alpha(spec: ModelSpec) -> None:
         )
 
 
+def _dropout_rate(spec: ModelSpec) -> None:
+    require_rate("dropout_rate", spec.dropout_rate)
+    if spec.dropout_rate and spec.convolutions == 1:
+        raise ValueError(
+            f"dropout_rate={spec.dropout_rate!r} stands between the convolutions of a unit, and {spec.name} has convolutions=1; "
+            "leave it out, or take more convolutions."
+        )
+
+
 def _places_of(argument: str, word: str) -> Callable[[ModelSpec], None]:
     """How many of the places of a block keep their activation, or their normalisation."""
 
@@ -78,6 +87,6 @@ _LOOKS_AT: dict[str, Callable[[ModelSpec], None]] = {
     "norms_per_block": _places_of("norms_per_block", NORM),
     "block": lambda spec: require_one_of("block", spec.block, BLOCKS),
     "convolutions": lambda spec: require_integer("convolutions", spec.convolutions, 1),
-    "dropout_rate": lambda spec: require_rate("dropout_rate", spec.dropout_rate),
+    "dropout_rate": _dropout_rate,
     "merged": lambda spec: require_bool("merged", spec.merged),
 }
