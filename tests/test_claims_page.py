@@ -1,8 +1,10 @@
 """The page of claims: a verdict for each world, what flips, what waits, and the page that is committed."""
 
+import dataclasses
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from claimed import CLAIMS, DATA, MEASURED, ROOT
@@ -12,6 +14,13 @@ from zoo.experiments.claims.page import STORY, claims_page, flips, verdicts
 from zoo.experiments.claims.rules import FAILS, HOLDS, MISSING, VERDICTS, Pairs
 from zoo.experiments.design.study import PHOTOGRAPHS, RESIDUAL_NETS, SMALL, Claim, world_of
 from zoo.studies import STUDIES
+
+
+def waiting_in(page):
+    """How many sentences a page of claims says will be judged once there are data."""
+    counts = re.findall(r"^(\d+) more sentences? will be judged once", page, re.MULTILINE)
+    assert len(counts) < 2 and "0" not in counts and ("1 more sentence " in page) is (counts == ["1"])
+    return int(counts[0]) if counts else 0
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +81,18 @@ class TestWorlds:
     def test_what_is_not_published_is_counted_and_not_shown(self, ledger):
         """An experiment that waits for its runs must not fill the ledger with sentences that say nothing."""
         waiting = [claim for claim in CLAIMS if not set(claim.rules) & set(MEASURED)]
-        assert waiting and not [claim.sentence for claim in waiting if f"| {claim.sentence}" in ledger]
-        assert f"{len(waiting)} more sentences will be judged once" in ledger
+        assert not [claim.sentence for claim in waiting if f"| {claim.sentence}" in ledger]
+        assert waiting_in(ledger) == len(waiting)
         unpublished = set(STUDIES.names()) - set(MEASURED)
         assert not [name for name in unpublished if f"run {name}`" in ledger]
         assert not [name for name in unpublished if STUDIES.lookup(name).question in ledger]
+
+    @pytest.mark.parametrize("count", [0, 1, 2])
+    def test_none_one_and_more_may_wait(self, count, tmp_path):
+        study = STUDIES.study_of("ordering")
+        claims = tuple(dataclasses.replace(self.CLAIM, sentence=f"So {i}.") for i in range(count))
+        one = SimpleNamespace(studies=lambda: [dataclasses.replace(study, claims=claims)])
+        assert waiting_in(claims_page(one, tmp_path)) == count
 
 
 def test_the_page_is_what_the_data_say(ledger):

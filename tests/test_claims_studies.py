@@ -8,6 +8,7 @@ from claimed import CLAIMS, DATA, HOLES, MEASURED, ROOT, RULES
 
 from zoo.experiments.claims.page import claims_page, numbers_of
 from zoo.experiments.claims.rules import Each
+from zoo.experiments.design.study import PHOTOGRAPHS, world_of
 from zoo.experiments.publishing import publication
 from zoo.experiments.publishing.numbers import Numbers
 from zoo.experiments.publishing.quotes import filled, quote
@@ -63,6 +64,35 @@ def test_the_pages_quote_every_published_experiment():
         for name in re.findall(r"^```photographs\n(.+)\n```$", path.read_text(), re.MULTILINE):
             quoted |= {one.name for one in studies[name].experiments}
     assert set(MEASURED) <= quoted <= set(STUDIES.names())
+
+
+STILL_RUNS = re.compile(r"being measured|are to show", re.IGNORECASE)
+
+
+def ahead_of_its_page(study, published, docs=ROOT / "docs"):
+    """What is published on photographs, of a study whose page says that nothing of it is yet.
+
+    The first of several experiments gives the answer; a page says nothing of those that are to come.
+    """
+    text = " ".join((docs / f"{study.explained}.md").read_text().split())
+    here = [one.name for one in study.experiments if world_of(one) == PHOTOGRAPHS and one.name in published]
+    return here if STILL_RUNS.search(text) else []
+
+
+@pytest.mark.parametrize("study", STUDIES.studies(), ids=lambda study: study.name)
+def test_no_page_says_that_what_is_published_is_being_measured(study):
+    assert ahead_of_its_page(study, MEASURED) == [], f"docs/{study.explained}.md: write what was measured"
+
+
+def test_a_page_is_behind_as_soon_as_one_of_its_experiments_is_published(tmp_path):
+    study = STUDIES.study_of("ordering")
+    page = tmp_path / f"{study.explained}.md"
+    page.parent.mkdir()
+    page.write_text("On photographs here: being\nmeasured.")
+    assert ahead_of_its_page(study, ["ordering", "ordering_56"], tmp_path) == ["ordering_56"]
+    assert ahead_of_its_page(study, ["ordering"], tmp_path) == []  # on small images
+    page.write_text("On photographs here: the same.")
+    assert ahead_of_its_page(study, ["ordering", "ordering_56"], tmp_path) == []
 
 
 def test_every_pair_of_a_claim_and_of_a_page_is_a_comparison_of_its_experiment(monkeypatch):

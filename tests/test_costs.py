@@ -1,6 +1,7 @@
 """The list of costly tests: what the rule sets apart, and that each line still names a test."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,7 @@ def test_the_processor_of_a_process_that_lives_on_counts():
         process.stdin.close()
 
 
+@functools.cache  # a file has many lines in the list
 def functions(path: Path) -> set[str]:
     """The tests of a file, as `name` and `Class::name`."""
     found = set()

@@ -20,6 +20,7 @@ def test_default_shapes_build_under_channels_first(name):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.channels_first
 def test_shipped_weights_mean_the_same_under_channels_first():
     x = np.random.default_rng(0).random((2, 28, 28, 1), dtype="float32")
     for name in ("convnet", "resnet20v2"):

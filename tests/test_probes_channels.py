@@ -42,7 +42,9 @@ def dead(model):
     return [(row["dead_units"], row["units"]) for row in activation_stats(model, x)]
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", FIRST])
+@pytest.mark.parametrize(
+    "data_format", ["channels_last", pytest.param(FIRST, marks=pytest.mark.channels_first)]
+)
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_separate_activations_follow_the_convolution(setting, rank, data_format):
     x, y = unit_of(rank, data_format)
@@ -52,6 +54,7 @@ def test_separate_activations_follow_the_convolution(setting, rank, data_format)
     assert dead(keras.Model(x, spread)) == [(2, 5)]
 
 
+@pytest.mark.channels_first
 def test_through_permutations_nesting_and_normalisation(setting):
     x, y = unit_of(2, FIRST)
     turned = layers.Permute((2, 3, 1))(y)
@@ -67,6 +70,7 @@ def test_through_permutations_nesting_and_normalisation(setting):
     assert dead(model) == [(2, 5)]
 
 
+@pytest.mark.channels_first
 def test_the_next_layer_speaks_where_none_came_before(setting):
     x = keras.Input((5, 6, 7))
     y = layers.ReLU(name="act")(x)
@@ -77,6 +81,7 @@ def test_the_next_layer_speaks_where_none_came_before(setting):
     assert (row["dead_units"], row["units"]) == (2, 5)
 
 
+@pytest.mark.channels_first
 def test_one_activation_layer_at_several_places(setting):
     x, y = unit_of(2, FIRST)
     act = layers.ReLU()
@@ -84,6 +89,7 @@ def test_one_activation_layer_at_several_places(setting):
     assert dead(keras.Model(x, act(z))) == [(2, 5), (3, 3)]
 
 
+@pytest.mark.channels_first
 def test_inside_layers(setting):
     x = keras.Input((4, 6, 7))
     block = Residual(data_format=FIRST)
@@ -98,6 +104,7 @@ def test_inside_layers(setting):
     assert [row["units"] for row in activation_stats(keras.Model(x, after), batch(model))] == [5]
 
 
+@pytest.mark.channels_first
 @pytest.mark.parametrize("rank", [1, 2])
 def test_the_signal_is_taken_by_channel(setting, rank):
     x = keras.Input((3, *(6, 7)[:rank]))
@@ -152,6 +159,7 @@ RESHAPED = {
 }
 
 
+@pytest.mark.channels_first
 @pytest.mark.parametrize("case", RESHAPED)
 def test_channels_are_followed_through_reshapes(setting, case):
     x, y = unit_of(2, FIRST)
@@ -183,6 +191,7 @@ def test_the_features_of_an_einsum_are_where_its_equation_has_them(equation, sha
     assert dead(keras.Model(x, y if built_in else layers.ReLU()(y))) == [(2, 5)]
 
 
+@pytest.mark.channels_first
 def test_wrappers_have_the_axis_of_what_they_hold(setting):
     conv = layers.Conv2D(5, 1, data_format=FIRST)
     x = keras.Input((3, 6, 7))
@@ -191,6 +200,7 @@ def test_wrappers_have_the_axis_of_what_they_hold(setting):
     assert dead(keras.Model(x, layers.ReLU()(y))) == [(2, 5)]
 
 
+@pytest.mark.channels_first
 @pytest.mark.parametrize("both_ways", [False, True])
 def test_the_gates_of_a_loop_over_images_have_its_format(setting, both_ways):
     layer = layers.ConvLSTM2D(5, 1, data_format=FIRST, name="loop")
@@ -216,6 +226,7 @@ THROUGH = {
 }
 
 
+@pytest.mark.channels_first
 @pytest.mark.parametrize("case", THROUGH)
 def test_through_indices_and_new_axes(setting, case):
     x, y = unit_of(2, FIRST)

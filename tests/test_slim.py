@@ -95,20 +95,33 @@ def test_a_share_that_no_plan_meets_is_refused(slim, files, monkeypatch, capsys)
 
 def test_what_is_wrong_is_said(slim, files, capsys):
     np.savez(files / "half.npz", x=np.zeros(1), y=np.zeros(1))
+    numbers = "must hold numbers, received shape"
     wrong = {
-        "lacks x_test, y_test": ["--data", str(files / "half.npz")],
-        "--share must be positive": ["--data", str(files / "data.npz"), "--share", "0"],
-        "--epochs must be 1 or more": ["--data", str(files / "data.npz"), "--epochs", "0"],
+        "half.npz lacks x_test, y_test; it holds x, y": ["--data", str(files / "half.npz")],
+        "--share must be positive, received 0.0": ["--data", str(files / "data.npz"), "--share", "0"],
+        "--epochs must be 1 or more, received 0": ["--data", str(files / "data.npz"), "--epochs", "0"],
         "--samples must be 1 or more, received -90": ["--data", str(files / "data.npz"), "--samples", "-90"],
-        "--batch must be 1 or more": ["--data", str(files / "data.npz"), "--batch", "0"],
-        "--rate must be positive": ["--data", str(files / "data.npz"), "--rate", "nan"],
-        "is no .npz file of numbers": ["--data", str(files / "nowhere.npz")],
-        "junk.npz is no .npz file": ["--data", str(files / "junk.npz")],
-        "holds one array; expected an .npz file": ["--data", str(files / "one.npy")],
-        "y in": ["--data", str(files / "objects.npz")],
-        "has 4 images in x and 3 labels in y": ["--data", str(files / "short.npz")],
-        "(8, 8, 3) in x and (8, 8, 1) in x_test": ["--data", str(files / "other.npz")],
-        "x in": ["--data", str(files / "empty.npz")],
+        "--batch must be 1 or more, received 0": ["--data", str(files / "data.npz"), "--batch", "0"],
+        "--rate must be positive, received nan": ["--data", str(files / "data.npz"), "--rate", "nan"],
+        "nowhere.npz is no .npz file of numbers (": ["--data", str(files / "nowhere.npz")],
+        "junk.npz is no .npz file of numbers (": ["--data", str(files / "junk.npz")],
+        "one.npy holds one array; expected an .npz file, as np.savez writes it": [
+            "--data",
+            str(files / "one.npy"),
+        ],
+        f"y in {files}/objects.npz {numbers} (4,) of dtype <U1": ["--data", str(files / "objects.npz")],
+        "short.npz has 4 images in x and 3 labels in y; expected as many": [
+            "--data",
+            str(files / "short.npz"),
+        ],
+        "other.npz has images of shape (8, 8, 3) in x and (8, 8, 1) in x_test; expected one shape": [
+            "--data",
+            str(files / "other.npz"),
+        ],
+        f"x in {files}/empty.npz {numbers} (0, 8, 8, 3) of dtype float64": [
+            "--data",
+            str(files / "empty.npz"),
+        ],
     }
     images, labels = np.zeros((4, 8, 8, 3)), np.zeros(4, int)
     whole = {"x": images, "y": labels, "x_test": images, "y_test": labels}
@@ -119,9 +132,12 @@ def test_what_is_wrong_is_said(slim, files, capsys):
     np.savez(files / "other.npz", **whole | {"x_test": images[..., :1]})
     np.savez(files / "empty.npz", **whole | {"x": images[:0], "y": labels[:0]})
     for message, options in wrong.items():
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit) as left:
             slim.main([str(files / "net.keras"), *options])
-        assert message in capsys.readouterr().err
+        said = capsys.readouterr().err.partition(": error: ")[2].removeprefix(f"{files}/").removesuffix("\n")
+        if message.endswith("("):  # what NumPy says, in brackets
+            said = said[: len(message)]
+        assert (left.value.code, said) == (2, message)
 
 
 @pytest.mark.parametrize("net", ["nowhere.keras", "junk.keras"])

@@ -1,6 +1,7 @@
 """Random small graphs: every transform is exact, or refuses."""
 
 import functools
+from collections import Counter
 
 import keras
 import numpy as np
@@ -52,6 +53,19 @@ step = st.fixed_dictionaries(
 # The steps, whether there is a second output, whether the sizes of the image are open.
 graph = st.tuples(
     st.lists(step, min_size=2, max_size=7), st.booleans(), st.sampled_from([False, False, False, True])
+)
+# Graphs of fixed sizes in which nothing is curved, of layers that every transform knows.
+STRAIGHT = [kind for kind in KINDS if kind not in ("act", "max")]
+straight = graph.map(
+    lambda drawn: (
+        [
+            {**s, "activation": None, "training": None}
+            | ({} if s["kind"] in STRAIGHT else {"kind": STRAIGHT[s["other"]]})
+            for s in drawn[0]
+        ],
+        drawn[1],
+        False,
+    )
 )
 
 
@@ -238,10 +252,8 @@ def swapped(model):
     return swap_activation(model, "relu", "gelu").model
 
 
-@pytest.mark.always
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
-@given(graph)
-def test_every_transform_is_exact_or_refuses(description):
+def exact_or_refused(description, compared):
+    """Judge every transform of one graph; what was compared, and not refused, is counted."""
     model = build(description)
     x = images(model)
     expected = outputs(model, x)
@@ -259,12 +271,14 @@ def test_every_transform_is_exact_or_refuses(description):
             assert flags(other) == trains
         # On copies: a call that trains moves statistics.
         assert same(gradients(rewrite(model), x), gradients(split_activations(model), x))
+        compared["split"] += bool(sites(model))
         try:
             result = swapped(model)
         except ValueError as refusal:
             assert "no site" in str(refusal)
         else:
             assert same(outputs(result, x), outputs(swapped(split), x))
+            compared["swapped"] += 1
 
     folded = fold_batchnorm(model)
     assert flags(folded.model).items() <= trains.items()
@@ -272,6 +286,7 @@ def test_every_transform_is_exact_or_refuses(description):
     names = [name for name, layer in everything(model).items() if isinstance(layer, norm)]
     assert sorted([*folded.folded, *folded.kept]) == sorted(names)
     assert error(expected, outputs(folded.model, x)) < 1e-5
+    compared["folded"] += bool(folded.folded)
 
     try:
         collapsed = collapse_linear(model).model
@@ -281,8 +296,22 @@ def test_every_transform_is_exact_or_refuses(description):
         assert flags(collapsed).items() <= trains.items()
         assert computing(collapsed) < computing(model)
         assert error(expected, outputs(collapsed, x)) < 1e-5
+        compared["collapsed"] += 1
 
     assert same(weights, model.get_weights())
+
+
+@pytest.mark.always
+def test_every_transform_is_exact_or_refuses():
+    compared = Counter()
+
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck))
+    @given(graph | straight)
+    def judge(description):
+        exact_or_refused(description, compared)
+
+    judge()
+    assert min(compared[what] for what in ("split", "swapped", "folded", "collapsed")) >= 3, compared
 
 
 @settings(max_examples=15, suppress_health_check=list(HealthCheck))
@@ -295,7 +324,6 @@ def test_a_matrix_is_the_model_or_there_is_none(description):
         for layer in everything(model).values()
     )
     own = any(isinstance(layer, Doubled) for layer in everything(model).values())
-    x = images(model)
     try:
         matrix, offset = affine_map(model)
     except ValueError as refusal:
@@ -303,5 +331,18 @@ def test_a_matrix_is_the_model_or_there_is_none(description):
         assert curved or any(word in str(refusal) for word in known)
         return
     assert not curved
+    is_the_matrix_of(model, matrix, offset)
+
+
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
+@given(straight)
+def test_a_straight_net_is_its_matrix(description):
+    """Nothing in it is refused: a map that refuses everything would pass the test above."""
+    model = build(description)
+    is_the_matrix_of(model, *affine_map(model))
+
+
+def is_the_matrix_of(model, matrix, offset):
+    x = images(model)
     expected = np.concatenate([y.reshape(len(x), -1) for y in outputs(model, x)], axis=1)
     assert error([expected], [x.reshape(len(x), -1) @ matrix.T + offset]) < 1e-5

@@ -100,10 +100,8 @@ def test_made_once_then_at_once_and_again_when_something_changed(checkout):
     assert status == 0, said
     assert "Installing zoo, one into .venv" in said
 
-    started = time.monotonic()
     status, said = checkout.use("one")
     assert (status, said, checkout.installations) == (0, "", 1)
-    assert time.monotonic() - started < 5
 
     # Another extra is added to those that are there, so that two commands do not undo each other's work.
     assert checkout.use("two")[0] == 0

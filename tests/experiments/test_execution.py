@@ -183,6 +183,12 @@ def test_a_result_that_shows_late_is_waited_for(tmp_path, monkeypatch):
     assert RunFolder(tmp_path, job.id).result() and len(looks) > 4
 
 
+def test_a_scheduler_without_dask_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ExecutionError, match=r"^--scheduler needs Dask: pip install "):
+        execution.DaskPool("tcp://127.0.0.1:1")
+
+
 def test_workers_of_more_than_one_thread_are_refused(monkeypatch):
     distributed = pytest.importorskip("distributed")
 

@@ -203,6 +203,20 @@ def test_a_row_says_what_failed_where_it_has_room():
     assert words["y"] == scale["domain"][0] and words["a"] == -1
 
 
+@pytest.mark.parametrize(("lowest", "words"), [(0.5, []), (0.9, ["1 of 5 at chance"])])
+def test_a_row_that_fills_its_axis_leaves_what_failed_to_the_description(lowest, words):
+    about = published(diverged="8 all", failed="at chance")
+    along = {1: lowest, 2: 0.95, 3: 1.0, 4: 1.0}
+    rows = tuple(
+        dataclasses.replace(row, value=along.get(row.seed, lowest)) if row.arm == "8 all" else row
+        for row in about.rows
+    )
+    specification = chart(EXPERIMENT, FIGURES["dots"], dataclasses.replace(about, rows=rows))
+    assert [record["t"] for record in values(specification) if "t" in record] == words
+    assert "8 all: 1 of 5 at chance" in specification["description"]
+    assert ("1 of 5 at chance" in svg(specification).rpartition("</title>")[2]) is bool(words)
+
+
 @pytest.mark.parametrize("kind", ["factor", "dots", "curves"])
 def test_a_failed_run_is_marked_and_not_averaged(kind):
     figure = {"factor": Factor(x="width", colour="kind"), "dots": Dots(), "curves": Curves()}[kind]

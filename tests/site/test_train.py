@@ -40,6 +40,14 @@ STEPS = """([placement, activation, points, labels, rate, steps]) => {
 }"""
 
 
+def slowed(page):
+    """From now on, half a second between two pictures of a training: time for a reader to press a button."""
+    page.evaluate(
+        "() => { const real = setTimeout; globalThis.testBreak = 500; "
+        "globalThis.setTimeout = (f, ms, ...all) => real(f, ms && testBreak, ...all); }"
+    )
+
+
 @pytest.fixture
 def train(visit):
     page = visit("try/train.html")
@@ -301,6 +309,7 @@ def test_it_is_operated_by_keyboard(train):
     train.focus("#train-epoch")
     train.keyboard.press("Space")
     assert train.get_attribute("#train-now", "data-epoch") == "1"
+    slowed(train)
     train.focus("#train-go")
     train.keyboard.press("Enter")
     assert train.inner_text("#train-go") == "Pause"

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_train import printed
+from test_train import printed, slowed
 
 import zoo
 from zoo.site.place import DOCS
@@ -53,11 +53,13 @@ def test_graphs_and_digits_are_fetched_when_the_page_is_touched(visit):
 
 def test_a_net_is_trained_and_drawn_while_it_learns(conv):
     choose(conv, ordering="conv_act_norm", activation="sigmoid")
+    slowed(conv)
     conv.click("#conv-go")
     begun(conv)
     # Live: a part of the run is drawn before its end.
     conv.wait_for_function("document.querySelector('#conv-right').getAttribute('d').includes('L')")
     assert conv.inner_text("#conv-go") == "Pause"
+    conv.evaluate("testBreak = 0")
     end = finished(conv)
     assert end["epoch"] == make_try.CONVOLUTIONS_EPOCHS and end["accuracy"] > 0.85
     points = {name: conv.get_attribute(f"#conv-{name}", "d").count("L") + 1 for name in ("loss", "right")}
@@ -129,6 +131,7 @@ def test_it_is_operated_by_keyboard(conv):
     conv.focus("#conv-epoch")
     conv.keyboard.press("Space")
     conv.wait_for_function("document.querySelector('#conv-now').dataset.epoch === '1'")
+    slowed(conv)
     conv.focus("#conv-go")
     conv.keyboard.press("Enter")
     begun(conv)

@@ -42,6 +42,11 @@ class Axis:
         """Whether heights can be compared as they stand; none can on a logarithmic axis, which says so itself."""
         return self.kind == "log" or self.low <= 0
 
+    def share(self, value: float) -> float:
+        """How far along the axis a value lies: 0 at its beginning, 1 at its end."""
+        low, high, at = (_drawn(one, self.kind) for one in (self.low, self.high, value))
+        return (at - low) / (high - low)
+
     def scale(self) -> Any:
         """As a scale of Altair."""
         import altair as alt

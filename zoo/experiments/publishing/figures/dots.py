@@ -6,11 +6,10 @@ from typing import Any
 from zoo.experiments.publishing.figures.records import MEAN, SEED
 from zoo.experiments.publishing.figures.sheet import Sheet
 from zoo.experiments.publishing.figures.style import AWAY, BASELINE, CROSS, FONT, LEGEND
-from zoo.experiments.publishing.figures.widths import ADVANCE, LETTER, WIDEST, fewer, wrapped
+from zoo.experiments.publishing.figures.widths import APART, LETTER, NAME, beside_names, fewer, wrapped
 from zoo.experiments.publishing.inks import INK
 
 ROW, LINE = 22, 15  # pixels of a row of dots, and of each further line of its name
-NAME = 32  # letters of a line of it
 
 
 def dots(sheet: Sheet) -> Any:
@@ -22,8 +21,7 @@ def dots(sheet: Sheet) -> Any:
     words = {"labelExpr": f"{json.dumps(lines, ensure_ascii=False)}[datum.label]"} if several else {}
     step = ROW + LINE * (max(map(len, lines.values())) - 1)
     y = alt.Y("arm:N", sort=sheet.order, title=None, axis=alt.Axis(labelLimit=LEGEND["labelLimit"], **words))
-    room = max(len(line) for one in lines.values() for line in one) * ADVANCE
-    width = WIDEST - room - 30
+    width = beside_names(sheet.order)
     along = next(iter(sheet.axes.values()))
     scale = along.scale()
     x = alt.X("y:Q", title=None, scale=scale, axis=fewer(along, width).axis())
@@ -45,7 +43,7 @@ def dots(sheet: Sheet) -> Any:
     for side, align in ((-1, "left"), (1, "right")):
         if sheet.any("a", side):
             said = sheet.rows(f"datum.a == {side}")
-            text = said.mark_text(align=align, dx=-8 * side, color=INK, font=FONT, fontSize=LETTER)
+            text = said.mark_text(align=align, dx=-APART * side, color=INK, font=FONT, fontSize=LETTER)
             layers.append(text.encode(y=y, x=x, text="t:N"))
     if sheet.figure.baseline is not None:
         rule = (

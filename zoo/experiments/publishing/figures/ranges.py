@@ -2,6 +2,7 @@
 
 from zoo.experiments.design.experiment import Chart, Curves, Dots
 from zoo.experiments.publishing.axes import Axis, axis, beside, common
+from zoo.experiments.publishing.figures.widths import have_room
 from zoo.experiments.publishing.metrics import POINTS, range_of
 
 FEW = 6  # places that are all named on an axis, and epochs that all count for one
@@ -36,15 +37,25 @@ def _seen(figure: Chart, records: list[dict], everywhere: list[dict]) -> list[fl
     return values
 
 
-def placed(figure: Chart, records: list[dict], axes: dict[str, Axis]) -> list[dict]:
-    """Runs that failed beyond the axis at its edge, and words about them where their row has room."""
+def placed(figure: Chart, records: list[dict], axes: dict[str, Axis], width: float) -> list[dict]:
+    """Runs that failed beyond the axis at its edge, and words about them where their row has room.
+
+    Args:
+        figure: What is drawn.
+        records: What is drawn in it; rows of a drawing may have words.
+        axes: Panel -> axis of the metric.
+        width: Pixels of a row.
+    """
     placed = []
     for record in records:
         ruler = axes[record.get("p", "")]
         if "t" in record:
             row = [r["y"] for r in records if _row(r) == _row(record) and r.get("y") is not None]
-            row = [y for y in row if ruler.low <= y <= ruler.high] or [ruler.high]
-            side = -1 if min(row) - ruler.low >= ruler.high - max(row) else 1
+            shares = [ruler.share(y) for y in row if ruler.low <= y <= ruler.high] or [1.0]
+            before, after = min(shares), 1 - max(shares)
+            if not have_room(record["t"], max(before, after) * width):  # the description says it anyway
+                continue
+            side = -1 if before >= after else 1
             record = {**record, "a": side, "y": ruler.low if side < 0 else ruler.high}
         elif "e" in record or (isinstance(figure, Dots) and "n" in record):
             low = record["y"] < ruler.low if record["y"] is not None else figure.metric in POINTS

@@ -17,7 +17,7 @@ from zoo.experiments.publishing.figures.records import (
     seeds_of,
 )
 from zoo.experiments.publishing.figures.style import BASELINE
-from zoo.experiments.publishing.figures.widths import ADVANCE, LETTER, WIDEST, wrapped
+from zoo.experiments.publishing.figures.widths import ADVANCE, LETTER, WIDEST, beside_names, wrapped
 from zoo.experiments.publishing.inks import INK, ink
 from zoo.experiments.publishing.publication import Published
 
@@ -189,7 +189,7 @@ def sheet_of(experiment: Experiment, figure: Chart, published: Published, points
     panels = list(dict.fromkeys(panel for _, panel in curves))
     axes = axes_of(figure, records, panels)
     order = list(dict.fromkeys(name for name, _ in curves))
-    return Sheet(figure, placed(figure, records, axes), order, panels, failed, axes)
+    return Sheet(figure, placed(figure, records, axes, beside_names(order)), order, panels, failed, axes)
 
 
 def coloured_by(record: dict) -> str:

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 from zoo.experiments.design.experiment import Chart, Dots, Experiment, Strip
-from zoo.experiments.publishing.figures.dots import NAME, dots
+from zoo.experiments.publishing.figures.dots import dots
 from zoo.experiments.publishing.figures.lines import lines
 from zoo.experiments.publishing.figures.reading import reading
 from zoo.experiments.publishing.figures.sheet import sheet_of
 from zoo.experiments.publishing.figures.strip import strip
 from zoo.experiments.publishing.figures.style import PADDING, themed
-from zoo.experiments.publishing.figures.widths import wrapped
+from zoo.experiments.publishing.figures.widths import NAME, wrapped
 from zoo.experiments.publishing.publication import Published
 
 LARGEST = 40_000  # bytes of a specification
