@@ -32,7 +32,7 @@ from zoo.graph.held import (
     keys,
     module_of,
 )
-from zoo.graph.internals import children, flatten_layers
+from zoo.graph.internals import children_paired, flatten_layers
 from zoo.graph.reasons import reason
 
 _OF_A_PARTIAL = ("func", "args", "keywords")
@@ -95,7 +95,7 @@ def _inner(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(old, keras.Model):
         by_name = {layer.name: layer for layer in new.layers}
         return ((layer, by_name[layer.name]) for layer in old.layers if layer.name in by_name)
-    return zip(children(old), children(new), strict=False)
+    return children_paired(old, new)
 
 
 def carried(value: Any, other: Any, between: Between) -> Any:
@@ -147,6 +147,8 @@ def _carried_leaf(value: Any, other: Any, between: Between) -> Any:
             raise Unlike(
                 f"it is of the type {type(value).__name__}, which is not copied from one layer to another."
             )
+        if module_of(value) not in ("keras", "zoo") and not isinstance(value, COPIED_ELSEWHERE):
+            _take_state(value, other)
         return other
     return other if equal(value, other) else _copied(value, other, between)
 
@@ -187,6 +189,26 @@ def _is_copied_elsewhere(value: Any, layer: Any) -> bool:
     if isinstance(value, COPIED_ELSEWHERE) or (inspect.ismethod(value) and value.__self__ is layer):
         return True
     return module_of(value) in FRAMEWORKS
+
+
+def _take_state(value: Any, other: Any) -> None:
+    """Set what an object of the backend keeps, such as a table or the state of a generator, to what that of the original has."""
+    if hasattr(value, "export") and hasattr(value, "insert") and hasattr(value, "remove"):
+        other.remove(other.export()[0])
+        other.insert(*value.export())
+    elif hasattr(value, "reset") and is_raw_variable(getattr(value, "state", None)):
+        other.reset(value.state)
+    elif hasattr(value, "get_state") and hasattr(value, "set_state"):
+        other.set_state(value.get_state())
+    elif isinstance(held := getattr(value, "variables", None), (list, tuple)) and all(
+        map(is_raw_variable, held)
+    ):
+        if [v.shape for v in held] != [v.shape for v in other.variables]:
+            raise NotCarried(
+                f"it is a {type(value).__name__} with variables that those of the copy cannot be set to."
+            )
+        for a, b in zip(held, other.variables, strict=True):
+            _assigned(a, b)
 
 
 def _carried_function(value: Any, other: Any, between: Between) -> Any:

@@ -177,8 +177,11 @@ class Comparison:
             results = values  # nothing to compare with: the original has no weights yet
         else:
             results = self._copy(step, found, name)
+        like = agree and not replaced and all(_one_dtype(found[id(tensor)]) for tensor in reads)
         made = {}
         for tensor, value, result in zip(outputs_of(step), values, results, strict=True):
+            if like and "dtype" not in self.writer.settings and _dtype(value) != _dtype(result):
+                raise ValueError(_in_another_dtype(name, step.operation, value, result))
             gap = difference(value, result)
             same = gap <= _tolerance(value)
             if not same and agree and not replaced:
@@ -292,9 +295,16 @@ def _is_number(array: np.ndarray) -> bool:
 
 
 def _tolerance(value: Any) -> float:
-    dtype = keras.backend.standardize_dtype(value.dtype)
     coarse = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-    return max(TOLERANCE, 8 * coarse.get(dtype, 0.0))
+    return max(TOLERANCE, 8 * coarse.get(_dtype(value), 0.0))
+
+
+def _dtype(value: Any) -> str:
+    return keras.backend.standardize_dtype(value.dtype)
+
+
+def _one_dtype(pair: _Pair) -> bool:
+    return _dtype(pair.old) == _dtype(pair.new)
 
 
 def _as(value: Any, like: Any) -> Any:
@@ -325,6 +335,15 @@ def _unequal(name: str, operation: Any, gap: float) -> str:
         f"differs by {gap:.2g} of the largest value. It keeps something that neither its get_config nor its "
         f"variables say, or draws random numbers in inference. Complete get_config, or save_own_variables and "
         f"load_own_variables, of {kind}; or pass probe=False if it may differ."
+    )
+
+
+def _in_another_dtype(name: str, operation: Any, value: Any, result: Any) -> str:
+    kind = type(operation).__name__
+    return (
+        f"the copy of layer {name!r} ({kind}) returns {_dtype(result)} where the original returns {_dtype(value)}: the "
+        f"original, or a layer in it, was made under another dtype policy than the global one of now, which its get_config "
+        f"does not say. Set keras.config.set_dtype_policy(...) to that policy, or let {kind} pass dtype= to what it makes."
     )
 
 

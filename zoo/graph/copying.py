@@ -9,10 +9,18 @@ import keras
 
 from zoo.graph.carrying import all_inside
 from zoo.graph.configuration import from_config, is_stock
-from zoo.graph.forgotten import take_settings, take_terms
+from zoo.graph.forgotten import take_flags, take_settings, take_terms
 from zoo.graph.held import is_raw_variable
-from zoo.graph.internals import attributes, flatten_layers, keep_remat, lambda_arguments, without_history
+from zoo.graph.internals import (
+    attributes,
+    flatten_layers,
+    keep_remat,
+    lambda_arguments,
+    pairs,
+    without_history,
+)
 from zoo.graph.own_state import take_tables
+from zoo.graph.policies import keep_policy, made_like
 from zoo.graph.reasons import reason
 from zoo.graph.variables import Fill
 
@@ -48,23 +56,33 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
         new = without_history(layer)
         vars(new).update(overrides)
         return new
-    new = _made(layer, overrides)
-    _refuse_common(layer, new, overrides)
+    with made_like(*([] if "dtype" in overrides else [(layer, None)])):
+        new = _made(layer, overrides)
+        _refuse_common(layer, new, overrides)
     # Keras' own configuration of a class without get_config may leave the name out.
     if new.name != (name := overrides.get("name", layer.name)):
         new.name = name
-    for old, copied in zip(flatten_layers(layer), flatten_layers(new), strict=False):
+    for old, copied in pairs(layer, new):
         if type(old) is type(copied):
-            keep_remat(old, copied)
+            keep_made(old, copied, named=old is layer)
             take_terms(old, copied, overrides)
-            if old is not layer and copied.name != old.name:  # nobody named it, so Keras counted
-                copied.name = old.name
+            if overrides.keys() <= {"name", "dtype"}:
+                take_flags(old, copied)
+            if "dtype" not in overrides and not any(copied is given for given in overrides.values()):
+                keep_policy(old, copied)
     if not is_stock(layer):
         # Neither a table inside a layer of one's own nor statistics that it was adapted to may be missing at a call, not
         # even on symbols.
         take_tables(layer, new)
         take_settings(layer, new)
     return new
+
+
+def keep_made(old: keras.layers.Layer, new: keras.layers.Layer, *, named: bool) -> None:
+    """Give a layer, a copy of `old`, what it has of the place where it is made: its remat scope and, unless `named`, its name."""
+    keep_remat(old, new)
+    if not named and new.name != old.name:  # nobody named it, so Keras counted
+        new.name = old.name
 
 
 def _made(layer: keras.layers.Layer, overrides: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import keras
@@ -14,12 +14,14 @@ import numpy as np
 from zoo.graph.carrying import Between, NotCarried, Unlike, carried, carried_term
 from zoo.graph.code import functions_in_use, functions_of, stored, words_in
 from zoo.graph.configuration import is_of_keras, is_stock
-from zoo.graph.held import SIMPLE, array_of, is_array
+from zoo.graph.held import SIMPLE, array_of, is_array, is_variable
 from zoo.graph.internals import (
     attributes,
     children,
     flatten_layers,
     is_bookkeeping,
+    is_built_otherwise,
+    is_of_use,
     own_variables,
     plain_attributes,
     plain_model_attributes,
@@ -30,7 +32,9 @@ from zoo.graph.own_state import own_values
 _BASES = keras.layers.Layer.__mro__
 
 
-def take_attributes(old: Any, new: Any) -> None:
+def take_attributes(
+    old: Any, new: Any, *, reshaped: bool = False, copied: Callable[[Any], Any] | None = None
+) -> None:
     """Carry over what a class of somebody's own keeps and its configuration forgets.
 
     Those are numbers, arrays, functions, and objects that hold nothing else.
@@ -38,6 +42,8 @@ def take_attributes(old: Any, new: Any) -> None:
     Args:
         old: A layer or model that was built.
         new: Its copy, built too: what differs now is what was set, or drawn, for `old` alone.
+        reshaped: Whether the copy is called on another shape, so that what it made of it is not that of the original.
+        copied: Copies a layer or metric that was set on a stock model beside its graph.
 
     Raises:
         TypeError: a model has a layer or metric, set beside its graph, that its copy would lack.
@@ -53,19 +59,21 @@ def take_attributes(old: Any, new: Any) -> None:
         if type(a) is not type(b):
             continue
         take_terms(a, b)
-        if is_stock(a):
+        if is_stock(a) and not (a is old and isinstance(a, keras.Model)):
             _take_constants(a, b)
-            if not is_stock(old):
+            if not (reshaped and is_built_otherwise(a, b)):
                 _take_numbers(a, b)
             continue
-        if isinstance(a, keras.Model):
-            _take_own_weights(a, b)
+        weights = _take_own_weights(a, b) if isinstance(a, keras.Model) else {}
+        kind: Any = type(a)
+        remade = _made_for_a_shape(kind) if reshaped and is_built_otherwise(a, b) else ()
         between = Between(a, b)
         for name in _own_attributes(a):
             if not isinstance(a, keras.Model):
-                _take(between, name)
-            elif name not in plain_model_attributes():
-                _take_of_model(between, name)
+                if not (name in remade and _is_of_a_shape(between, name)):
+                    _take(between, name)
+            elif name not in plain_model_attributes() and not (is_stock(a) and is_of_use(name)):
+                _take_of_model(between, name, weights, copied)
 
 
 def _own_attributes(layer: Any) -> list[str]:
@@ -91,20 +99,34 @@ def _take(between: Between, name: str) -> None:
         ) from error
 
 
-def _take_of_model(between: Between, name: str) -> None:
+def _take_of_model(
+    between: Between, name: str, weights: dict[int, Any], copied: Callable[[Any], Any] | None
+) -> None:
     """Give the copy what the original keeps under `name`, or its own layers in the place of those kept there."""
     old, new = between.old, between.new
     value, other = attributes(old)[name], attributes(new).get(name)
     try:
         _set(between, name)
     except NotCarried as error:
-        if not isinstance(error, Unlike) and not _made_by_compile(old, name):
+        # No code of a stock model reads what was set on it: what cannot be copied is left out.
+        if not isinstance(error, Unlike) and not is_stock(old) and not _made_by_compile(old, name):
             raise ValueError(
                 f"model {old.name!r} ({type(old).__name__}) keeps under {name!r} what its copy would lack: {error} "
                 f"Make it in the constructor, or pass keras.Model(model.inputs, model.outputs) for the graph alone."
             ) from error
         if type(value) is not type(other):
-            _take_parts(old, new, name, value)
+            _take_parts(old, new, name, value, weights, copied)
+
+
+def _is_of_a_shape(between: Between, name: str) -> bool:
+    """Whether the copy keeps something of its own there that may follow from its shape: no weight, nor an array as large."""
+    if name not in attributes(between.new):
+        return False
+    leaves, others = (keras.tree.flatten(attributes(x)[name]) for x in (between.old, between.new))
+    if any(map(is_variable, leaves)):
+        return False
+    arrays = len(leaves) == len(others) and all(is_array(x) for x in [*leaves, *others])
+    return not arrays or any(a.shape != b.shape for a, b in zip(leaves, others, strict=True))
 
 
 def _made_by_compile(model: keras.Model, name: str) -> bool:
@@ -139,6 +161,16 @@ def take_settings(old: Any, new: Any) -> None:
             take_settings(a, b)
 
 
+def take_flags(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    """Set, before a copy is called, what decides what a call is given and returns, and no configuration says."""
+    flags = ["autocast", "supports_masking", "supports_jit"]
+    if is_stock(old):
+        flags += [name for name in ("sparse",) if {name} <= vars(old).keys() & vars(new).keys()]
+    for name in flags:
+        if getattr(new, name) != getattr(old, name):
+            setattr(new, name, getattr(old, name))
+
+
 def take_terms(old: keras.layers.Layer, new: keras.layers.Layer, apart: Collection[str] = ()) -> None:
     """Hand over regularizers and constraints that no configuration makes again, neither theirs nor the layer's.
 
@@ -158,6 +190,17 @@ def take_terms(old: keras.layers.Layer, new: keras.layers.Layer, apart: Collecti
 def _made_in_use(kind: Any) -> frozenset[str]:
     """The attributes that a layer gets when it is built or called, or that code of Keras sets."""
     return frozenset[str]().union(*map(stored, _functions(kind)))
+
+
+@functools.cache
+def _made_for_a_shape(kind: Any) -> frozenset[str]:
+    """The attributes that a layer gets when it is built or called, by code of its class or of the stock layer it extends."""
+    found = (
+        stored(f)
+        for f in _functions(kind, _BASES)
+        if not is_of_keras(f) or f.__name__.lstrip("_").startswith(("build", "call"))
+    )
+    return frozenset[str]().union(*found)
 
 
 def _is_a_note(kind: Any, name: str, value: Any) -> bool:
@@ -192,9 +235,13 @@ def _functions(kind: Any, but_of: Collection[type] = ()) -> list[Any]:
     return functions + functions_in_use(kind)
 
 
-def _take_own_weights(old: keras.Model, new: keras.Model) -> None:
-    """Set the weights that a model has beside those of its layers."""
-    weights, others = own_variables(old), own_variables(new)
+def _take_own_weights(old: keras.Model, new: keras.Model) -> dict[int, Any]:
+    """Set the weights that a model has beside those of its layers; `id` of each -> that of the copy."""
+    weights = own_variables(old)
+    if is_stock(old):  # no constructor made them
+        for v in weights:
+            new.add_weight(v.shape, "zeros", v.dtype, trainable=v.trainable, name=v.name)
+    others = own_variables(new)
     if [v.shape for v in weights] != [v.shape for v in others]:
         raise ValueError(
             f"model {old.name!r} ({type(old).__name__}) has the weights {[v.name for v in weights]} beside those of "
@@ -204,16 +251,33 @@ def _take_own_weights(old: keras.Model, new: keras.Model) -> None:
     for a, b in zip(weights, others, strict=True):
         b.assign(own_values(a))
         b.trainable = a.trainable
+    return {id(a): b for a, b in zip(weights, others, strict=True)}
 
 
-def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> None:
+def _take_parts(
+    old: keras.Model,
+    new: keras.Model,
+    name: str,
+    value: Any,
+    weights: dict[int, Any],
+    copied: Callable[[Any], Any] | None,
+) -> None:
     """Give `new` its own layers in the place of those of `old` that have a name there; refuse what it cannot have."""
-    parts = [p for p in keras.tree.flatten(value) if isinstance(p, (keras.layers.Layer, keras.Metric))]
+    kinds = (keras.layers.Layer, keras.Metric, keras.Variable)
+    parts = [p for p in keras.tree.flatten(value) if isinstance(p, kinds)]
     if _made_by_compile(old, name) or not parts:
         return
     counterparts = {
         id(layer): new.get_layer(layer.name) for layer in old.layers if _has_layer(new, layer.name)
     }
+    counterparts |= weights
+    if copied is not None and is_stock(old):
+        called = [layer for layer in old.layers if not isinstance(layer, keras.layers.InputLayer)]
+        graph = {id(part) for layer in called for part in flatten_layers(layer)}
+        apart = [part for part in parts if id(part) not in counterparts]
+        if all(isinstance(part, keras.Model) and _is_made_of(part, graph) for part in apart) and apart:
+            return  # another view of the graph, which can be made of the copy as well
+        counterparts |= {id(part): copied(part) for part in apart if not _is_tied(part, graph)}
     lost = [part for part in parts if id(part) not in counterparts]
     if lost:
         raise TypeError(
@@ -224,16 +288,32 @@ def _take_parts(old: keras.Model, new: keras.Model, name: str, value: Any) -> No
     setattr(new, name, keras.tree.map_structure(lambda part: counterparts.get(id(part), part), value))
 
 
+def _is_made_of(model: keras.Model, graph: Collection[int]) -> bool:
+    return all(id(layer) in graph or not layer.variables for layer in model.layers)
+
+
+def _is_tied(part: Any, graph: Collection[int]) -> bool:
+    """Whether a layer holds one of the graph, to which a copy of it alone would not be tied."""
+    return isinstance(part, keras.layers.Layer) and any(id(inner) in graph for inner in flatten_layers(part))
+
+
 def _has_layer(model: keras.Model, name: str) -> bool:
     return any(layer.name == name for layer in model.layers)
 
 
 def _take_numbers(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
-    """Carry over what was set on a stock layer inside one of somebody's own, whose configuration the class may forget."""
+    """Carry over what a stock layer was given or what was set on it, and its configuration forgets, or that of a class round it."""
     for name in vars(old).keys() & vars(new).keys() - plain_attributes():
         value, other = vars(old)[name], vars(new)[name]
-        if type(value) in SIMPLE and type(other) in SIMPLE and value != other and not is_bookkeeping(name):
-            setattr(new, name, value)
+        if _is_numbers(value) and _is_numbers(other) and value != other and not is_bookkeeping(name):
+            setattr(new, name, keras.tree.map_structure(lambda number: number, value))
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether `value` is a number or a word, or a tuple or list of such."""
+    if isinstance(value, (tuple, list)):
+        return all(type(leaf) in SIMPLE for leaf in keras.tree.flatten(value))
+    return type(value) in SIMPLE
 
 
 def _take_constants(old: keras.layers.Layer, new: keras.layers.Layer) -> None:

@@ -46,7 +46,10 @@ def is_function(value: Any, layer: Any) -> bool:
         return False
     if inspect.ismethod(value) and value.__self__ is layer:
         return False
-    return inspect.isroutine(value) or isinstance(value, functools.partial) or _is_callable_object(value)
+    if inspect.isroutine(value) or isinstance(value, functools.partial) or _is_callable_object(value):
+        return True
+    # What `jax.custom_jvp` makes is no routine.
+    return module_of(value) in FRAMEWORKS and compiled_from(value) is not None
 
 
 def _is_callable_object(value: Any) -> bool:
@@ -229,4 +232,14 @@ def array_of(value: Any) -> np.ndarray | None:
     try:
         return np.asarray(keras.ops.convert_to_numpy(value))
     except Exception:  # a tensor of a graph that was traced and is gone has no values
+        return _data_of_key(value)
+
+
+def _data_of_key(value: Any) -> np.ndarray | None:
+    """The numbers of a key of `jax.random.key`, which is an array and takes part in no arithmetic."""
+    if module_of(value) not in ("jax", "jaxlib"):
+        return None
+    try:
+        return np.asarray(sys.modules["jax"].random.key_data(value))
+    except Exception:  # what is traced
         return None

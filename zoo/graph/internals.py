@@ -78,6 +78,30 @@ def children(layer: keras.layers.Layer) -> list[Any]:
     return list(layer._layers)
 
 
+def pairs(old: keras.layers.Layer, new: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
+    """`old` and the layers inside it, each with that of its copy `new`, level by level: all that both have made.
+
+    A flat list does not do where the copy is not built yet: what is made in `build` would shift all that follows.
+    """
+    stack, seen = [(old, new)], set()
+    while stack:
+        a, b = stack.pop()
+        if id(a) in seen:
+            continue
+        seen.add(id(a))
+        yield a, b
+        stack += reversed(list(children_paired(a, b)))
+
+
+def children_paired(old: keras.layers.Layer, new: keras.layers.Layer) -> Iterator[tuple[Any, Any]]:
+    """The layers that `old` holds itself, each with that of its copy `new`, as far as both have made them."""
+    held = children(old), children(new)
+    if len(held[0]) != len(held[1]):  # a Sequential model makes its input when it is built
+        first, second = ([x for x in row if not isinstance(x, keras.layers.InputLayer)] for row in held)
+        held = first, second
+    return zip(*held, strict=False)
+
+
 @cache
 def plain_attributes() -> frozenset[str]:
     """The attributes that every layer has, so none that a class of its own added."""
@@ -99,6 +123,24 @@ def is_bookkeeping(attribute: str) -> bool:
     TensorFlow's tracking writes names with `_self_`, `Layer.build` the shapes that a file needs.
     """
     return attribute.startswith("_self_") or attribute == "_build_shapes_dict"
+
+
+def is_built_otherwise(layer: Any, other: Any) -> bool:
+    """Whether two layers of one class were built for shapes of which one cannot be the other's.
+
+    The public `get_build_config` is the class's own, which need not tell shapes.
+    """
+    first, second = ([*keras.tree.flatten(x._build_shapes_dict)] for x in (layer, other))
+    known = [(a, b) for a, b in zip(first, second, strict=False) if a is not None and b is not None]
+    return len(first) != len(second) or any(a != b for a, b in known)
+
+
+def is_of_use(attribute: str) -> bool:
+    """Whether Keras sets the attribute of a stock model when it is trained or called, beside those that `compile` makes.
+
+    Those are the history of the last `fit`, flags of the loops, and what has a private name.
+    """
+    return attribute in ("history", "stop_evaluating", "stop_predicting") or attribute.startswith("_")
 
 
 def takes_training(operation: Any) -> bool:
@@ -204,6 +246,11 @@ def masks_kept(values: Iterable[Any]) -> Iterator[None]:
         for value, mask in masks:
             if mask is not mask_of(value):
                 set_keras_mask(value, mask)
+
+
+def put_mask(value: Any, mask: Any) -> None:
+    """Make Keras carry `mask` along with the tensor `value`; None for no mask."""
+    set_keras_mask(value, mask)
 
 
 def carry_mask(source: Any, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import keras
 
@@ -34,6 +35,16 @@ def class_of_copy(model: keras.Model) -> type:
     return keras.Sequential if isinstance(model, keras.Sequential) else keras.Model
 
 
+def refuse_changed(model: keras.Model, made: list[Any], given: list[Any]) -> None:
+    """Refuse a copy whose constructor makes other tensors or layers its own than it is `given`, which are all there are."""
+    if list(map(id, made)) != list(map(id, given)):
+        raise TypeError(
+            f"model {model.name!r} is of the class {type(model).__name__}, whose constructor changes the graph that it is "
+            f"given: the new model, made of the finished graph, would be changed twice. Pass "
+            f"keras.Model(model.inputs, model.outputs) for its graph alone."
+        )
+
+
 def _constructor(kind: type) -> Callable[..., None]:
     return getattr(kind, "__init__")  # noqa: B009 - as an attribute a type checker takes it for an instance's
 
@@ -42,11 +53,13 @@ def _takes_a_graph(kind: type) -> bool:
     """Whether a model of the class can be made of inputs, outputs and a name alone, as a keras.Model is."""
     _, *parameters = inspect.signature(_constructor(kind)).parameters.values()
     kinds = {p.kind for p in parameters}
-    if {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds:
-        return True
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    if kinds.issuperset(variable):
+        own = [p for p in parameters if p.kind not in variable]
+        if all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in own):
+            return True
     first = [p.name for p in parameters[: 1 if issubclass(kind, keras.Sequential) else 2]]
     wanted = ["layers"] if issubclass(kind, keras.Sequential) else ["inputs", "outputs"]
-    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     optional = all(p.default is not p.empty or p.kind in variable for p in parameters[len(wanted) :])
     named = inspect.Parameter.VAR_KEYWORD in kinds or "name" in {p.name for p in parameters}
     return first == wanted and optional and named

@@ -47,15 +47,21 @@ def masked_tensors(found: list[Graph]) -> set[int]:
 
 
 def _passes_a_mask(node: Any, masked: set[int]) -> bool:
-    """Whether a layer hands on the mask of a tensor in `masked`; of several tensors it is believed to."""
+    """Whether a layer hands on the mask of a tensor in `masked`; of several tensors it is believed to.
+
+    A mask that Keras has recorded as an argument of the call is none of them.
+    """
     operation = node.operation
     if not getattr(operation, "supports_masking", False):
         return False
-    if not any(id(tensor) in masked for tensor in node.input_tensors):
+    masks = [value for name, value in node.arguments.kwargs.items() if name.endswith("mask")]
+    given = {id(mask) for mask in keras.tree.flatten(masks)}
+    data = [tensor for tensor in node.input_tensors if id(tensor) not in given]
+    if not any(id(tensor) in masked for tensor in data):
         return False
-    if len(node.input_tensors) > 1 or mask_of(node.outputs[0]) is not None:
+    if len(data) > 1 or mask_of(node.outputs[0]) is not None:
         return True
-    (tensor,) = node.input_tensors
+    (tensor,) = data
     try:
         passed = operation.compute_mask(tensor, keras.KerasTensor(tensor.shape[:2], "bool"))
     except Exception:  # it makes more of a mask than the first axes

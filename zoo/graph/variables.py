@@ -10,7 +10,7 @@ import keras
 
 from zoo.graph.carrying import carried_term
 from zoo.graph.configuration import is_stock
-from zoo.graph.internals import flatten_layers
+from zoo.graph.internals import flatten_layers, pairs
 from zoo.graph.own_state import own_values, take_own_state
 
 Fill = Callable[[keras.layers.Layer], None]
@@ -195,6 +195,18 @@ def draw_nothing(layer: Any, fill: Any = None) -> list[tuple[Any, str, Any]]:
             found.append((layer, attribute, value))
             setattr(layer, attribute, keras.initializers.Zeros() if source is None else _Start(source, name))
     return found
+
+
+def take_initializers(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
+    """Put back the initializers inside a stock layer, to which `draw_nothing` let it hand on others than its own."""
+    for a, b in pairs(old, new):
+        if a is old or type(a) is not type(b) or not is_stock(a):
+            continue
+        for name, value in vars(a).items():
+            if isinstance(value, keras.initializers.Initializer) and type(vars(b).get(name)) is not type(
+                value
+            ):
+                setattr(b, name, value.clone())
 
 
 def _begun_with(layer: keras.layers.Layer) -> dict[int, Any]:

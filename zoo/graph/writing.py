@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +11,14 @@ import keras
 
 from zoo.graph.calling import Stretch, accepted, call_operation, name_of, outputs_of, record_call
 from zoo.graph.configuration import is_stock
-from zoo.graph.copying import Part, copy_layer
+from zoo.graph.copying import Part, copy_layer, keep_made
 from zoo.graph.forgotten import take_attributes
 from zoo.graph.held import is_variable
-from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, passed_on, producer
-from zoo.graph.model_class import class_of_copy
-from zoo.graph.reading import Graph, input_structure, read
+from zoo.graph.internals import flatten_layers, inbound_nodes, keep_remat, pairs, passed_on, producer
+from zoo.graph.model_class import class_of_copy, refuse_changed
+from zoo.graph.own_state import own_values
+from zoo.graph.policies import full_precision, keep_policy, made_like
+from zoo.graph.reading import Graph, graphs, input_structure, read
 from zoo.graph.reasons import reason
 from zoo.graph.samples import is_numeric
 from zoo.graph.ties import refuse_tied
@@ -29,7 +31,7 @@ from zoo.graph.unfit import (
     shapes,
     takes_place,
 )
-from zoo.graph.variables import Take, copy_variables, draw_nothing
+from zoo.graph.variables import Take, copy_variables, draw_nothing, take_initializers
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Writer:
         self.copies: list[tuple[Any, Any]] = []
         self.flags: list[tuple[Any, bool]] = []
         self.tied: dict[int, Any] = {}
+        self.reshaped: set[int] = set()
         self.found = found
         self.shared = _shared_activations(found)
 
@@ -106,8 +109,15 @@ class Writer:
                 inputs = keras.tree.pack_sequence_as(input_structure(model), new_inputs)
             else:
                 inputs = new_inputs if len(new_inputs) > 1 else new_inputs[0]
-            new = kind(inputs, keras.tree.map_structure(translate, graph.ends), name=model.name)
+            outputs = keras.tree.map_structure(translate, graph.ends)
+            new = kind(inputs, outputs, name=model.name)
+            if kind is not keras.Model:
+                refuse_changed(model, [*new.inputs, *new.outputs], keras.tree.flatten((inputs, outputs)))
         keep_remat(model, new)
+        if "dtype" not in self.settings and new.dtype_policy != (
+            policy := full_precision(model.dtype_policy)
+        ):
+            new.dtype_policy = policy
         self.copies[slot] = (model, new)
         return new
 
@@ -142,7 +152,8 @@ class Writer:
             return keras.Model(start, outputs, name=graph.model.name)
         copies = [(step, layer) for step in self.steps(graph) for layer in self.parts(step)]
         try:
-            new = kind([producer(start).operation, *layers], name=graph.model.name)
+            with made_like(*self._copied(self.steps(graph))):
+                new = kind([producer(start).operation, *layers], name=graph.model.name)
         except Exception as error:
             step, layer = next((pair for pair in copies if not inbound_nodes(pair[1])), copies[-1])
             if not self.changes_shapes():
@@ -151,11 +162,14 @@ class Writer:
             if self.is_replaced(step):
                 raise ValueError(f"{takes_place(step, layer)} {why}") from error
             raise ValueError(f"layer {layer.name!r} no longer fits after the change, {why}") from error
+        if kind is not keras.Sequential:
+            refuse_changed(graph.model, new.layers, layers)
         made = start
         for step in self.steps(graph):
             parts = self.parts(step)
             if not self.is_replaced(step):
                 self._check_fit(step, parts[0])
+                self._note_shape(step, (made,), {})
             made = parts[-1].output if parts else made
             results = self._results(step, made)  # several, of the last layer alone
             self.tensors.update((id(old), [new]) for old, new in zip(outputs_of(step), results, strict=True))
@@ -240,6 +254,7 @@ class Writer:
             result = self._made(step, parts[0], args, kwargs, training)
             if not self.is_replaced(step):
                 self._check_fit(step, parts[0])
+                self._note_shape(step, args, kwargs)
             parts = parts[1:]
         for part in parts:
             result = self._made(step, part, (result,), {}, training)
@@ -299,7 +314,8 @@ class Writer:
         symbolic = any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten((args, kwargs)))
         call = record_call if symbolic else call_operation
         try:
-            return call(part, args, kwargs, training)
+            with made_like(*self._copied([step] if symbolic else [])):
+                return call(part, args, kwargs, training)
         except Exception as error:
             shape = shapes(keras.tree.flatten(args))
             if self.is_replaced(step):
@@ -311,6 +327,19 @@ class Writer:
                 raise ValueError(is_not_described(step, error)) from error
             raise ValueError(no_longer_fits(step, shape, before, error)) from error
 
+    def _note_shape(self, step: Any, *given: Any) -> None:
+        """Remember a layer whose copy is called on another shape."""
+        if self.changes_shapes():
+            before = step.arguments.args, step.arguments.kwargs
+            if shapes(keras.tree.flatten(given)) != shapes(keras.tree.flatten(before)):
+                self.reshaped.add(id(step.operation))
+
+    def _copied(self, steps: Iterable[Any]) -> list[tuple[Any, Any]]:
+        """The operations of those steps that are copied, and keep their dtype policies, with their copies."""
+        if "dtype" in self.settings:
+            return []
+        return [(step.operation, self.parts(step)[0]) for step in steps if not self.is_replaced(step)]
+
     def _check_fit(self, step: Any, layer: Any) -> None:
         # What is in a nested model was looked at when it was written.
         if self.changes_shapes():
@@ -318,6 +347,23 @@ class Writer:
 
     def finish(self) -> None:
         """Set the variables of the new model, its flags, and what else its layers keep."""
+        self._set_flags()
+        for fill, layer in self.fills:
+            fill(layer)
+        for layer, name, initializer in self.initializers:
+            setattr(layer, name, initializer)
+        for old, new in self.copies:
+            if not isinstance(old, keras.Model) and is_stock(old):
+                take_initializers(old, new)
+        for old, new in self.copies:
+            # What was set on a model beside its graph belongs to no part of it.
+            if not isinstance(old, keras.Model) or self.outline.part is None or new is not self.copies[0][1]:
+                take_attributes(old, new, reshaped=id(old) in self.reshaped, copied=_attached)
+        refuse_untied(self.fills)
+        refuse_tied(self.found, self.copies[0][1])
+
+    def _set_flags(self) -> None:
+        """Set which layers train, and what those have of the place they were made at that were made in `build`."""
         # From the outside in: setting the flag of a model sets those of its layers, which then get their own
         # back.
         for old, new in self.copies:
@@ -328,18 +374,13 @@ class Writer:
                 layer.trainable = flag
         for old, new in self.copies:
             if not isinstance(old, keras.Model):
-                for a, b in zip(flatten_layers(old), flatten_layers(new), strict=False):
+                for a, b in pairs(old, new):
                     if a.trainable != b.trainable:
                         b.trainable = a.trainable
-        for fill, layer in self.fills:
-            fill(layer)
-        for layer, name, initializer in self.initializers:
-            setattr(layer, name, initializer)
-        for old, new in self.copies:
-            if not isinstance(old, keras.Model) or not is_stock(old):
-                take_attributes(old, new)
-        refuse_untied(self.fills)
-        refuse_tied(self.found, self.copies[0][1])
+                    if a is not old and type(a) is type(b):  # it may have been made when the copy was built
+                        keep_made(a, b, named=False)
+                        if "dtype" not in self.settings:
+                            keep_policy(a, b)
 
     def _copy(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         overrides = dict(self.settings)
@@ -371,6 +412,29 @@ class Writer:
         if "dtype" in self.settings and is_numeric(config["dtype"]):
             config["dtype"] = self.settings["dtype"]
         return type(layer).from_config(config).output
+
+
+def _attached(part: Any) -> Any:
+    """A copy of a layer, model or metric that no graph calls."""
+    if isinstance(part, keras.Model):
+        writer = Writer(graphs(part), {}, (), {}, Outline())
+        model = writer.model(part)
+        writer.finish()
+        return model
+    if isinstance(part, keras.Metric):
+        metric = type(part).from_config(part.get_config())
+        for a, b in zip(part.variables, metric.variables, strict=True):
+            b.assign(own_values(a))
+        return metric
+    new = copy_layer(part)
+    if part.built:
+        new.build_from_config(part.get_build_config() or {})
+    copy_variables(part)(new)
+    for a, b in pairs(part, new):
+        if a.trainable != b.trainable:
+            b.trainable = a.trainable
+    take_attributes(part, new)
+    return new
 
 
 def _shared_activations(found: list[Graph]) -> set[int]:
