@@ -265,6 +265,31 @@ def test_a_copy_that_cannot_be_called_is_named():
         rewrite(model)
 
 
+class Lazy(layers.Layer):
+    """Makes a layer in its call, where it was not made before."""
+
+    inner = None
+
+    def make(self):
+        self.inner = layers.Dense(4)
+        return self
+
+    def build(self, shape):
+        super().build(shape)
+
+    def call(self, x):
+        return (self.inner or self.make().inner)(x)
+
+
+def test_a_copy_that_makes_its_layers_too_late_is_told_where_to_make_them():
+    x = keras.Input((4,))
+    model = keras.Model(x, Lazy(name="late").make()(x))
+    with pytest.raises(
+        ValueError, match=r"copy of layer 'late' \(Lazy\).*Let Lazy make all .* in __init__ or build"
+    ):
+        rewrite(model)
+
+
 SET_LATER = {
     "a regulariser that came too late": lambda layer: setattr(
         layer, "kernel_regularizer", keras.regularizers.L2(0.1)

@@ -203,6 +203,75 @@ def test_a_resumed_training_goes_on_where_it_was():
     assert float(soft.get_layer("act").amount) == 1.0
 
 
+def amounts_after_each_fit(anneal, soft, epochs, between=lambda model: None):
+    found = []
+    trained(soft, anneal, epochs=epochs[0])
+    for number in (*epochs[1:], 0):
+        found.append(float(soft.get_layer("act").amount))
+        between(soft)
+        soft.fit(X, Y, batch_size=6, epochs=number, verbose=0, callbacks=[anneal])
+    return found
+
+
+@pytest.mark.parametrize(
+    "epochs, begin, expected",
+    [((1, 1), 0.0, [4 / 8, 1]), ((1, 1, 1), 0.0, [4 / 8, 1, 1]), ((1, 0, 1), 0.5, [0.75, 0.75, 1])],
+)
+def test_steps_go_on_in_the_next_fit(epochs, begin, expected):
+    soft, _ = soften(net(), "act", amount=begin)
+    assert amounts_after_each_fit(ActivationAnnealing(steps=8), soft, epochs) == pytest.approx(expected)
+
+
+def test_steps_begin_anew_where_a_model_is_compiled_again_or_is_another():
+    def compiled(model):
+        model.compile("sgd", "mse", jit_compile=False)
+
+    anneal = ActivationAnnealing(steps=8)
+    soft, _ = soften(net(), "act")
+    assert amounts_after_each_fit(anneal, soft, (1, 1), compiled) == pytest.approx([0.5, 0.75])
+    other, _ = soften(net(), "act")
+    assert amounts_after_each_fit(anneal, other, (1, 1)) == pytest.approx([0.5, 1])
+
+
+class Weighed(keras.callbacks.Callback):
+    """The amount at each batch of the validation."""
+
+    def on_train_begin(self, logs=None):
+        self.seen = []
+
+    def on_test_batch_begin(self, batch, logs=None):
+        self.seen.append(float(self.model.get_layer("act").amount))
+
+
+@pytest.mark.parametrize(
+    "how, options",
+    [
+        ({"steps": 8}, {}),
+        ({"schedule": lambda done: done / 8}, {}),
+        ({"schedule": {"act": lambda done: done / 8}}, {"steps_per_execution": 3}),
+    ],
+    ids=["steps", "schedule", "several steps"],
+)
+def test_an_epoch_is_validated_with_the_amount_of_its_row(how, options):
+    soft, _ = soften(net(), "act")
+    anneal, weighed = ActivationAnnealing(**how), Weighed()
+    soft.compile("sgd", "mse", jit_compile=False, **options)
+    fit = {"x": X, "y": Y, "batch_size": 6, "epochs": 2, "verbose": 0}
+    found = soft.fit(**fit, validation_data=(X[:6], Y[:6]), callbacks=[anneal, weighed])
+    assert [row["amount"] for row in anneal.rows] == pytest.approx([0.5, 1])
+    assert weighed.seen == pytest.approx([0.5, 1])
+    assert found.history["val_loss"][-1] == pytest.approx(soft.evaluate(X[:6], Y[:6], verbose=0))
+
+
+def test_what_is_evaluated_outside_a_training_keeps_its_amount():
+    soft, _ = soften(net(), "act")
+    anneal = ActivationAnnealing(steps=8)
+    trained(soft, anneal, epochs=1)
+    soft.get_layer("act").amount.assign(0.3)
+    soft.evaluate(X, Y, verbose=0, callbacks=[anneal])
+    assert float(soft.get_layer("act").amount) == pytest.approx(0.3)
+
+
 def test_the_penalty_is_in_the_loss_and_pushes():
     soft, _ = soften(net(), ["a", "act"], amount=0.5, learned=True)
     (first,) = trained(soft, ActivationAnnealing(penalty=0.0), epochs=1).history["loss"]

@@ -197,6 +197,14 @@ def test_a_slower_layer_is_no_choice(monkeypatch):
     assert zoo.plan_depth(image_net(), gains, budget=1e4, cost="cost", border="move").drop == ()
 
 
+def test_a_stretch_that_would_multiply_many_times_as_often_is_not_timed():
+    parts = [layers.Dense(units, activation="relu", name=f"fc{units}") for units in (1, 64)]
+    model = randomised(keras.Sequential([keras.Input((64,)), *parts, layers.Dense(3, name="top")]))
+    rows = [{"site": part.name, "cost": 1.0} for part in parts]
+    plan = zoo.plan_depth(model, rows, budget=1e6, cost="cost")
+    assert plan.kept["fc1 to fc64"] == "as one layer it multiplies 32.0 times as often"
+
+
 def test_a_plan_that_is_not_faster_is_not_returned(monkeypatch):
     """Small models promise much, the whole net gains nothing from a merge, only from folding; and costs invite to drop."""
 
@@ -441,3 +449,75 @@ def test_a_dropout_that_is_on_is_in_no_stretch():
     assert planned(keras.Model(x, inner(x))).drop == ("inner/a",)
     with pytest.raises(ValueError, match=r"no plan meets budget=3: .* without dropping anything"):
         planned(keras.Model(x, inner(x, training=True)))
+
+
+def dense(name, activation=None):
+    return lambda: layers.Dense(8, activation=activation, name=name)
+
+
+def named(kind, name):
+    return lambda: kind(name=name)
+
+
+RELU, LEAKY = named(layers.ReLU, "r"), named(layers.LeakyReLU, "l")
+IN_A_ROW = {
+    "built in, then a layer": [dense("a", "relu"), LEAKY, dense("c")],
+    "two layers": [dense("a"), RELU, LEAKY, dense("c")],
+    "three, then more than one layer": [
+        dense("a", "relu"), RELU, LEAKY, dense("c"), named(layers.BatchNormalization, "n"),
+    ],
+}  # fmt: skip
+
+
+def with_activations_in_a_row(case):
+    return keras.Sequential([keras.Input((8,)), *(make() for make in IN_A_ROW[case])])
+
+
+@pytest.mark.parametrize("case", IN_A_ROW)
+def test_there_is_nothing_to_merge_between_two_activations_in_a_row(case):
+    model = with_activations_in_a_row(case)
+    after = ("c", "n") if "more" in case else ("c",)
+    rows = [{"site": site.name, "loss_change": 0.1} for site in zoo.activations.sites(model)]
+    table = {("a",): 2.0, after: 2.0, ("a", *after): 2.5, (): 1.0}
+    plan = zoo.plan_depth(model, rows, budget=4, latency=table)
+    assert (plan.before, plan.expected, plan.stretches) == (5.0, 3.5, (("a", *after),))
+    assert plan.drop == tuple(row["site"] for row in rows) and not plan.kept
+
+    def seconds(net):
+        return 1.0 + sum(isinstance(layer, layers.Dense) for layer in net.layers)
+
+    plan = zoo.plan_depth(model, rows, budget=2.5, latency=seconds)
+    assert (plan.before, plan.expected, plan.stretches) == (3.0, 2.0, (("a", *after),))
+
+
+BETWEEN = {
+    "two operations": (keras.ops.gelu, keras.ops.relu),
+    "two arguments": (
+        lambda x: keras.ops.leaky_relu(x, negative_slope=0.1),
+        lambda x: keras.ops.leaky_relu(x, negative_slope=0.2),
+    ),
+    "two functions of one name": (
+        layers.Activation(lambda x: keras.ops.gelu(x)),
+        layers.Activation(lambda x: keras.ops.tanh(x)),
+    ),
+    "one operation": (keras.ops.gelu, keras.ops.gelu),
+}
+
+
+@pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
+@pytest.mark.parametrize("case", BETWEEN)
+def test_stretches_that_differ_in_what_lies_between_are_timed_apart(case):
+    x = keras.Input((8,))
+    first, second = BETWEEN[case]
+    y = layers.Dense(8, name="b")(first(layers.Dense(8, name="a")(x)))
+    y = layers.Dense(8, name="c")(layers.Reshape((8,))(layers.ReLU(name="r")(y)))
+    model = keras.Model(x, layers.Dense(8, name="d")(second(y)))
+    rows = [{"site": s.name, "loss_change": 0.1} for s in zoo.activations.sites(model) if s.name != "r"]
+    timed = []
+
+    def latency(net):
+        timed.append(len(net.operations))
+        return 1.0 + len(net.operations)
+
+    zoo.plan_depth(model, rows, budget=100, latency=latency)
+    assert timed.count(4) == (1 if case == "one operation" else 2)

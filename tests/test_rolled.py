@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from transform_nets import Silent
 
 import zoo
 from zoo.rolled import RolledUnits
@@ -642,3 +643,62 @@ def test_a_unit_of_half_precision_that_begins_with_a_norm_of_full_precision():
     data = np.ones((2, 4), "float16")
     assert run.compute_dtype == "float16"
     assert run(data).dtype == run(data, training=True).dtype == tf.float16
+
+
+RANDOM = {
+    "in a layer": lambda: Silent(keras.layers.Dropout(0.5, seed=3), name="u0_inner"),
+    "in a layer in a layer": lambda: Silent(
+        Silent(keras.layers.SpatialDropout1D(0.5, seed=3)), name="u0_inner"
+    ),
+    "of a batch, in a layer": lambda: Silent(keras.layers.BatchNormalization(epsilon=1e-9), name="u0_inner"),
+    "as it is": lambda: keras.layers.Dropout(0.5, seed=3, name="u0_inner"),
+}
+
+
+@pytest.mark.parametrize("remat", [False, True])
+@pytest.mark.parametrize("kind", RANDOM)
+@pytest.mark.backend
+def test_the_gradient_is_that_of_the_loss_that_was_drawn(kind, remat):
+    """Also where a backward pass computes units again: what is linear in its input is the gradient times the input."""
+    x = keras.Input((3, 4))
+    y = keras.layers.Dense(4, use_bias=False, name="u0_dense")(x)
+    run = RolledUnits(keras.Model(x, RANDOM[kind]()(y)), units=["u0_", "u1_", "u2_"], remat=remat)
+    model = keras.Sequential([keras.Input((3, 4)), run])
+    value = RNG.normal(size=(5, 3, 4)).astype("float32")
+    outputs, found = output_and_gradient(model, value)
+    # What is normalised by its batch does not depend on how large that is.
+    expected = 0 if "batch" in kind else np.sum(outputs * WEIGHT)
+    assert np.sum(found * value) == pytest.approx(expected, abs=1e-2)
+    assert np.max(np.abs(found)) > 1e-3
+
+
+WEIGHT = RNG.normal(size=(5, 3, 4)).astype("float32")
+
+
+def output_and_gradient(model, value):
+    """Of the sum of the outputs times `WEIGHT` in training."""
+    if keras.backend.backend() == "tensorflow":
+        x = tf.constant(value)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            outputs = model(x, training=True)
+            loss = tf.reduce_sum(outputs * WEIGHT)
+        return outputs.numpy(), tape.gradient(loss, x).numpy()
+    if keras.backend.backend() == "torch":
+        import torch
+
+        x = torch.tensor(value, requires_grad=True)
+        outputs = model(x, training=True)
+        (outputs * torch.tensor(WEIGHT)).sum().backward()
+        return outputs.detach().numpy(), x.grad.numpy()
+    import jax
+
+    def loss(x):
+        states = [v.value for v in model.non_trainable_variables]
+        outputs, _ = model.stateless_call(
+            [v.value for v in model.trainable_variables], states, x, training=True
+        )
+        return (outputs * WEIGHT).sum(), outputs
+
+    gradient, outputs = jax.grad(loss, has_aux=True)(value)
+    return np.asarray(outputs), np.asarray(gradient)

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from transform_nets import batch, configuration, doubled, error, outputs, randomised, same
+from transform_nets import Silent, batch, configuration, doubled, error, outputs, randomised, same
 from trap_graphs import REFUSED, TRAPS, chain, conv
 
 from zoo.activations import sites
 from zoo.probes import activation_importance
-from zoo.slimming.linear_fit import AffineMap
+from zoo.slimming.linear_fit import AffineMap, Moments, batch_moments
 from zoo.transforms import (
     collapse_linear,
     drop_activations,
@@ -214,6 +214,30 @@ def test_a_channel_that_never_varies_becomes_a_constant():
     assert bias[1] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("value, axis", [(0.1, 1), (7.7, 0), (123.456, 1)])
+@pytest.mark.backend
+def test_a_channel_of_equal_numbers_is_a_constant_however_many_they_are(value, axis):
+    """Their mean in float32 is not that number, and neither are the differences zero."""
+    z = np.stack([np.full(100_000, value), np.linspace(-1, 1, 100_000)], axis=axis).astype("float32")
+    moments = Moments()
+    for _ in range(2):
+        a = np.float32(0.7) * np.abs(z)
+        moments.add(100_000, *batch_moments(*map(keras.ops.convert_to_tensor, (z, a)), axis))
+    found = moments.best()
+    assert found.scale[0] == 0 and found.shift[0] == pytest.approx(0.7 * value)
+    assert found.shift[1] == pytest.approx(0.35, rel=1e-4)
+
+
+def test_rounding_is_no_variance():
+    """A channel that a convolution computes from equal numbers may differ in the last digit from place to place."""
+    rng = np.random.default_rng(0)
+    z = (5 * (1 + 2.0**-23 * rng.integers(-2, 3, size=(1000, 1)))).astype("float32")
+    moments = Moments()
+    moments.add(1000, *batch_moments(z, (z - 4).astype("float32"), 1))
+    assert moments.best().scale[0] == 0 and moments.best().shift[0] == pytest.approx(1)
+    assert moments.unexplained() == 0
+
+
 def test_a_map_that_is_the_identity_keeps_what_was_folded_into_its_layer_before():
     parts = [layers.ReLU(name="act"), layers.Dense(3, activation="relu", name="a")]
     model = randomised(chain(*parts, shape=(4,)))
@@ -412,3 +436,112 @@ def test_what_the_activation_in_a_layer_adds_to_the_loss_is_not_lost():
             swap_activation(model, layers.PReLU, new)
     with pytest.raises(ValueError, match="cannot take out 'a_act': the activity_regularizer would be lost"):
         harden(soften(model, "a", amount=1.0).model)
+
+
+def embedded(ids):
+    return layers.Embedding(10, 4, mask_zero=True)(ids)
+
+
+def pooled_elsewhere(x):
+    """In a nested model, which was made without the mask."""
+    y = keras.Input((9, 4))
+    return keras.Model(y, layers.GlobalAveragePooling1D()(y))(x)
+
+
+def gated(x):
+    gate = layers.Reshape((1, 4))(layers.Dense(4, "tanh", name="gate")(layers.GlobalMaxPooling1D()(x)))
+    return layers.Multiply()([x, gate])
+
+
+def attended(x):
+    return layers.Add()([x, layers.MultiHeadAttention(2, 3)(x, x)])
+
+
+MASKED = {
+    "loop": lambda ids: layers.LSTM(4)(embedded(ids)),
+    "average": lambda ids: layers.GlobalAveragePooling1D()(embedded(ids)),
+    "attention": lambda ids: layers.GlobalAveragePooling1D()(attended(embedded(ids))),
+    "nested": lambda ids: pooled_elsewhere(embedded(ids)),
+    "past a site": lambda ids: layers.GlobalAveragePooling1D()(gated(embedded(ids))),
+    "past a site, to a nested model": lambda ids: pooled_elsewhere(gated(embedded(ids))),
+    "after a site": lambda ids: layers.LSTM(3)(layers.Masking()(layers.ReLU()(layers.Embedding(10, 4)(ids)))),
+}
+
+
+@pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning")  # inside of loops and attention
+@pytest.mark.filterwarnings("ignore:Layer '.*' .of type .*. was passed an input with a mask")
+@pytest.mark.parametrize("case", MASKED)
+def test_a_mask_that_goes_through_no_site_is_that_of_evaluate(case):
+    ids = np.random.default_rng(0).integers(1, 10, (12, 9))
+    for row, length in zip(ids, [9, 1, 2, 5, 7, 3] * 2, strict=True):
+        row[length:] = 0
+    x, labels = keras.Input((9,)), np.arange(12) % 2
+    y = layers.Dense(5, activation="relu", name="fc")(MASKED[case](x))
+    model = randomised(keras.Model(x, layers.Dense(2, activation="softmax", name="top")(y)))
+    rows = activation_importance(model, ids, labels, batch_size=4, progress=False)
+    assert rows[-1]["site"] == "fc"
+    shorter = [drop_activations(model, row["site"], fit=ids).model for row in rows]
+    expected = [rows[0]["loss"] - rows[0]["loss_change"], *(row["loss"] for row in rows)]
+    for net, loss in zip([model, *shorter], expected, strict=True):
+        net.compile(loss="sparse_categorical_crossentropy")
+        assert abs(net.evaluate(ids, labels, verbose=0) - loss) < 1e-5
+
+
+def test_a_masked_output_is_refused_where_a_loss_needs_the_mask_alone():
+    x = keras.Input((5, 3))
+    y = layers.Masking()(layers.Dense(4, activation="relu", name="site")(x))
+    model = keras.Model(x, layers.Dense(2, activation="softmax")(y))
+    data = np.ones((2, 5, 3), "float32")
+    with pytest.raises(ValueError, match=r"the output of .* has a mask, which a loss and metrics would need"):
+        activation_importance(model, data, np.zeros((2, 5, 2)), loss="mse", metric="mae", sites="site")
+    assert list(drop_activations(model, "site", fit=data).dropped) == ["site"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Silent(layers.RandomContrast(0.9, value_range=(-9, 9), seed=1)),
+        lambda: Silent(layers.RandomBrightness(0.9, value_range=(-9, 9), seed=1)),
+        lambda: Silent(Silent(layers.RandomFlip(seed=1))),
+    ],
+)
+@pytest.mark.backend
+def test_what_augments_in_a_layer_is_measured_in_inference(make):
+    """These take a call without a word on training for training."""
+    model = chain(make(), layers.Conv2D(3, 2, name="a"), layers.ReLU(name="act"), shape=(4, 4, 3))
+    x = batch(model, size=20)
+    z = np.asarray(outputs(keras.Model(model.inputs[0], model.get_layer("a").output), x)[0], "float64")
+    scale, shift = least_squares([(z, np.maximum(z, 0))])
+    plain = drop_activations(model, "act", fit=x).model
+    assert error([z * scale + shift], outputs(plain, x)) < 1e-4
+    (row,) = activation_importance(model, x, np.maximum(z, 0), loss="mse", metric="mae")
+    assert row["loss"] == pytest.approx(np.square(z * scale + shift - np.maximum(z, 0)).mean(), rel=1e-3)
+
+
+OPERATIONS = {
+    "slope": (lambda t: keras.ops.leaky_relu(t, negative_slope=0.3), layers.LeakyReLU),
+    "bounds": (lambda t: keras.activations.relu(t, max_value=2.0, negative_slope=0.1), layers.ReLU),
+    "threshold": (lambda t: keras.activations.relu(t, threshold=0.5), layers.ReLU),
+    "alpha": (lambda t: keras.ops.elu(t, 0.7), layers.ELU),
+}
+
+
+@pytest.mark.parametrize("case", OPERATIONS)
+def test_a_bare_operation_with_the_settings_of_a_stock_layer_is_softened(case, tmp_path):
+    function, kind = OPERATIONS[case]
+    x = keras.Input((5,))
+    model = randomised(keras.Model(x, layers.Dense(2)(function(layers.Dense(4)(x)))))
+    (site,), data = sites(model), 3 * batch(model)
+    soft = soften(model, site.name).model
+    soft.save(tmp_path / "soft.keras")
+    hard = harden(keras.models.load_model(tmp_path / "soft.keras")).model
+    assert type(hard.layers[2]) is kind
+    assert same(outputs(model, data), outputs(soft, data))
+    assert same(outputs(model, data), outputs(hard, data))
+
+
+def test_a_bare_operation_with_settings_that_no_layer_takes_is_refused():
+    x = keras.Input((5,))
+    model = keras.Model(x, keras.ops.leaky_relu(layers.Dense(4)(x), negative_slope=-0.5))
+    with pytest.raises(ValueError, match=r"bare operation, LeakyRelu with \{'negative_slope': -0\.5\}"):
+        soften(model, sites(model)[0].name, include_classifier=True)

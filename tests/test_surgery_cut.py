@@ -74,7 +74,7 @@ def test_inside_a_shared_model():
     model = towers()
     both = cut(flatten(model).model, outputs=["fc:1", "fc:2"]).model
     data = {"a": vectors(4), "b": vectors(4, seed=1)}
-    first, second = both([data["a"], data["b"]])
+    first, second = both(data)
     np.testing.assert_array_equal(array(first - second), array(model(data)))
 
 
@@ -128,3 +128,33 @@ def test_a_sequential_model_whose_last_layer_returns_several_tensors(last):
         np.testing.assert_allclose(array(b), array(a), atol=1e-6)
     with pytest.raises(ValueError, match="it returns 1 tensors, not 3"):
         replace(model, "end", layers.Dense(2))
+
+
+@pytest.mark.parametrize(
+    ("place", "keys"), [("difference", ["left", "right"]), ("fc_right", ["right"]), ("fc_wide", ["wide"])]
+)
+def test_a_model_that_takes_a_dict_is_cut_to_one_that_takes_a_dict(place, keys):
+    sizes = {"right": 4, "left": 4, "wide": 6}
+    inputs = {name: keras.Input((size,), name=name) for name, size in sizes.items()}
+    parts = {name: layers.Dense(3, name=f"fc_{name}")(x) for name, x in inputs.items()}
+    y = layers.Subtract(name="difference")([parts["right"], parts["left"]])
+    model = keras.Model(inputs, layers.Add()([y, parts["wide"]]))
+    data = {name: vectors(size, seed=seed) for seed, (name, size) in enumerate(sizes.items())}
+    front = cut(model, outputs=place).model
+    assert sorted(front.input) == keys
+    expected = {
+        "difference": lambda: (
+            model.get_layer("fc_right")(data["right"]) - model.get_layer("fc_left")(data["left"])
+        ),
+        "fc_right": lambda: model.get_layer("fc_right")(data["right"]),
+        "fc_wide": lambda: model.get_layer("fc_wide")(data["wide"]),
+    }[place]()
+    np.testing.assert_array_equal(array(expected), array(front({key: data[key] for key in keys})))
+
+
+def test_inputs_that_are_listed_stay_a_list_in_their_order():
+    model = towers()
+    assert [x.name for x in cut(model, inputs=["b", "a"], outputs=model.layers[-1].name).model.input] == [
+        "b",
+        "a",
+    ]

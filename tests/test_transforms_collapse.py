@@ -386,4 +386,32 @@ def test_normalisations_that_a_cut_leaves_are_no_dense_layer():
     for name in "mn":
         model.get_layer(name).beta.assign(np.ones(3))
     found = collapse_linear(model, probe=False)
-    assert found.collapsed == {"b": ("a", "b")} and "normalises axis 1" in found.kept["n"]
+    assert found.collapsed == {"b": ("a", "b")}
+    assert found.kept["n"] == "'n' normalises axis 1, and no layer here has its channels there."
+
+
+ENDS = {
+    "flattened": [lambda: layers.Conv2D(3, 2, data_format="channels_last", name="a"), layers.Flatten],
+    "averaged": [
+        lambda: layers.Conv2D(3, 2, data_format="channels_last", name="a"),
+        layers.GlobalAveragePooling2D,
+    ],
+    "of sequences": [
+        lambda: layers.Conv1D(3, 2, data_format="channels_last", name="a"),
+        layers.GlobalAveragePooling1D,
+    ],
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+@pytest.mark.usefixtures("channels_first")
+def test_what_is_flattened_is_so_where_its_channels_are(case):
+    """Not where they are by default."""
+    convolution, gather = ENDS[case]
+    shape = (6, 2) if "sequences" in case else (4, 5, 2)
+    parts = [convolution(), gather(data_format="channels_last"), layers.Dense(2, name="d")]
+    model = chain(shape, *parts)
+    found = collapse_linear(model, probe=False)
+    assert found.collapsed == {"d": ("a", "d")}
+    x = batch(model)
+    assert error(outputs(model, x), outputs(found.model, x)) < 1e-5

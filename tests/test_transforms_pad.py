@@ -91,6 +91,9 @@ def test_only_named_stretches_and_what_cannot():
     pooled = chain(conv("a"), layers.AveragePooling2D(2, padding="same", name="p"), conv("b"), conv("c"))
     result = pad_once(pooled)
     assert "averages fewer pixels" in result.kept["p"] and list(result.padded) == ["b_pad"]
+    rows = [layers.Conv1D(3, 3, padding="same", name=name) for name in "ab"]
+    rows.insert(1, layers.ZeroPadding1D(1, data_format="channels_first", name="pad"))
+    assert "its channels are on another axis" in pad_once(chain(*rows, shape=(3, 9))).kept["pad"]
     unknown = chain(conv("a"), conv("b", strides=2), shape=(None, None, 4))
     assert "depends on the size of the image" in pad_once(unknown).kept["b"]
     taken = [layers.ReLU(name="a_pad"), layers.ReLU(name="a_pad_once")]
@@ -191,3 +194,26 @@ def test_stretches_may_be_any_rows_of_names():
         {"b": ("a", "b")}.values(),
     ):
         assert list(pad_once(model, stretches).padded.values()) == [("a", "b")]
+
+
+@pytest.mark.parametrize("case", ["told", "by default", "sequences of the default"])
+def test_sequences_are_padded_where_their_steps_are(case, request):
+    """Whatever the default is: the layer that pads is told."""
+    if case != "told":
+        request.getfixturevalue("channels_first")
+    if case == "sequences of the default":
+        options, shape, axis = {}, (4, 9), 1
+    else:
+        options = {"data_format": "channels_first" if case == "told" else "channels_last"}
+        shape, axis = ((4, 9), 1) if case == "told" else ((9, 4), -1)
+    model = chain(
+        layers.BatchNormalization(axis=axis, name="m"),
+        layers.ZeroPadding1D(1, name="z", **options),
+        layers.BatchNormalization(axis=axis, name="n"),
+        shape=shape,
+    )
+    padded, names, border, kept = pad_once(model)
+    assert (names, border, kept) == ({"m_pad": ("z",)}, {"m_pad": 1}, {})
+    x = batch(model)
+    old, new = (np.moveaxis(outputs(net, x)[0], axis, -1) for net in (model, padded))
+    assert error([old[:, 1:-1]], [new[:, 1:-1]]) < 1e-5 and np.abs(old - new).max() > 1e-3

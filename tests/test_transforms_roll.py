@@ -718,3 +718,23 @@ def test_a_mask_from_outside_goes_through_no_loop(unit, reader):
         roll(masked, probe=False)
     plain = keras.Model(x, chain(unit, shape=(6, 8))(layers.ReLU()(x)))
     assert len(rolled_layers(roll(plain, probe=False).get_layer("chain"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (False, "a mask goes through it to '.*', and a loop passes none on"),
+        (True, "the run from 'u1_attention': a mask goes into it, and a loop passes none on"),
+    ],
+)
+def test_a_mask_that_keeps_units_apart_is_the_reason(given, reason):
+    """Keras records it as an argument of every call, so that no unit reads one tensor alone."""
+    ids = keras.Input((5,), dtype="int32")
+    x = layers.Embedding(9, 8, mask_zero=not given)(ids)
+    seen = {"attention_mask": keras.ops.not_equal(ids, 0)[:, None]} if given else {}
+    for k in (1, 2, 3):
+        y = layers.MultiHeadAttention(2, 4, name=f"u{k}_attention")(x, x, **seen)
+        x = layers.LayerNormalization(name=f"u{k}_norm")(layers.Add(name=f"u{k}_add")([x, y]))
+    model = keras.Model(ids, layers.GlobalAveragePooling1D()(x))
+    with pytest.raises(ValueError, match=reason):
+        roll(model, probe=False)

@@ -157,6 +157,8 @@ def test_zero_changes_and_wrong_names_are_errors():
         swap_activation(model, "linear", "relu")
     with pytest.raises(TypeError, match=r"old must be.*received 3"):
         swap_activation(model, 3, "relu")
+    with pytest.raises(TypeError, match=r"new=Dense cannot be made without arguments: pass a layer\."):
+        swap_activation(model, "relu", layers.Dense)
     with pytest.raises(TypeError, match=r"new must be.*received None"):
         swap_activation(model, "relu", None)
 

@@ -140,3 +140,29 @@ def branching():
     z = layers.Add(name="sum")([padded, b])
     top = layers.Dense(5, activation="softmax", name="top")(layers.Flatten(name="flat")(z))
     return keras.Model([left, right], {"classes": top, "map": z}, name="branching")
+
+
+@keras.saving.register_keras_serializable("transform_nets")
+class Silent(layers.Layer):
+    """Takes no `training`, and holds a layer that does."""
+
+    def __init__(self, inner, **options):
+        super().__init__(**options)
+        self.inner = inner
+
+    def build(self, shape):
+        if not self.inner.built:
+            self.inner.build(shape)
+
+    def call(self, x):
+        return self.inner(x)
+
+    def compute_output_shape(self, shape):
+        return shape
+
+    def get_config(self):
+        return {**super().get_config(), "inner": keras.saving.serialize_keras_object(self.inner)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config | {"inner": keras.saving.deserialize_keras_object(config["inner"])})

@@ -260,7 +260,7 @@ def masked():
 # name: (model, what the refusal says)
 REFUSED = {
     "different widths": (several_widths, r"'act' is one layer called on tensors of \[4, 6\] channels"),
-    "a mask goes through it": (masked, "passes masks on, from 'masking"),
+    "a mask goes through it": (masked, "goes through the site 'act', and a mask does not cross"),
     "its own regulariser": (
         lambda: chain(conv(), layers.ReLU(activity_regularizer="l2", name="act")),
         "cannot drop 'act': its activity_regularizer would be lost",

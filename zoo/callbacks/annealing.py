@@ -22,8 +22,10 @@ class ActivationAnnealing(keras.callbacks.Callback):
     With `steps=n`, $a$ goes up from where it is to 1 in equal parts and is exactly 1 from step $n$ on. With
     `schedule`, a function of the number of finished steps, $a$ is what it returns, cut to 0 to 1; a dict has
     one for each layer, and layers that it does not name stay as they are. Steps are those of the optimizer,
-    so a training that is resumed goes on where it was. In both cases $a$ moves before each step, and after
-    the last one of an epoch.
+    so a training that is resumed goes on where it was. With `steps` that needs the same callback: another one, as in
+    a new process, takes $n$ steps from where $a$ is then; a `schedule` needs nothing but the optimizer. In both
+    cases $a$ moves before each step, with `steps_per_execution=k` before every $k$ of them, and after the last one of
+    an epoch, before that is validated.
 
     With `penalty` $\lambda$ the optimizer moves $a$ itself: the loss has $\lambda \sum (1 - a^2)$ over the
     layers, which `zoo.transforms.soften(..., learned=True)` makes; a dict has one $\lambda$ for each layer.
@@ -86,6 +88,10 @@ class ActivationAnnealing(keras.callbacks.Callback):
             as_number(f"penalty{name}", value, 0)
         self.steps, self.schedule, self.penalty = steps, schedule, penalty
         self.rows: list[dict[str, Any]] = []
+        self._schedules: dict[str, Schedule] = {}
+        self._annealed: Any = None
+        self._done = 0
+        self._fits = False
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Find the layers, and set the penalties."""
@@ -120,20 +126,24 @@ class ActivationAnnealing(keras.callbacks.Callback):
             for name, layer in self._layers.items():
                 layer.penalty.assign(named[name])
             return
-        self._start = steps_made(model)
-        self._schedules: dict[str, Schedule] = {
-            name: named[name] if self.steps is None else self._line(_value(layer.amount), self.steps)
-            for name, layer in self._layers.items()
-        }
+        self._fits = True
+        start = steps_made(model)
+        # A line goes on in the next fit; compiled again, the model counts its steps from 0.
+        if self.steps is None or model is not self._annealed or start < self._done:
+            self._schedules = {
+                name: named[name] if self.steps is None else _line(_value(layer.amount), start, self.steps)
+                for name, layer in self._layers.items()
+            }
+        self._annealed, self._done = model, start
 
-    def _line(self, first: float, steps: int) -> Schedule:
-        start = self._start
+    def on_train_end(self, logs: Any = None) -> None:
+        """From here on only a training moves the amounts."""
+        self._fits = False
 
-        def line(done: int) -> float:
-            share = min((done - start) / steps, 1.0)
-            return 1.0 if share == 1.0 else first + (1.0 - first) * share
-
-        return line
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Move them before the validation: on the last step of the epoch they have not moved."""
+        if self._fits:
+            self._move()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Move the amounts."""
@@ -150,7 +160,7 @@ class ActivationAnnealing(keras.callbacks.Callback):
     def _move(self) -> None:
         if self.penalty is not None:
             return
-        done = steps_made(self.model)  # on JAX this also brings the variables up to date
+        self._done = done = steps_made(self.model)  # on JAX this also brings the variables up to date
         for name, layer in self._layers.items():
             given: Any = self._schedules[name](done)
             try:
@@ -162,6 +172,14 @@ class ActivationAnnealing(keras.callbacks.Callback):
                     f"the schedule of {name!r} must return a number; after {done} steps it returned {given!r}."
                 )
             layer.amount.assign(min(max(amount, 0.0), 1.0))
+
+
+def _line(first: float, start: int, steps: int) -> Schedule:
+    def line(done: int) -> float:
+        share = min((done - start) / steps, 1.0)
+        return 1.0 if share == 1.0 else first + (1.0 - first) * share
+
+    return line
 
 
 def _each(option: Any) -> list[tuple[str, Any]]:

@@ -23,6 +23,7 @@ class Graph:
         path: `""` for the model itself, `"inner/"` for a model nested in it under that name.
         starts: The tensors it starts from, flat: the inputs of the model, unless it is a piece of one.
         ends: The tensors it ends in, nested as the model returns them.
+        packed: The starts as a model of this piece takes them, where that is a dict.
     """
 
     model: keras.Model
@@ -32,6 +33,7 @@ class Graph:
     path: str = ""
     starts: tuple[Any, ...] = field(default=(), repr=False)
     ends: Any = field(default=None, repr=False)
+    packed: dict[str, Any] | None = field(default=None, repr=False)
 
     def readers(self, tensor: Any) -> list[Any]:
         """The nodes that read `tensor`."""

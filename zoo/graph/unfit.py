@@ -37,9 +37,14 @@ def no_longer_fits(step: Any, shape: str, before: str, error: Exception) -> str:
 def is_not_described(step: Any, error: Exception) -> str:
     """That the copy of a layer cannot be called although nothing changed."""
     kind = type(step.operation).__name__
+    mend = f"Complete get_config of {kind}"
+    if "add new elements of state" in str(error):
+        mend = (
+            f"Let {kind} make all its weights and layers in __init__ or build, which calls super().build last"
+        )
     return (
         f"the copy of layer {name_of(step)!r} ({kind}) cannot be called where the original was: "
-        f"{reason(error)} Complete get_config of {kind}, or use a stock layer."
+        f"{reason(error)} {mend}, or use a stock layer."
     )
 
 

@@ -107,6 +107,8 @@ class Writer:
 
             if part is None:
                 inputs = keras.tree.pack_sequence_as(input_structure(model), new_inputs)
+            elif part.packed is not None:
+                inputs = keras.tree.pack_sequence_as(part.packed, new_inputs)
             else:
                 inputs = new_inputs if len(new_inputs) > 1 else new_inputs[0]
             outputs = keras.tree.map_structure(translate, graph.ends)

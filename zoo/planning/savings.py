@@ -11,6 +11,7 @@ from zoo.latency import Stopwatch
 from zoo.planning.choices import Choice
 from zoo.planning.stretches import (
     as_they_are,
+    calls_before_last,
     layer_names,
     multiplications,
     small_model,
@@ -20,8 +21,9 @@ from zoo.planning.stretches import (
 from zoo.planning.timing import latencies, latency_of
 from zoo.slimming.neighbours import Chain, has_numbers
 from zoo.slimming.work import kind_of
-from zoo.transforms.collapse import collapse_linear
+from zoo.transforms.collapse import collapsed
 from zoo.transforms.pad import pad_once
+from zoo.transforms.signature import shape_of, signature
 from zoo.values import as_number
 
 # A merged kernel that multiplies this many times as often as its parts is not timed: no machine makes up for it.
@@ -53,6 +55,8 @@ class Savings:
 
     def together(self, chain: Chain, begin: int, end: int) -> Choice | None:
         """Several blocks as one layer; None where they cannot be one, or one is not faster."""
+        if not (chain.stretch(begin, begin) and chain.stretch(end, end)):
+            return None  # two activations in a row have no layers between them: one would go for nothing
         drop = chain.sites[begin:end]
         names = layer_names(chain, begin, end)
         apart = sum(self.alone(chain, block).change for block in range(begin, end + 1))
@@ -75,7 +79,7 @@ class Savings:
             separate = pad_once(separate).model
         # What is only timed needs no comparison with what it came from.
         names = [node.operation.name for node in nodes if has_numbers(node)]
-        return collapse_linear(separate, [names], probe=False).model
+        return collapsed(separate, [names], probe=False)[0].model
 
 
 class LookedUp(Savings):
@@ -103,6 +107,8 @@ class LookedUp(Savings):
 
     def _block(self, chain: Chain, block: int) -> float:
         names = layer_names(chain, block, block)
+        if not names:
+            return 0.0
         if names not in self.latency:
             raise ValueError(
                 f"the table of latencies lacks {names!r}, a block of {chain.graph.model.name!r}."
@@ -126,7 +132,7 @@ class Measured(Savings):
 
     def __init__(self, latency: Any, border: str, costs: dict[str, float]):
         super().__init__(latency, border, costs)
-        self._known: dict[str, float] = {}
+        self._known: dict[Any, float] = {}
         self._alone: dict[tuple[int, int], Choice] = {}
 
     def before(self, model: keras.Model, found: list[Chain]) -> float:
@@ -143,7 +149,7 @@ class Measured(Savings):
 
     def _one(self, chain: Chain, block: int) -> Choice:
         as_it_is = Choice(0.0, 0.0, (), ())
-        if len(chain.stretch(block, block)) == 1:
+        if len(chain.stretch(block, block)) < 2:
             return as_it_is
         try:
             change = self.change(chain, block, block)
@@ -155,7 +161,9 @@ class Measured(Savings):
         """Both timed in turn, once for each kind of stretch."""
         nodes = chain.stretch(begin, end)
         separate = small_model(nodes[0], as_they_are(chain, nodes))
-        key = kind_of(separate.layers)
+        calls = calls_before_last(chain, nodes)
+        # The last layer counts without its activation.
+        key = shape_of(separate.inputs[0]), *map(signature, calls), kind_of(separate.layers[-1:])
         if key not in self._known:
             merged = self._merged(chain, begin, end)
             more = multiplications(merged) / max(multiplications(separate), 1)

@@ -64,13 +64,19 @@ def start_with_shifts(model: keras.Model) -> None:
             variable.assign(np.ones(variable.shape))
 
 
-def as_they_are(chain: Chain, nodes: list[Any]) -> list[Any]:
-    """Copies of the layers of a stretch with the activations between them, without the one after the last."""
-    copies = []
+def calls_before_last(chain: Chain, nodes: list[Any]) -> list[Any]:
+    """All calls of a stretch before its last layer, with the activations between them."""
+    found = []
     for node, following in pairwise(nodes):
         while node is not following:
-            copies.append(copy_layer(node.operation))
+            found.append(node)
             (node,) = chain.graph.readers(node.outputs[0])
+    return found
+
+
+def as_they_are(chain: Chain, nodes: list[Any]) -> list[Any]:
+    """Copies of the layers of a stretch with the activations between them, without the one after the last."""
+    copies = [copy_layer(node.operation) for node in calls_before_last(chain, nodes)]
     return [*copies, without_activation(nodes[-1].operation)]
 
 

@@ -100,7 +100,8 @@ def activation_importance(
         ValueError: an unknown `fit`, a site that does not exist or is the classifier, arrays that do not fit
             the model, a stream without targets or with less than `batches`, labels that do not fit the output, outputs
             that may be probabilities or scores, a metric that cannot be copied, several outputs, blended activations,
-            masks, or a site that is called on tensors of different widths, in one batch or in two.
+            a mask that goes through a site or to the output, or a site that is called on tensors of different widths,
+            in one batch or in two.
 
     Reference:
         Dror et al. 2021, "Layer Folding", arXiv 2106.09309, asks the same question by training.
@@ -137,6 +138,7 @@ def activation_importance(
         return Rows(unseen=hidden)
     # Normalisation that is part of a convolution is a pass over memory saved in every run.
     execution = Execution(model, [site.name for site in chosen], plan(graphs(model)).replacements())
+    execution.refuse_masked_outputs()
     with without_gradients(), _progress(progress, 2 * len(data), model.name) as advance:
         moments = execution.measure(data, advance)
         best = [m.best() for m in moments]

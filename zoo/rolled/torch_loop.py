@@ -21,6 +21,8 @@ def infer(unit, x, weights, states):
 
 def train(unit, x, weights, states, *, units_per_iteration, remat):
     """`Loop.train`."""
+    if remat:  # backward the units run again, when the states have moved in place
+        states = [state.clone() for state in states]
     moved = []
     for start in range(0, len(weights[0]), units_per_iteration):
         given = (x, *_slices(weights, states, start, units_per_iteration), True)

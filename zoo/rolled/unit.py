@@ -18,7 +18,7 @@ import numpy as np
 from zoo.activations import adds_losses
 from zoo.graph import copy_layer, flatten_layers, is_stock
 from zoo.graph.configuration import comes_back, from_config
-from zoo.graph.internals import inbound_nodes, takes_training, trains
+from zoo.graph.internals import hears_of_training, inbound_nodes, trains
 from zoo.seeding import in_turn
 
 SEED = "seed_generator_state"
@@ -127,7 +127,7 @@ class UnitGraph:
                         id(t): tensors[i] for t, i in zip(node.input_tensors, step.reads, strict=True)
                     }
                     args, kwargs = node.arguments.fill_in(arguments)
-                    if takes_training(node.operation):
+                    if hears_of_training(node.operation):  # backward there is no call round it to ask
                         kwargs["training"] = training
                     results = keras.tree.flatten(node.operation(*args, **kwargs))
                     tensors.update(zip(step.writes, results, strict=True))

@@ -17,7 +17,8 @@ import keras
 
 from zoo.activations import Site, sites
 from zoo.graph import ChannelAxes, Graph, Part, flatten_layers, graphs, input_structure, read, rewrite
-from zoo.graph.internals import as_taken, keep_remat, mask_of, standardised, takes_training
+from zoo.graph.internals import as_taken, hears_of_training, keep_remat, mask_of, put_mask, standardised
+from zoo.graph.nested import masked_tensors
 from zoo.slimming.linear_fit import AffineMap, Moments, batch_moments
 
 Values = dict[int, Any]
@@ -76,7 +77,6 @@ class Execution:
         found = graphs(copy)
         chosen = {id(site.operation): site for site in sites(copy) if site.name in set(names)}
         self._copy = copy
-        _refuse_masks(model, found)
         for layer in flatten_layers(copy):
             keep_remat(None, layer)  # nothing goes backward here, and TensorFlow takes no `training` with it
         for site in chosen.values():
@@ -85,12 +85,14 @@ class Execution:
         self._count = 0
         self._calls: list[_Call | Cut] = []
         self._found, self._chosen, self._axes = found, chosen, ChannelAxes(copy)
+        self._with_mask, self._masked = masked_tensors(found), set[int]()
         slots = {id(t): self._number() for t in keras.tree.flatten(copy.inputs)}
         self.inputs = list(slots.values())
         self._flatten(found[0], slots)
         self.outputs = [slots[id(t)] for t in keras.tree.flatten(copy.outputs)]
         self.cuts = [call for call in self._calls if isinstance(call, Cut)]
         self._segments = self._cut()
+        self._refuse_masks()
         self._begin = [(v, keras.ops.convert_to_numpy(v).copy()) for v in _movable(copy)]
         self._compiled: dict[tuple[int, bool], Callable[[list[Any]], list[Any]]] = {}
 
@@ -116,6 +118,7 @@ class Execution:
                 continue
             writes = tuple(self._number() for _ in node.outputs)
             slots.update((id(t), slot) for t, slot in zip(node.outputs, writes, strict=True))
+            self._masked.update(slots[id(t)] for t in node.outputs if id(t) in self._with_mask)
             self._calls.append(_Call(operation, node, tuple(node.input_tensors), reads, writes))
             if site is not None:
                 self._add_cut(site, node.outputs[0], writes[0], slots, node.outputs[0])
@@ -125,12 +128,20 @@ class Execution:
 
     def _add_cut(self, site: Site, tensor: Any, reads: int, slots: dict[int, int], output: Any) -> None:
         slots[id(output)] = writes = self._number()
+        self._masked.update({writes} if id(output) in self._with_mask else ())
         axis = self._axes.of(tensor) % len(tensor.shape)
         cut = Cut(self.sites.index(site.name), site.function, reads, writes, axis, tensor.shape[axis])
         self._calls.append(cut)
 
     def _cut(self) -> list[tuple[list[_Call], Cut | None, list[int], list[int]]]:
-        """Calls, the site that ends them, the numbers of the tensors that come in, and of those that go on."""
+        """Calls, the site that ends them, the numbers of the tensors that come in, and of those that go on.
+
+        The mask of tensor `n` goes on as number `~n`: a compiled function carries none along.
+        """
+
+        def numbers(needed: set[int]) -> list[int]:
+            return [*sorted(needed), *(~slot for slot in sorted(needed & self._masked))]
+
         pieces: list[tuple[list[_Call], Cut | None]] = [([], None)]
         for call in self._calls:
             if isinstance(call, Cut):
@@ -141,13 +152,30 @@ class Execution:
         segments: list[Any] = []
         needed = set(self.outputs)
         for piece, cut in reversed(pieces):
-            leave = sorted(needed)
+            leave = numbers(needed)
             if cut is not None:
                 needed = (needed - {cut.writes}) | {cut.reads}
             for call in reversed(piece):
                 needed = (needed - set(call.writes)) | set(call.reads)
-            segments.append((piece, cut, sorted(needed), leave))
+            segments.append((piece, cut, numbers(needed), leave))
         return segments[::-1]
+
+    def _refuse_masks(self) -> None:
+        for cut in self.cuts:
+            if self._masked & {cut.reads, cut.writes}:
+                raise ValueError(
+                    f"a masked tensor of {self.model.name!r} goes through the site {self.sites[cut.site]!r}, and a mask does "
+                    f"not cross an activation that is replaced. Name the other sites alone, or use a model without "
+                    f"mask_zero and Masking."
+                )
+
+    def refuse_masked_outputs(self) -> None:
+        """Raise ValueError if an output has a mask, by which a loss would leave out positions."""
+        if self._masked & set(self.outputs):
+            raise ValueError(
+                f"the output of {self.model.name!r} has a mask, which a loss and metrics would need. Use a model without "
+                f"mask_zero and Masking."
+            )
 
     def rewind(self) -> bool:
         """Put back what the runs so far have moved, such as states of loops and seeds; whether anything had."""
@@ -181,14 +209,15 @@ class Execution:
 
             def run(tensors: list[Any]) -> list[Any]:
                 known = dict(zip(enter, tensors, strict=True))
+                for slot in enter:
+                    if slot < 0:
+                        put_mask(known[~slot], known[slot])
                 for call in calls_:
                     known.update(zip(call.writes, _perform(call, known), strict=True))
-                if cut is None:
-                    return [known[slot] for slot in leave]
-                before = known[cut.reads]
-                known[cut.writes] = cut.function(before)
-                results = [known[slot] for slot in leave]
-                return [*results, before] if look else results
+                if cut is not None:
+                    known[cut.writes] = cut.function(known[cut.reads])
+                results = [mask_of(known[~slot]) if slot < 0 else known[slot] for slot in leave]
+                return [*results, known[cut.reads]] if look and cut is not None else results
 
             self._compiled[key] = _compiled(run)
         results = self._compiled[key]([values[slot] for slot in enter])
@@ -271,20 +300,10 @@ def _movable(model: keras.Model) -> list[Any]:
     return list(found.values())
 
 
-def _refuse_masks(model: keras.Model, found: list[Graph]) -> None:
-    for graph in found:
-        for node in graph.nodes:
-            if any(mask_of(tensor) is not None for tensor in node.outputs):
-                raise ValueError(
-                    f"{model.name!r} passes masks on, from {graph.path}{node.operation.name!r}: a mask does not "
-                    f"cross an activation that is replaced. Use a model without mask_zero and Masking."
-                )
-
-
 def _perform(call: _Call, known: Values) -> list[Any]:
     values = {id(s): known[slot] for s, slot in zip(call.symbols, call.reads, strict=True)}
     args, kwargs = call.node.arguments.fill_in(values)
-    if takes_training(call.function):
+    if hears_of_training(call.function):
         kwargs = {**kwargs, "training": False}  # as `evaluate` does, whatever the graph says
     return keras.tree.flatten(call.function(*args, **kwargs))
 

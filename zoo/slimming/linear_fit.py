@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+# Of a mean: values that lie no further from it are equal but for rounding, as those of a constant channel are.
+ROUNDING = 16 * float(np.finfo("float32").eps)
+
 
 @dataclass(frozen=True, eq=False)
 class AffineMap:
@@ -75,20 +78,24 @@ class Moments:
         self.count = total
 
     def best(self) -> AffineMap:
-        """The affine map with the least squared error; a channel that never varies becomes a constant."""
+        """The affine map with the least squared error; a channel that varies by rounding alone becomes a constant."""
         zz, za, _ = self.second
-        varies = zz > 0
+        varies = self._vary(zz, self.mean[0])
         scale = np.where(varies, za / np.where(varies, zz, 1.0), 0.0)
         return AffineMap(scale, self.mean[1] - scale * self.mean[0], self.other)
 
     def unexplained(self) -> float:
         """The share of the variance within channels after the activation that `best` does not explain."""
         zz, za, aa = self.second
-        explained = np.where(zz > 0, za**2 / np.where(zz > 0, zz, 1.0), 0.0)
-        total = aa.sum()
-        if not np.isfinite(total):
+        if not np.isfinite(aa.sum()):
             return float("nan")
+        varies = self._vary(zz, self.mean[0])
+        explained = np.where(varies, za**2 / np.where(varies, zz, 1.0), 0.0)
+        total = aa[self._vary(aa, self.mean[1])].sum()
         return float(np.clip(1.0 - explained.sum() / total, 0.0, 1.0)) if total > 0 else 0.0
+
+    def _vary(self, second: np.ndarray, mean: np.ndarray) -> np.ndarray:
+        return np.asarray(second > self.count * (ROUNDING * np.abs(mean)) ** 2)
 
 
 def require_channels(place: str, before: int, now: int) -> None:
@@ -150,7 +157,18 @@ def batch_moments(before: Any, after: Any, axis: int) -> tuple[Any, ...]:
     """
     z, a = ops.cast(before, "float32"), ops.cast(after, "float32")
     others = tuple(i for i in range(len(z.shape)) if i != axis)
-    means = [ops.mean(v, axis=others, keepdims=True) for v in (z, a)]
+    first = tuple(slice(None) if i == axis else slice(0, 1) for i in range(len(z.shape)))
+    # Against the first value: the mean of equal numbers is that number to the last digit.
+    means = [v[first] + _along(ops.mean, v - v[first], others) for v in (z, a)]
     z, a = z - means[0], a - means[1]
-    flat = [ops.reshape(m, (-1,)) for m in means]
-    return (*flat, *(ops.sum(p, axis=others) for p in (z * z, z * a, a * a)))
+    flat = [
+        ops.reshape(m, (-1,)) for m in (*means, *(_along(ops.sum, p, others) for p in (z * z, z * a, a * a)))
+    ]
+    return tuple(flat)
+
+
+def _along(reduce: Any, values: Any, axes: tuple[int, ...]) -> Any:
+    """A mean or sum over `axes`, one after the other: over all at once TensorFlow adds a million float32 in a row."""
+    for axis in axes:
+        values = reduce(values, axis=axis, keepdims=True)
+    return values

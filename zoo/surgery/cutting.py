@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
 
-from zoo.graph import Graph, graphs, piece, producer, seeds_untouched
+from zoo.graph import Graph, graphs, input_structure, piece, producer, seeds_untouched
 from zoo.graph.rewriting import rewritten
 from zoo.surgery.flattening import opened
 from zoo.surgery.places import find
@@ -28,7 +29,7 @@ def cut(model: keras.Model, inputs: Any = None, outputs: Any = None, *, probe: A
         model: A Functional or built Sequential model. It is left untouched.
         inputs: Where to start: the name of a layer, of a call of a shared layer (`"fc:2"`) or of an input, a layer
             of the model, a tensor of its graph such as `model.get_layer("conv").input`, or a list of these. None:
-            those inputs of the model that the outputs need.
+            those inputs of the model that the outputs need, in a dict where the model takes one.
         outputs: Where to end: the same, or a dict. None: the outputs of the model.
         probe: Inputs, as `model` takes them, on which every layer, and then the whole, is compared with the
             original; None draws a small batch, False compares nothing.
@@ -140,7 +141,11 @@ def _part(model: keras.Model, root: Graph, starts: Any, ends: Any) -> Graph:
     if starts is None:
         whole = piece(model, list(root.starts), ends)
         needed = [tensor for tensor in root.starts if whole.readers(tensor) or whole.is_output(tensor)]
-        return piece(model, needed, ends)
+        part, taken = piece(model, needed, ends), input_structure(model)
+        if not isinstance(taken, dict) or not all(isinstance(t, keras.KerasTensor) for t in taken.values()):
+            return part
+        kept = {id(tensor) for tensor in needed}
+        return replace(part, packed={key: tensor for key, tensor in taken.items() if id(tensor) in kept})
     flat_starts = keras.tree.flatten(starts)
     same = {id(tensor) for tensor in flat_starts} & {id(tensor) for tensor in flat_ends}
     for tensor in flat_starts:

@@ -11,6 +11,7 @@ from zoo.graph import Part, graphs, leads_to_its_model, rewrite, seeds_untouched
 from zoo.slimming.selection import refuse_blended
 from zoo.transforms.linear_runs import Run, RunFinder
 from zoo.transforms.one_layer import NotOneLayer, one_layer
+from zoo.transforms.penalties import penalised, tell_penalised
 from zoo.transforms.stretches import as_stretches
 
 
@@ -56,6 +57,7 @@ def collapse_linear(
       weights.
 
     The result carries the name of the last convolution or dense layer of the run and is meant for inference.
+    A warning names the layers whose regularizers or constraints are gone or act on other weights now.
     Where a layer cannot be joined with those before it, the run ends there, a new one begins, and `kept` says why.
     If there is no run at all, that reason is an error. It is one of these:
 
@@ -99,6 +101,15 @@ def collapse_linear(
         >>> short.collapsed
         {'conv3': ('conv1', 'conv2', 'conv3')}
     """
+    result, layers = collapsed(model, stretches, probe)
+    tell_penalised("collapse_linear", layers)
+    return result
+
+
+def collapsed(
+    model: keras.Model, stretches: Iterable[Iterable[str]] | None, probe: Any
+) -> tuple[CollapsedModel, list[str]]:
+    """What `collapse_linear` returns, and what it warns of."""
     refuse_blended(model)
     named = None if stretches is None else as_stretches(stretches)
     found = graphs(model)
@@ -121,7 +132,8 @@ def collapse_linear(
         raise ValueError(f"nothing to collapse in {model.name!r}: no two linear layers meet: {listed}.")
     new = rewrite(model, collapsing.replace, exact=True, probe=probe)
     apart = {name: reason for name, reason in finder.obstacles.items() if name in finder.apart}
-    return CollapsedModel(new, collapsing.collapsed, apart | collapsing.kept if stretches is None else {})
+    result = CollapsedModel(new, collapsing.collapsed, apart | collapsing.kept if stretches is None else {})
+    return result, [*penalised(found, collapsing.replace)]
 
 
 class _Collapsing:

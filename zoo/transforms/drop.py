@@ -102,7 +102,7 @@ def drop_activations(
         ValueError: a site that does not exist, is named twice, is the classifier, or changes the shape; inputs
             that do not fit; a blended activation; an activation layer with an `activity_regularizer`, which
             would be lost; a name `X_act` that is needed and taken; or, with `fit`, a layer called on tensors of
-            different widths, or a model that passes masks on.
+            different widths, or a mask that goes through a site.
 
     Example:
         >>> import keras
@@ -299,7 +299,7 @@ class _Dropping:
         source = producer(tensor).operation
         if len(self.calls[id(source)]) != 1 or getattr(source, "activity_regularizer", None) is not None:
             return None
-        if id(source) in self.replace and id(source) not in self.kernels:
+        if source in self.replace and id(source) not in self.kernels:
             return None
         if has_kernel(source):
             kernel = self._kernel(source)

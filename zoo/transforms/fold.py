@@ -26,6 +26,7 @@ from zoo.graph import (
 from zoo.graph.nested import called_in_training
 from zoo.transforms.batchnorm import call_obstacle, is_batchnorm, scale_and_shift
 from zoo.transforms.kernels import Kernel, channel_axis, has_kernel, is_computed, obstacle
+from zoo.transforms.penalties import penalised, tell_penalised
 
 
 @leads_to_its_model
@@ -72,7 +73,8 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
     - BatchNormalization runs over the channel axis, is called once, and not with `training=True`;
     - both compute in float32 or float64; no LoRA, no quantization, no `activity_regularizer` on either.
 
-    The result is for inference: it has no batch statistics to train with.
+    The result is for inference: it has no batch statistics to train with. A warning names the layers whose regularizers
+    or constraints are gone or act on other weights now.
 
     Then both models compute a batch, layer by layer on the same values: where a layer and what was folded into
     it were, the results differ by at most 1e-5 of the largest, and nothing is returned where they differ more.
@@ -107,9 +109,12 @@ def fold_batchnorm(model: keras.Model, probe: Any = None) -> FoldedModel:
         >>> result.folded, result.kept
         (('norm',), {})
     """
-    folding = plan(graphs(model))
+    found = graphs(model)
+    folding = plan(found)
     folding.kept.update(unseen(model, activations=False, norms=True))
-    result = rewritten(model, folding.replacements(), exact=True, probe=probe)
+    replace = folding.replacements()
+    result = rewritten(model, replace, exact=True, probe=probe)
+    tell_penalised("fold_batchnorm", penalised(found, replace))
     error = measured_error(result.outputs, result.model, result.batch) if folding.folded else 0.0
     return FoldedModel(result.model, tuple(folding.folded), folding.kept, error)
 

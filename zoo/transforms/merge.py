@@ -36,6 +36,7 @@ from zoo.transforms.kernels import (
     obstacle,
     precision_obstacle,
 )
+from zoo.transforms.penalties import penalised, tell_penalised
 
 
 @leads_to_its_model
@@ -82,7 +83,8 @@ def merge_branches(model: keras.Model, probe: Any = None) -> MergedModel:
     - all compute in float32 or float64; no LoRA, no quantization, no `activity_regularizer`.
 
     What can be merged of an addition is, if other branches stay. The result is for inference: it has no batch
-    statistics to train with.
+    statistics to train with. A warning names the layers whose regularizers or constraints are gone or act on other weights
+    now.
 
     Args:
         model: A Functional or built Sequential model. It is left untouched.
@@ -118,13 +120,16 @@ def merge_branches(model: keras.Model, probe: Any = None) -> MergedModel:
     merging = Merging(graphs(model))
     first = last = rewritten(model, merging.replace, exact=True, probe=probe)
     merged = merging.merged
+    changed = [*penalised(merging.found, merging.replace)]
     while merging.merged:
         # The sum of two sums is found when the sums are gone.
         merging = Merging(graphs(last.model))
         if merging.merged:
             merged = merged + merging.merged
+            changed += penalised(merging.found, merging.replace)
             batch = False if first.batch is None else first.batch
             last = rewritten(last.model, merging.replace, exact=True, probe=batch)
+    tell_penalised("merge_branches", changed)
     error = measured_error(first.outputs, last.model, first.batch) if merged else 0.0
     return MergedModel(last.model, tuple(dict.fromkeys(merged)), merging.kept, error)
 

@@ -224,5 +224,6 @@ def _as_dense(run: Run) -> list[Part]:
     if len(shape) > 1:
         flattens = [n.operation.name for n in run.nodes if type(n.operation) is layers.Flatten]
         name = flattens[0] if flattens else f"{named.name}_flatten"
-        parts.insert(0, Part(layers.Flatten(name=name, dtype=named.dtype_policy)))
+        options = {"data_format": "channels_last", "dtype": named.dtype_policy}  # as the matrix reads them
+        parts.insert(0, Part(layers.Flatten(name=name, **options)))
     return parts

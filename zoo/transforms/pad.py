@@ -181,9 +181,11 @@ class _PadRun:
         first = self.nodes[0].operation
         dims = len(self.before)
         amount = tuple(zip(self.before, self.after, strict=True))
-        formatted = {} if dims == 1 else {"data_format": self.data_format}
         pad = PADDING[dims - 1](
-            amount[0] if dims == 1 else amount, name=name, dtype=first.dtype_policy, **formatted
+            amount[0] if dims == 1 else amount,
+            data_format=self.data_format,
+            name=name,
+            dtype=first.dtype_policy,
         )
         there = replace.get(first)
         if there is None:
@@ -252,8 +254,6 @@ def _read(node: Any) -> tuple[tuple[tuple[int, int], ...] | None, tuple[int, ...
     if mode is None:
         return None, (), _format_of(operation, rank)
     data_format = getattr(operation, "data_format", None) or "channels_last"
-    if data_format == "channels_first" and rank == 3:
-        raise ValueError("ZeroPadding1D pads sequences with their channels last only.")
     if type(operation) in PADDING:
         if operation.activity_regularizer is not None:
             raise ValueError("its activity_regularizer acts on its output.")

@@ -7,7 +7,7 @@ import os.path
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -187,6 +187,7 @@ def roll(model: keras.Model, *, remat: bool = False, probe: Any = None) -> keras
                 obstacles.append(f"the run from {graph.path + run.nodes[0][0].operation.name!r}: {error}")
         obstacles += finder.obstacles
     if not stretches:
+        obstacles = obstacles or [reason for graph in found for reason in _kept_apart_by_masks(graph, masked)]
         nothing = (
             "what would become one layer must repeat with the same layers, settings and shapes, and return the "
             "shape it receives."
@@ -210,6 +211,29 @@ def _refuse_masked(run: _Run, graph: Graph, masked: set[int]) -> None:
             reader = repr(readers[0].operation.name) if readers else f"the output of {graph.model.name!r}"
             raise ValueError(f"a mask goes through it to {reader}, and a loop passes none on.")
         waiting += [made for node in graph.readers(tensor) for made in node.outputs if id(made) in masked]
+
+
+def _kept_apart_by_masks(graph: Graph, masked: set[int]) -> Iterator[str]:
+    """Why runs are none that would be without the masks that Keras has recorded as arguments of their calls."""
+    consumers: dict[int, list[Any]] = {}
+    kept: list[Any] = []
+    for node in reversed(graph.nodes):
+        if not any(id(tensor) in consumers or graph.is_output(tensor) for tensor in node.outputs):
+            continue  # it computes a mask
+        kept.append(node)
+        masks = [value for name, value in node.arguments.kwargs.items() if name.endswith("mask")]
+        given = {id(mask) for mask in keras.tree.flatten(masks)}
+        for tensor in node.input_tensors:
+            if id(tensor) not in given:
+                consumers.setdefault(id(tensor), []).append(node)
+    bare = replace(graph, nodes=tuple(reversed(kept)), consumers=consumers)
+    for run in _Finder(_segments(bare), graph.path).runs() if len(kept) < len(graph.nodes) else ():
+        reason = "a mask goes into it, and a loop passes none on."
+        try:
+            _refuse_masked(run, graph, masked)
+        except ValueError as error:
+            reason = str(error)
+        yield f"the run from {graph.path + run.nodes[0][0].operation.name!r}: {reason}"
 
 
 def _takes_a_mask(operation: Any) -> bool:
@@ -324,6 +348,8 @@ def _segments(graph: Graph) -> list[_Segment]:
     for node in graph.nodes:
         nodes.append(node)
         for tensor in node.input_tensors:
+            if id(tensor) not in waiting:
+                continue  # a mask that is left out of the graph
             waiting[id(tensor)] -= 1
             if waiting[id(tensor)] == 0 and not graph.is_output(tensor):
                 live.pop(id(tensor), None)

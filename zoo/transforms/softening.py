@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import keras
@@ -222,8 +224,12 @@ def harden(model: keras.Model, *, threshold: float | None = None) -> HardenedMod
     return HardenedModel(rewrite(model, replace, exact=threshold is None), tuple(dropped), tuple(restored))
 
 
+# Of bare operations whose settings a stock layer has.
+_LAYERS = {"elu": layers.ELU, "leaky_relu": layers.LeakyReLU, "relu": layers.ReLU}
+
+
 def _function_of(operation: Any, site: str) -> Any:
-    """What a bare operation in a graph applies, as a function that can be saved."""
+    """What a bare operation in a graph applies, as a function or a layer that can be saved."""
     function = getattr(keras.activations, operation_name(operation) or "", None)
     known = {} if function is None else inspect.signature(function).parameters
     given = {
@@ -232,6 +238,10 @@ def _function_of(operation: Any, site: str) -> Any:
     if function is None or any(
         key not in known or known[key].default != value for key, value in given.items()
     ):
+        layer = _LAYERS.get(operation_name(operation) or "")
+        if layer is not None and all(value is None or isinstance(value, Real) for value in given.values()):
+            with contextlib.suppress(ValueError):  # the layer takes no negative slope, say
+                return layer(**given)
         raise ValueError(
             f"cannot soften {site!r}: it is a bare operation, {type(operation).__name__} with {given}, and no function of "
             f"keras.activations has these settings by default. Build the model with a layer in its place."
