@@ -346,6 +346,8 @@ def test_classes_of_a_registered_net_stay_with_published_weights():
     for name in ("five", "of_five"):
         assert specify(name, weights="imagenet").classes == 5
         assert specify(name, weights="imagenet", classes=7).classes == 7
+    zoo.register("of_nobody", zoo.specify("resnet50"))  # nobody chose how many classes
+    assert specify("of_nobody", weights="imagenet").classes == 1000
     zoo.register("published", zoo.specify("resnet50", weights="imagenet"))
     assert specify("published").classes == specify("resnet50", weights="imagenet").classes == 1000
 

@@ -174,6 +174,9 @@ def test_a_registered_net_has_the_ranges_of_its_origin_unless_it_says_one():
     )
     zoo.register("small", zoo.specify("mobilenetv2"))
     assert zoo.preprocess_input("small", white).max() == 1.0
+    own = dataclasses.replace(zoo.specify("resnet50", layout="timm"), name="own", stages=(2, 3, 4, 2))
+    zoo.register("own", own)  # made from no net that is published
+    assert zoo.preprocess_input("own", white).max() == 1.0
     zoo.register("said", zoo.specify("resnet50", layout="timm"), preprocessing="unit")
     zoo.register("said_again", zoo.specify("said", width=8))
     for name in ("said", "said_again"):

@@ -490,10 +490,11 @@ def specify(name: str, **options: Unpack[Options]) -> ModelSpec:
     given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None or k in OWN_NONE}
     shipped = pretrained.find(name, given.get("weights"))
     comes_with: dict[str, Any] = dict(shipped.options) if shipped else {}
-    defaults: dict[str, Any] = {"input_shape": ModelSpec.input_shape}
-    if is_one_of(given.get("weights"), ("imagenet",)):
+    defaults: dict[str, Any] = {"input_shape": ModelSpec.input_shape} | entry.defaults | comes_with
+    of_imagenet = is_one_of(given.get("weights"), ("imagenet",))
+    # A registered net keeps every option; one whose classes nobody chose has the default.
+    if of_imagenet and defaults.get("classes", ModelSpec.classes) == ModelSpec.classes:
         defaults["classes"] = 1000
-    defaults |= entry.defaults | comes_with
     defaults["input_shape"] = _from_channels_last(tuple(defaults["input_shape"]))
     if given.get("shortcut", defaults.get("shortcut")) != defaults.get("shortcut"):
         defaults = {k: v for k, v in defaults.items() if k not in SHORTCUT_PARAMETERS}
@@ -597,7 +598,7 @@ def register(
             defaults=defaults,
             reference=reference or (origin.reference if origin else "not published"),
             preprocessing=preprocessing or (origin.preprocessing if origin else "unit"),
-            any_layout=preprocessing is not None or (origin is not None and origin.any_layout),
+            any_layout=preprocessing is not None or origin is None or origin.any_layout,
             origin=origin_of(spec.name) if origin else None,
         ),
     )

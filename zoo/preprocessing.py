@@ -25,7 +25,7 @@ def preprocess_input(name: str, x: Any, layout: NetLayout | None = None) -> Any:
     The range is that of the published weights which fit the net's layout. Formulas, per value:
 
     - `x / 255` for nets that have none: those with a CIFAR stem or `layout="cifar"`, mlp, convnet and repvgg, and ResNets of depths
-      that `keras.applications` has not.
+      that `keras.applications` has not, in any layout but those of the last item.
     - For nets of `keras.applications`: `x / 127.5 - 1` for its ResNet V2, MobileNetV2 and Xception; for VGG and ResNet RGB becomes
       BGR and the ImageNet channel means (103.939, 116.779, 123.68) are subtracted; for DenseNet and ConvNeXt
       `(x / 255 - mean) / deviation` of the channels, with (0.485, 0.456, 0.406) and (0.229, 0.224, 0.225). Layouts of which
@@ -33,22 +33,23 @@ def preprocess_input(name: str, x: Any, layout: NetLayout | None = None) -> Any:
     - `(x / 255 - mean) / deviation` with the same numbers for `layout="torchvision"`, `"timm"` and `"kerashub"`, but
       `x / 127.5 - 1` for the pre-activation nets (v2) of the latter two: so most of their weights were trained.
 
-    `zoo.build(..., include_preprocessing=True)` puts the same into the net, in float32: equal to the bit on TensorFlow, within
+    `zoo.build(..., include_preprocessing=True)` puts the same into the net, in float32 (a `resnet50` with
+    `ordering="full_pre_activation"` is a ResNet V2 and has the range of `resnet50v2`): equal to the bit on TensorFlow, within
     one rounding where a compiler divides by multiplying (JAX).
 
     Args:
         name: Name of the net, see `zoo.list_models()`.
         x: Images (batch, height, width, channels) or one image, values 0..255; array or tensor. Left unchanged. Or a
             symbolic `keras.Input` (batch, height, width, channels), which stock layers then read.
-        layout: The `layout=` that the net is built with; None: that of its name. A `mobilenetv2` and an `xception` have to be
-            told, for theirs is `"cifar"`, and their published weights are for `"keras"`.
+        layout: The `layout=` that the net is built with; None: that of its name. For a `mobilenetv2` and an `xception` it
+            has to be said: theirs is `"cifar"`, and their published weights are for `"keras"`.
 
     Returns:
         An array (or tensor, for a tensor; symbolic, for a symbolic one) of floats of the same shape.
 
     Raises:
         TypeError: If `x` is neither an array nor a tensor.
-        ValueError: If the name is not known or has no such layout, if the layout has to be told, or if images without 3 channels
+        ValueError: If the name is not known, no net of its kind has such a layout, the layout has to be said, or images without 3 channels
             are given where weights expect colours.
 
     Reference:

@@ -220,9 +220,9 @@ def _twin(spec: ModelSpec) -> tuple[str, dict[str, Any]]:
 def _name_of_twin(spec: ModelSpec) -> str | None:
     """The function of `keras.applications` that makes such a net, whatever its options; None: there is none."""
     if spec.family in FAMILIES:
-        origin = origin_of(spec.name)
-        twin = _BEYOND.get(origin.partition("_")[0])
-        return twin if twin and spec.ordering == lookup(origin).defaults["ordering"] else None
+        kind = origin_of(spec.name).partition("_")[0]
+        twin = _BEYOND.get(kind)
+        return twin if twin and spec.ordering == lookup(kind).defaults["ordering"] else None
     kind = "vgg" if spec.family == "vgg" and spec.ordering == "conv_act" else spec.ordering
     return _APPLICATIONS.get((kind, spec.depth)) if spec.stem == "imagenet" or kind == "vgg" else None
 

@@ -105,7 +105,8 @@ class ModelSpec:
         norms_per_block: 1 to 3 normalisations in a block of a convnext.
         convolutions: Convolutions in a unit of a wrn.
         merged: Whether the branches of a repvgg are one convolution.
-        include_preprocessing: Whether the net scales images of 0..255 itself, as `zoo.preprocess_input` does.
+        include_preprocessing: Whether the net scales images of 0..255 itself, as `zoo.preprocess_input` does for a net of
+            this layout and ordering.
     """
 
     name: str

@@ -284,7 +284,6 @@ STUDY = Study(
         Claim(
             sentence="With four in ten activations gone and their neighbours merged, a net predicts 1.3 times as fast.",
             group=NEEDED,
-            figure="needed-merged",
             rules={
                 "needed": Each(
                     arms=FASTER,

@@ -1,7 +1,7 @@
 """Can a residual net do without normalisation?
 
 Pre-activation nets, as in the papers, of 20 and 56 layers; with batch normalisation they are arms of `ordering_20` and
-`ordering_56`. At 110 layers three arms would take eight hours of one core, and what the papers claim is seen at 56.
+`ordering_56`. At 110 layers these arms would take one core more than a night, and what the papers claim is seen at 56.
 """
 
 import functools
