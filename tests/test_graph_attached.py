@@ -43,6 +43,56 @@ def test_what_is_set_on_a_stock_model_comes_along(sequential):
     assert new.head is new.layers[-1]
 
 
+class Subclassed(keras.Model):
+    """Has no graph to copy."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+def used(part, *inputs):
+    part(*inputs)
+    return part
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda: keras.Sequential([layers.Dropout(0.5)]),
+        lambda: used(Subclassed(), np.ones((1, 3), "float32")),
+        lambda: used(keras.metrics.F1Score(), np.eye(3, dtype="float32"), np.eye(3, dtype="float32")),
+    ],
+    ids=["no graph yet", "subclassed", "a metric whose variables come late"],
+)
+def test_what_cannot_be_copied_and_no_graph_calls_is_left_out(part):
+    model = net()
+    model.part = part()
+    new = rewrite(model)
+    same(model.get_weights()[:2], new.get_weights())
+    assert not hasattr(new, "part")
+
+
+def test_what_is_set_under_two_names_is_one():
+    model = net()
+    teacher, other = net(sequential=True), layers.Dense(1)
+    other.build((None, 3))
+    model.teacher, model.stages = teacher, [teacher, other]
+    new = rewrite(model)
+    assert new.teacher is new.stages[0] is not teacher
+    assert new.stages[1] is not other
+
+
+def test_a_weight_set_on_a_model_keeps_its_regularizer():
+    model = net()
+    model.t = model.add_weight(shape=(2,), initializer="ones", regularizer=keras.regularizers.L2(0.5))
+    new = rewrite(model)
+    assert [float(loss) for loss in new.losses] == [float(loss) for loss in model.losses] == [1.0]
+
+
 def test_a_nested_model_keeps_what_is_set_on_it():
     inner = net()
     inner.labels = ["a"]
@@ -152,6 +202,16 @@ class Optional(Accumulating):
         super().__init__(steps, *args, **options)
 
 
+class OutputsUnnamed(keras.Model):
+    """Takes the outputs among what else there may be."""
+
+    def __init__(self, inputs, *args, **options):
+        super().__init__(inputs, *args, **options)
+
+    def train_step(self, *args):
+        return super().train_step(*args)
+
+
 class AfterTheGraph(Accumulating):
     """Takes inputs and outputs by name, and what else there may be."""
 
@@ -168,7 +228,7 @@ def test_a_constructor_that_wants_more_than_a_graph_is_refused_by_name(kind):
         rewrite(model)
 
 
-@pytest.mark.parametrize("kind", [Optional, AfterTheGraph])
+@pytest.mark.parametrize("kind", [Optional, AfterTheGraph, OutputsUnnamed])
 def test_a_constructor_that_wants_a_graph_alone_is_used(kind):
     model = net(kind=kind)
     model.steps = 5

@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 from transform_nets import outputs, same
 
+import zoo
 from zoo.graph import is_function, rewrite
 
 pytestmark = [pytest.mark.filterwarnings("ignore::zoo.activations.UnseenWarning"), pytest.mark.backend]
@@ -58,6 +59,21 @@ class Turning(layers.Layer):
 
     def call(self, x):
         return self.pad(self.rotate(x))
+
+
+@pytest.mark.parametrize("transform", ["swap", "fuse"])
+def test_a_layer_made_with_another_activation_keeps_what_it_was_told(transform):
+    x = keras.Input((5, 3))
+    conv = layers.Conv1D(4, 3, padding="same", activation="relu" if transform == "swap" else None, name="c")
+    conv.supports_masking, conv.autocast = True, False
+    y = conv(layers.Masking()(x))
+    y = y if transform == "swap" else layers.ReLU(name="r")(y)
+    model = keras.Model(x, layers.GlobalAveragePooling1D()(y))
+    if transform == "swap":
+        new = zoo.transforms.swap_activation(model, "relu", "gelu").model
+    else:
+        new = zoo.transforms.fuse_activations(model)
+    assert new.get_layer("c").supports_masking and not new.get_layer("c").autocast
 
 
 def test_tuples_set_on_layers_inside_come_along():

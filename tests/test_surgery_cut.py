@@ -1,6 +1,7 @@
 """Models cut from layer to layer."""
 
 import re
+from collections import OrderedDict
 
 import keras
 import numpy as np
@@ -130,15 +131,16 @@ def test_a_sequential_model_whose_last_layer_returns_several_tensors(last):
         replace(model, "end", layers.Dense(2))
 
 
+@pytest.mark.parametrize("kind", [dict, OrderedDict])
 @pytest.mark.parametrize(
     ("place", "keys"), [("difference", ["left", "right"]), ("fc_right", ["right"]), ("fc_wide", ["wide"])]
 )
-def test_a_model_that_takes_a_dict_is_cut_to_one_that_takes_a_dict(place, keys):
+def test_a_model_that_takes_a_dict_is_cut_to_one_that_takes_a_dict(place, keys, kind):
     sizes = {"right": 4, "left": 4, "wide": 6}
     inputs = {name: keras.Input((size,), name=name) for name, size in sizes.items()}
     parts = {name: layers.Dense(3, name=f"fc_{name}")(x) for name, x in inputs.items()}
     y = layers.Subtract(name="difference")([parts["right"], parts["left"]])
-    model = keras.Model(inputs, layers.Add()([y, parts["wide"]]))
+    model = keras.Model(kind(inputs), layers.Add()([y, parts["wide"]]))
     data = {name: vectors(size, seed=seed) for seed, (name, size) in enumerate(sizes.items())}
     front = cut(model, outputs=place).model
     assert sorted(front.input) == keys

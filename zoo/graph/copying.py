@@ -66,10 +66,10 @@ def copy_layer(layer: Any, **overrides: Any) -> Any:
         if type(old) is type(copied):
             keep_made(old, copied, named=old is layer)
             take_terms(old, copied, overrides)
-            if overrides.keys() <= {"name", "dtype"}:
+            if not any(copied is given for given in overrides.values()):
                 take_flags(old, copied)
-            if "dtype" not in overrides and not any(copied is given for given in overrides.values()):
-                keep_policy(old, copied)
+                if "dtype" not in overrides:
+                    keep_policy(old, copied)
     if not is_stock(layer):
         # Neither a table inside a layer of one's own nor statistics that it was adapted to may be missing at a call, not
         # even on symbols.

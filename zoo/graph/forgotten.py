@@ -27,6 +27,7 @@ from zoo.graph.internals import (
     plain_model_attributes,
 )
 from zoo.graph.own_state import own_values
+from zoo.graph.variables import take_variable_settings
 
 # What they read is in every layer.
 _BASES = keras.layers.Layer.__mro__
@@ -165,7 +166,7 @@ def take_flags(old: keras.layers.Layer, new: keras.layers.Layer) -> None:
     """Set, before a copy is called, what decides what a call is given and returns, and no configuration says."""
     flags = ["autocast", "supports_masking", "supports_jit"]
     if is_stock(old):
-        flags += [name for name in ("sparse",) if {name} <= vars(old).keys() & vars(new).keys()]
+        flags += {"sparse"} & vars(old).keys() & vars(new).keys()
     for name in flags:
         if getattr(new, name) != getattr(old, name):
             setattr(new, name, getattr(old, name))
@@ -250,7 +251,7 @@ def _take_own_weights(old: keras.Model, new: keras.Model) -> dict[int, Any]:
         )
     for a, b in zip(weights, others, strict=True):
         b.assign(own_values(a))
-        b.trainable = a.trainable
+        take_variable_settings(a, b)
     return {id(a): b for a, b in zip(weights, others, strict=True)}
 
 
@@ -277,7 +278,13 @@ def _take_parts(
         apart = [part for part in parts if id(part) not in counterparts]
         if all(isinstance(part, keras.Model) and _is_made_of(part, graph) for part in apart) and apart:
             return  # another view of the graph, which can be made of the copy as well
-        counterparts |= {id(part): copied(part) for part in apart if not _is_tied(part, graph)}
+        for part in apart:
+            if id(part) not in weights and not _is_tied(part, graph):
+                try:
+                    weights[id(part)] = copied(part)  # the same under every name
+                except (AttributeError, TypeError, ValueError):  # Keras says it in all three
+                    return  # no code of a stock model reads it
+        counterparts |= weights
     lost = [part for part in parts if id(part) not in counterparts]
     if lost:
         raise TypeError(

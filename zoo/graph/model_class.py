@@ -58,8 +58,11 @@ def _takes_a_graph(kind: type) -> bool:
         own = [p for p in parameters if p.kind not in variable]
         if all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in own):
             return True
-    first = [p.name for p in parameters[: 1 if issubclass(kind, keras.Sequential) else 2]]
     wanted = ["layers"] if issubclass(kind, keras.Sequential) else ["inputs", "outputs"]
-    optional = all(p.default is not p.empty or p.kind in variable for p in parameters[len(wanted) :])
+    own = [p for p in parameters if p.kind not in variable]
+    first = [p.name for p in own if p.kind is not p.KEYWORD_ONLY][: len(wanted)]
+    # Of (inputs, *args) the outputs are the first of args.
+    fits = first == wanted or (first == wanted[:1] and inspect.Parameter.VAR_POSITIONAL in kinds)
+    optional = all(p.default is not p.empty for p in own[len(first) :])
     named = inspect.Parameter.VAR_KEYWORD in kinds or "name" in {p.name for p in parameters}
-    return first == wanted and optional and named
+    return fits and optional and named

@@ -46,6 +46,13 @@ def masked_tensors(found: list[Graph]) -> set[int]:
     return masked
 
 
+def data_tensors(node: Any) -> list[Any]:
+    """What a call reads, without the masks that Keras has recorded as arguments of it."""
+    masks = [value for name, value in node.arguments.kwargs.items() if name.endswith("mask")]
+    given = {id(mask) for mask in keras.tree.flatten(masks)}
+    return [tensor for tensor in node.input_tensors if id(tensor) not in given]
+
+
 def _passes_a_mask(node: Any, masked: set[int]) -> bool:
     """Whether a layer hands on the mask of a tensor in `masked`; of several tensors it is believed to.
 
@@ -54,9 +61,7 @@ def _passes_a_mask(node: Any, masked: set[int]) -> bool:
     operation = node.operation
     if not getattr(operation, "supports_masking", False):
         return False
-    masks = [value for name, value in node.arguments.kwargs.items() if name.endswith("mask")]
-    given = {id(mask) for mask in keras.tree.flatten(masks)}
-    data = [tensor for tensor in node.input_tensors if id(tensor) not in given]
+    data = data_tensors(node)
     if not any(id(tensor) in masked for tensor in data):
         return False
     if len(data) > 1 or mask_of(node.outputs[0]) is not None:

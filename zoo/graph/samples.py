@@ -66,7 +66,8 @@ def sample(model: keras.Model) -> Iterator[Any]:
 
 def _read_as_indices(layers: list[Any]) -> set[int]:
     """`id`s of the tensors, inputs among them, of which layers without weights make what a layer takes as indices."""
-    models = [layer for layer in layers if isinstance(layer, keras.Model)]
+    # One that is set on a model, and that no graph calls, may have no inputs of its own.
+    models = [layer for layer in layers if isinstance(layer, keras.Model) and hasattr(layer, "inputs")]
     callers = {id(tensor): model for model in models for tensor in keras.tree.flatten(model.inputs)}
     takers = [
         layer

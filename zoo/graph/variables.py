@@ -58,7 +58,7 @@ def _adapt_kernel(old: Any, new: Any) -> None:
         new.enable_lora(old.lora_rank, lora_alpha=old.lora_alpha)
 
 
-def _take_settings(old: Any, new: Any) -> None:
+def take_variable_settings(old: Any, new: Any) -> None:
     """Give a variable what was set on the one that it stands for."""
     if new.trainable != old.trainable:
         new.trainable = old.trainable
@@ -98,11 +98,11 @@ class Take:
             for new, old in self.pairs(layer):
                 if begun.get(id(new)) is not old:
                     new.assign(own_values(old))
-                _take_settings(old, new)
+                take_variable_settings(old, new)
             set_values(**self.values)(layer)
             for name in self.values:
                 if isinstance(old := getattr(source, name, None), keras.Variable):
-                    _take_settings(old, getattr(layer, name))
+                    take_variable_settings(old, getattr(layer, name))
         elif not self._quantised():
             old, new = self._kept(), layer.variables
             raise ValueError(

@@ -376,13 +376,7 @@ class Writer:
                 layer.trainable = flag
         for old, new in self.copies:
             if not isinstance(old, keras.Model):
-                for a, b in pairs(old, new):
-                    if a.trainable != b.trainable:
-                        b.trainable = a.trainable
-                    if a is not old and type(a) is type(b):  # it may have been made when the copy was built
-                        keep_made(a, b, named=False)
-                        if "dtype" not in self.settings:
-                            keep_policy(a, b)
+                _keep_flags(old, new, dtype="dtype" in self.settings)
 
     def _copy(self, layer: keras.layers.Layer) -> keras.layers.Layer:
         overrides = dict(self.settings)
@@ -416,6 +410,23 @@ class Writer:
         return type(layer).from_config(config).output
 
 
+def _keep_flags(old: Any, new: Any, *, dtype: bool = False) -> None:
+    """Let a copy and the layers in it train as the original does, and keep what those made in `build` have of their place.
+
+    Args:
+        old: A layer.
+        new: Its copy, built.
+        dtype: Whether it was asked for in another dtype.
+    """
+    for a, b in pairs(old, new):
+        if a.trainable != b.trainable:
+            b.trainable = a.trainable
+        if a is not old and type(a) is type(b):  # it may have been made when the copy was built
+            keep_made(a, b, named=False)
+            if not dtype:
+                keep_policy(a, b)
+
+
 def _attached(part: Any) -> Any:
     """A copy of a layer, model or metric that no graph calls."""
     if isinstance(part, keras.Model):
@@ -430,11 +441,10 @@ def _attached(part: Any) -> Any:
         return metric
     new = copy_layer(part)
     if part.built:
-        new.build_from_config(part.get_build_config() or {})
+        with made_like((part, new)):
+            new.build_from_config(part.get_build_config() or {})
+    _keep_flags(part, new)
     copy_variables(part)(new)
-    for a, b in pairs(part, new):
-        if a.trainable != b.trainable:
-            b.trainable = a.trainable
     take_attributes(part, new)
     return new
 

@@ -145,7 +145,9 @@ def _part(model: keras.Model, root: Graph, starts: Any, ends: Any) -> Graph:
         if not isinstance(taken, dict) or not all(isinstance(t, keras.KerasTensor) for t in taken.values()):
             return part
         kept = {id(tensor) for tensor in needed}
-        return replace(part, packed={key: tensor for key, tensor in taken.items() if id(tensor) in kept})
+        packed = {key: tensor for key, tensor in taken.items() if id(tensor) in kept}
+        # A plain dict is read by its sorted keys, an OrderedDict is not.
+        return replace(piece(model, keras.tree.flatten(packed), ends), packed=packed)
     flat_starts = keras.tree.flatten(starts)
     same = {id(tensor) for tensor in flat_starts} & {id(tensor) for tensor in flat_ends}
     for tensor in flat_starts:

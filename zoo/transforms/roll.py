@@ -28,7 +28,7 @@ from zoo.graph import (
     take_attributes,
 )
 from zoo.graph.internals import is_remat, trains
-from zoo.graph.nested import masked_tensors
+from zoo.graph.nested import data_tensors, masked_tensors
 from zoo.rolled import RolledUnits
 from zoo.transforms.signature import shape_of, signature
 
@@ -221,11 +221,8 @@ def _kept_apart_by_masks(graph: Graph, masked: set[int]) -> Iterator[str]:
         if not any(id(tensor) in consumers or graph.is_output(tensor) for tensor in node.outputs):
             continue  # it computes a mask
         kept.append(node)
-        masks = [value for name, value in node.arguments.kwargs.items() if name.endswith("mask")]
-        given = {id(mask) for mask in keras.tree.flatten(masks)}
-        for tensor in node.input_tensors:
-            if id(tensor) not in given:
-                consumers.setdefault(id(tensor), []).append(node)
+        for tensor in data_tensors(node):
+            consumers.setdefault(id(tensor), []).append(node)
     bare = replace(graph, nodes=tuple(reversed(kept)), consumers=consumers)
     for run in _Finder(_segments(bare), graph.path).runs() if len(kept) < len(graph.nodes) else ():
         reason = "a mask goes into it, and a loop passes none on."
