@@ -133,7 +133,7 @@
       `; b = v1·b1 + v2·b2 + c = ${factor(p.v1)}·${factor(p.b1)} + ${factor(p.v2)}·${factor(p.b2)} + ${factor(p.c)} = `, h("output", { id: "collapse-b" }, number(b)), ".");
     const equal = difference < 1e-9, straight = miss < 1e-6;
     verdict.replaceChildren(h("b", {}, activation === "none" ? "No activation. " : `${activation} between. `),
-      equal ? "Two layers and one layer: the same line everywhere. "
+      equal ? `Two layers and one layer: the same line ${activation === "none" ? "everywhere" : "on this stretch"}. `
         : straight ? "A straight line all the same, only not the dashed one: another single layer does this. "
           : `No single layer does this: even the best straight line misses it by ${number(miss)}${miss < 0.005 ? " (rounded)" : ""}. `,
       activation.endsWith("relu")

@@ -7,7 +7,8 @@
   // The lists of pages, and the buttons of the blocks of code, are landmarks: each keeps its name, with a number where two have one.
   const named = (nav) =>
     (nav.dataset.named ??=
-      document.getElementById(nav.getAttribute("aria-labelledby"))?.textContent.trim() || nav.getAttribute("aria-label") || "Pages");
+      document.getElementById(nav.getAttribute("aria-labelledby"))?.textContent.trim() || nav.getAttribute("aria-label") ||
+      (nav.matches(".md-code__nav") ? "Code" : "Pages"));
   const names = () => {
     const times = {};
     for (const nav of document.querySelectorAll("nav.md-nav, nav.md-code__nav")) {

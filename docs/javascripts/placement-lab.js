@@ -16,7 +16,7 @@
     ],
     residual: [
       ["original", "after the addition (original)"],
-      ["bn_after_addition", "after the addition, behind BN"],
+      ["bn_after_addition", "after the addition and BN"],
       ["relu_before_addition", "before the addition"],
       ["relu_only_pre_activation", "before the convolutions (ReLU only)"],
       ["full_pre_activation", "before the convolutions (full pre-activation)"],
@@ -32,7 +32,7 @@
   let shown = null, previous = null;
 
   /* --- small tools -------------------------------------------------------------------------------- */
-  const number = (z) => (Math.abs(z) >= 1000 || (z !== 0 && Math.abs(z) < 0.001) ? z.toExponential(1) : z.toFixed(3)).replace("-", "−");
+  const number = (z) => (Math.abs(z) >= 1000 || (z !== 0 && Math.abs(z) < 0.001) ? z.toExponential(1) : z.toFixed(3)).replaceAll("-", "−");
   const weightsOf = (key) => (decoded[key] ??= net.decode(data.weights[key]));
 
   /* --- which graph, which weights ----------------------------------------------------------------- */
@@ -164,7 +164,7 @@
 
   /* --- drawing ------------------------------------------------------------------------------------ */
   /* [red, green, blue] of a colour of inks.css, for the scheme that is on. */
-  const inkOf = (name) => getComputedStyle(document.body).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+  const inkOf = (name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
   function paintImage(canvas, values, cursor) {
     const context = canvas.getContext("2d"), pixels = context.createImageData(28, 28);
     values.forEach((v, i) => pixels.data.set([v * 255, v * 255, v * 255, 255], 4 * i));
@@ -227,7 +227,7 @@
   }
   function panelOf(op, index) {
     const canvas = h("canvas", { tabindex: 0, role: "application", "data-op": index });
-    const words = h("p", {}), box = h("div", { class: `zoo-lab-map zoo-lab-${op.op}`, "data-name": op.name }, words, canvas);
+    const words = h("p", {}), box = h("div", { class: op.op === "act" ? "zoo-lab-map zoo-lab-act" : "zoo-lab-map", "data-name": op.name }, words, canvas);
     canvas.addEventListener("click", (event) => {
       const value = shown.done[index], shape = layoutOf(value), seen = canvas.getBoundingClientRect();
       const x = Math.floor((event.clientX - seen.left) / seen.width * canvas.width), y = Math.floor((event.clientY - seen.top) / seen.height * canvas.height);
@@ -407,4 +407,7 @@
   root.classList.add("zoo-try-live");
   update();
   new MutationObserver(drawMaps).observe(document.body, { attributes: true, attributeFilter: ["data-md-color-scheme"] });
+  // Paper is white: before it is printed, a page still has the colours of the screen.
+  addEventListener("beforeprint", () => { root.dataset.mdColorScheme = "default"; drawMaps(); });
+  addEventListener("afterprint", () => { delete root.dataset.mdColorScheme; drawMaps(); });
 })();

@@ -131,7 +131,10 @@
     if (!found) {
       says.replaceChildren(h("b", {}, `${which}: not measured. `), "There is no number for this combination. The nearest that were measured:");
       for (const near of nearest(state.net, state.fit, state.gone)) {
-        offers.append(button(`${describe(state.gone, near)}: ${percent(result(state.net, state.fit, near).right / data.test)}`, near), " ");
+        const offer = button(`${describe(state.gone, near)}: ${percent(result(state.net, state.fit, near).right / data.test)}`, near);
+        // Once pressed it is gone: whoever came by keyboard goes on in the drawing.
+        offer.addEventListener("click", () => enter(marks[state.net].find((mark) => mark.getAttribute("tabindex") === "0")));
+        offers.append(offer, " ");
       }
       return;
     }

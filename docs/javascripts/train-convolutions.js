@@ -98,7 +98,7 @@
     return { box, show() {
       draw(line, run);
       old.replaceChildren(...earlier.map((one) => { const path = svg("path", { class: "curve zoo-conv-old" }); draw(path, one); return path; }));
-      heading.textContent = run[name].length ? `${title}: ${said(run[name].at(-1)[1])} now` : `${title}: nothing yet`;
+      heading.textContent = run[name].length ? `${title}: ${Number.isFinite(run[name].at(-1)[1]) ? said(run[name].at(-1)[1]) : "not a number"} now` : `${title}: nothing yet`;
     } };
   }
   const lossPlot = plot("loss", "loss", 2.5, [0, 0.5, 1, 1.5, 2, 2.5], (z) => z.toFixed(2), Math.log(DIGITS));

@@ -69,7 +69,7 @@
   /* Digits are a file of their own, which only who wants them gets. */
   function fetchDigits() {
     verdict.textContent = "Getting the digits …";
-    fetched("digits-data.js").then(restart, () => { verdict.textContent = "The digits could not be loaded. Choose other data, or load the page again."; });
+    fetched("digits-data.js").then(() => { if (state.set === "digits") restart(); }, () => { if (state.set === "digits") verdict.textContent = "The digits could not be loaded. Choose other data, or load the page again."; });
   }
   function restart() {
     pause();
@@ -202,7 +202,7 @@
   function paintPlane() {
     const [zero, one] = colours();
     const context = plane.getContext("2d"), cell = plane.width / CELLS;
-    const small = new OffscreenCanvas(CELLS, CELLS), paper = small.getContext("2d"), pixels = paper.createImageData(CELLS, CELLS);
+    const small = h("canvas", { width: CELLS, height: CELLS }), paper = small.getContext("2d"), pixels = paper.createImageData(CELLS, CELLS);
     for (let r = 0; r < CELLS; r += 1) for (let c = 0; c < CELLS; c += 1) {
       const p = dense.probability(net, state, [EXTENT * (2 * (c + 0.5) / CELLS - 1), EXTENT * (1 - 2 * (r + 0.5) / CELLS)]);
       const sure = Number.isNaN(p) ? 0 : Math.abs(2 * p - 1);

@@ -5,7 +5,20 @@ import math
 import pytest
 
 from zoo.experiments.publishing.differences import Runs, paired_difference
-from zoo.experiments.publishing.numbers import crossing, difference_text, interval_text, number
+from zoo.experiments.publishing.numbers import Numbers, crossing, difference_text, interval_text, number
+
+
+@pytest.mark.parametrize("every", [1.0, 0.5])
+def test_a_mean_over_a_stretch_stands_for_its_middle(monkeypatch, every):
+    """Accuracy that grows by 0.2 an epoch from 0.1 on is at 0.5 after two, however often it is recorded."""
+    ends = [every * k for k in range(1, round(4 / every) + 1)]
+    grown = [(end, 0.1 + 0.2 * (end - every / 2)) for end in ends]
+    twice = [(end, 0.1 + 0.1 * (end - every / 2)) for end in ends]
+    monkeypatch.setattr(Numbers, "series", lambda self, arm, metric: {0: {"fast": grown, "slow": twice}[arm]})
+    numbers = Numbers(None)
+    assert numbers.epochs_to("fast", 0.3)[0] == pytest.approx(1.0)
+    assert numbers.epochs_to("fast", 0.5)[0] == pytest.approx(2.0)
+    assert numbers.slowdown("slow", "fast", 0.4)[0] == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(

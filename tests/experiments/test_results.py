@@ -234,6 +234,8 @@ def test_weights_are_kept(tmp_path):
     folder.create()
     folder.save_weights({"0000": np.ones(3)})
     assert np.load(folder.path / "weights.npz")["0000"].sum() == 3
+    folder.restart()  # a result that comes later, from here or from an archive, is of another end
+    assert not (folder.path / "weights.npz").exists()
 
 
 def test_the_error_names_the_folder(tmp_path):

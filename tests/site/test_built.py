@@ -2,10 +2,12 @@
 
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 PAGES_WEIGH_AT_MOST = 2_000_000
 LOADS_AT_MOST = 400_000
 #: The one interactive that brings trained weights along.
@@ -45,6 +47,19 @@ def test_builds_strictly_without_tensorflow(site):
 
 def test_each_page_has_one_heading_of_the_first_rank(pages):
     assert {name: page.headings for name, page in pages.items() if page.headings != 1} == {}
+
+
+def test_no_class_of_our_own_style_sheets_is_lost(site):
+    """What a script puts together letter by letter looks unused, and its rules would go."""
+    lost = {}
+    for source in (ROOT / "docs/stylesheets").glob("*.css"):
+        ours, built = (
+            set(re.findall(r"\.(zoo-[\w-]+)", path.read_text()))
+            for path in (source, site.folder / "stylesheets" / source.name)
+        )
+        if gone := ours - built:
+            lost[source.name] = gone
+    assert lost == {}
 
 
 def test_no_marker_of_the_source_is_left_in_a_page(site):

@@ -66,7 +66,7 @@ EXPERIMENT = photographed(
                 "(between=relu, middle modules=8)}; none minus ELU: {difference test_accuracy (between=none, middle "
                 "modules=8) - (between=elu, middle modules=8)}"
             ),
-            why="A sixteenth of the width, and images of a hundredth of the pixels.",
+            why="A sixteenth of the width, and images of a three-hundred-and-fiftieth of the pixels.",
         ),
     ),
     quick_arms=tuple(label for label, _ in (_pairs(2)[0], _pairs(2)[0][::-1])),

@@ -178,9 +178,9 @@ EXPERIMENT = Experiment(
 )
 
 LEARNS_LESS = "deeper plain nets have a higher training error"
-# The same arms; those of 56 and 110 layers have the grid of rates that deep nets have everywhere.
+# The same arms; those of 56 layers have the grid of rates that they were tuned with, without 1.0.
 AT_FULL_SCALE = tuple(
-    dataclasses.replace(one, recipe=DEEP if one.factors["depth"] > 20 else None) for one in ARMS
+    dataclasses.replace(one, recipe=DEEP if one.factors["depth"] == 56 else None) for one in ARMS
 )
 
 

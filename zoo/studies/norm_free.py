@@ -10,10 +10,9 @@ from typing import Any
 from zoo.experiments.claims.rules import Pairs
 from zoo.experiments.design.experiment import Arm, Expectation, Experiment, label_of
 from zoo.experiments.design.photographs import against, photographed
-from zoo.experiments.design.recipes import DEEP_SEEDS, UNNORMALISED
+from zoo.experiments.design.recipes import DEEP_SEEDS, TO_THE_END, UNNORMALISED
 from zoo.experiments.design.study import RESIDUAL_NETS, Claim, Study
 from zoo.studies.ordering import FULL
-from zoo.studies.ordering import PHOTOGRAPHED as ORDERED
 
 INSTEAD = {"no BN": None, "scaled_ws": "scaled_ws", "skipinit": "skipinit", "nf_resnet": "nf_resnet"}
 
@@ -26,7 +25,7 @@ def _arms(depth: int) -> tuple[Arm, ...]:
             # As in `ordering`, where the same nets are trained: what is the default stands in neither.
             options={"ordering": FULL},
             factors={"normalisation": "BN", "depth": depth},
-            recipe=ORDERED[depth].recipe,
+            recipe=TO_THE_END,
         ),
         *(
             Arm(

@@ -240,7 +240,6 @@ PHOTOGRAPHED = {
             )
             for ordering in ("bn_after_addition", FULL)
         ),
-        recipe=DEEP,
         **DEEP_SEEDS,
     ),
 }

@@ -20,7 +20,6 @@ from zoo.experiments.design.experiment import (
 )
 from zoo.experiments.design.photographs import against, photographed
 from zoo.experiments.design.recipes import (
-    DEEP,
     DEEP_SEEDS,
     RESIDUAL,
     RESIDUAL_OPTIONS,
@@ -224,18 +223,19 @@ def _photographed(depth: int, variants: tuple[str, ...], **settings: Any) -> Exp
 
 PHOTOGRAPHED = {
     20: _photographed(20, tuple(VARIANTS)),
-    56: _photographed(56, MATTER, recipe=DEEP, **DEEP_SEEDS),
+    56: _photographed(56, MATTER, **DEEP_SEEDS),
 }
 
 
 def _rules(depth: int, variants: tuple[str, ...], sign: str) -> dict[str, Pairs]:
-    """A sign of these variants against the identity, in both worlds, where an experiment has them."""
+    """A sign of these variants against the identity, in each world that has them all: of fewer, a verdict is another."""
     experiments = (EXPERIMENT, PHOTOGRAPHED[depth])
     labels = {one.name: {each.label for each in one.arms} for one in experiments}
     pairs = [(arm(shortcut=one, depth=depth), arm(shortcut="identity", depth=depth)) for one in variants]
     return {
-        name: Pairs(pairs=tuple(pair for pair in pairs if set(pair) <= known), sign=sign)
+        name: Pairs(pairs=tuple(pairs), sign=sign)
         for name, known in labels.items()
+        if all(set(pair) <= known for pair in pairs)
     }
 
 

@@ -1,7 +1,7 @@
 """Published numbers in words: what texts, claims and tables quote, so that nobody copies a number by hand."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from zoo.experiments.publishing.differences import Difference
@@ -134,10 +134,12 @@ class Numbers:
         """Seed -> where in training a metric first reaches a level, by straight lines between the records.
 
         A run that never does counts as infinity. Before the first record the metric is taken to start at
-        0.1, chance for ten classes.
+        0.1, chance for ten classes. What is recorded of training is the mean since the record before, so it stands for
+        the middle between the two.
         """
         return {
-            seed: crossing([(0.0, 0.1), *points], level) for seed, points in self.series(arm, metric).items()
+            seed: crossing([(0.0, 0.1), *_centred(points)], level)
+            for seed, points in self.series(arm, metric).items()
         }
 
     def slowdown(self, slow: str, fast: str, level: float) -> dict[int, float]:
@@ -147,6 +149,14 @@ class Numbers:
             seed: a[seed] / b[seed] if math.isfinite(b[seed]) else math.nan
             for seed in sorted(set(a) & set(b))
         }
+
+
+def _centred(points: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Means, each recorded at the end of its stretch, at the middle of it."""
+    before = 0.0
+    for x, y in points:
+        yield (before + x) / 2, y
+        before = x
 
 
 def crossing(points: Iterable[tuple[float, float]], level: float) -> float:

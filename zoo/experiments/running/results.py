@@ -253,10 +253,10 @@ class RunFolder:
             return None
 
     def restart(self) -> None:
-        """Forget lines, checkpoint and result."""
+        """Forget lines, checkpoint, result and the weights of another end."""
         # The result first: without its lines it says nothing.
         with explained(self.path, "writing"):
-            for name in ("result.json", "checkpoint.npz", "lines.jsonl"):
+            for name in ("result.json", "checkpoint.npz", "lines.jsonl", "weights.npz"):
                 (self.path / name).unlink(missing_ok=True)
 
 

@@ -83,11 +83,12 @@ def _train(run: Run, folder: RunFolder, begins: Beginning | None = None) -> dict
         )
     # Before the new environment replaces that of the lines there are.
     lines = _resume(training, folder, here)
+    if lines is None:
+        folder.restart()
     folder.write_spec(
         {"run": plain(run), "graph": training.graph, "data": training.images and training.images.sha256}, here
     )
     if lines is None:
-        folder.restart()
         begun, wall, cpu = datetime.now(UTC), time.perf_counter(), time.process_time()
         rows = [] if lost else training.placed_start()
         lines = [
