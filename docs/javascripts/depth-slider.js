@@ -43,6 +43,16 @@
   const slider = h("input", { type: "range", id: "depth-position", min: 0, max: STEPS, step: 1 });
   const toDepth = (t) => Math.round(Math.exp(Math.log(last) * t / STEPS));
   slider.addEventListener("input", () => { state.depth = toDepth(Number(slider.value)); draw(); });
+  // Near its left end many steps are one unit: an arrow goes on to the next.
+  slider.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+    if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    let t = Number(slider.value);
+    do t += by; while (t > 0 && t < STEPS && toDepth(t) === state.depth);
+    slider.value = t; // the browser keeps it in range
+    slider.dispatchEvent(new Event("input"));
+  });
   slider.value = Math.round(STEPS * Math.log(state.depth) / Math.log(last));
   const output = h("output", { for: "depth-position", id: "depth-value" });
   const plot = svg("svg", { class: "zoo-try-plot", role: "img", "aria-labelledby": "depth-title" });

@@ -20,7 +20,16 @@
   }
   /* What is not none is not written as none, nor what is not all as all. */
   const percent = (p) => (p > 0 && p < 0.0005 ? "below 0.1 %" : p < 1 && p >= 0.9995 ? "above 99.9 %" : `${(100 * p).toFixed(1)} %`);
+  const counted = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
+  /* [red, green, blue] of a colour of inks.css, for the scheme that is on where `root` is. */
+  const inkOf = (root, name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
   const calm = () => globalThis.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  /* The picture that answers is on the screen when a button is pressed. */
+  function view(picture, buttons) {
+    const box = picture.getBoundingClientRect();
+    if (box.top < 60 || box.bottom > globalThis.innerHeight) buttons.scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
+  }
 
   /* A promise of a script beside this one. A script and not JSON, for a page opened from a folder. */
   const fetching = {};
@@ -34,5 +43,5 @@
     return fetching[name];
   }
 
-  globalThis.zooElements = { calm, fetched, h, percent, svg };
+  globalThis.zooElements = { calm, counted, fetched, h, inkOf, percent, svg, view };
 })();

@@ -4,7 +4,7 @@
   "use strict";
   const root = document.getElementById("placement-lab");
   const data = globalThis.zooLabData, net = globalThis.zooNet;
-  const { h, percent } = globalThis.zooElements;
+  const { h, inkOf, percent } = globalThis.zooElements;
   if (!root || !data || !net) return;
 
   const PLACEMENTS = {
@@ -163,12 +163,10 @@
   const trace = h("div", { class: "zoo-lab-trace", id: "lab-trace" }, traced, steps);
 
   /* --- drawing ------------------------------------------------------------------------------------ */
-  /* [red, green, blue] of a colour of inks.css, for the scheme that is on. */
-  const inkOf = (name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
   function paintImage(canvas, values, cursor) {
     const context = canvas.getContext("2d"), pixels = context.createImageData(28, 28);
     values.forEach((v, i) => pixels.data.set([v * 255, v * 255, v * 255, 255], 4 * i));
-    if (cursor) pixels.data.set([...inkOf("plus"), 255], 4 * (cursor.row * 28 + cursor.column));
+    if (cursor) pixels.data.set([...inkOf(root, "plus"), 255], 4 * (cursor.row * 28 + cursor.column));
     context.putImageData(pixels, 0, 0);
   }
   const PER_ROW = 8;
@@ -179,7 +177,7 @@
     canvas.width = columns * w - 1;
     canvas.height = rows * height - 1;
     const context = canvas.getContext("2d"), pixels = context.createImageData(canvas.width, canvas.height);
-    const plus = inkOf("plus"), minus = inkOf("minus");
+    const plus = inkOf(root, "plus"), minus = inkOf(root, "minus");
     let top = 1e-12;
     for (const z of value.data) top = Math.max(top, Math.abs(z));
     for (let c = 0; c < value.c; c += 1) for (let y = 0; y < value.h; y += 1) for (let x = 0; x < value.w; x += 1) {
@@ -191,7 +189,7 @@
     }
     if (mark) {
       const at = ((Math.floor(mark.channel / PER_ROW) * height + mark.row) * canvas.width + (mark.channel % PER_ROW) * w + mark.column) * 4;
-      pixels.data.set([...inkOf("here"), 255], at);
+      pixels.data.set([...inkOf(root, "here"), 255], at);
     }
     context.putImageData(pixels, 0, 0);
   }

@@ -5,7 +5,7 @@
   "use strict";
   const root = document.getElementById("train-convolutions"), { zooDense: dense, zooConv: conv, zooInks: inks, zooTrainNets: choices } = globalThis;
   if (!root || !dense || !conv || !choices) return;
-  const { calm, fetched, h, percent, svg } = globalThis.zooElements;
+  const { calm, counted, fetched, h, inkOf, percent, svg, view } = globalThis.zooElements;
 
   const FUNCTIONS = Object.keys(dense.TITLES).filter((name) => name !== "linear"); // for none, there is "none"
   const RATES = [0.01, 0.03, 0.1, 0.3, 1, 3], SEEDS = 10, DIGITS = 10;
@@ -162,7 +162,7 @@
     if (!ready()) return;
     verdict.textContent = "Training …";
     go.textContent = "Pause";
-    view();
+    view(plots, buttons);
     running = 0;
     const turn = () => {
       if (running === null) return;
@@ -245,7 +245,6 @@
     }));
   }
   function told() { show(); say(); }
-  const counted = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
   const after = () => [epochs && counted(epochs, "epoch"), steps && counted(steps, "step")].filter(Boolean).join(" and ");
   function say(refused = null) {
     if (refused) { verdict.replaceChildren(h("b", {}, "The library refuses this net. "), refused); return; }
@@ -256,7 +255,7 @@
         : diverged() ? "It diverged: take a smaller learning rate."
           : `${percent(judged.accuracy)} of the new digits right after ${after()}. ${linear ? "" : lost() ? `${lost()} of ${channels()} channels ${lost() === 1 ? "is dead: its" : "are dead: their"} slope is zero for every new digit.` : "No channel is dead."}`);
   }
-  const colours = () => ["minus", "plus"].map((name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
+  const colours = () => ["minus", "plus"].map((name) => inkOf(root, name));
   /* One digit, and its maps after each step to the first activation. */
   function paint() {
     const context = maps.getContext("2d"), [minus, plus] = colours(), ink = getComputedStyle(root).getPropertyValue("--zoo-ink");
@@ -288,11 +287,6 @@
     const answer = diverged() ? "" : `The net says ${says}.`;
     context.fillText(answer, left + side + 20, side / 2 + 13);
     maps.setAttribute("aria-label", `A new digit, ${state.digit}, and its ${rows.at(-1).c} maps after each step to the first activation. ${answer}`);
-  }
-  /* The pictures that answer are on the screen when the button is pressed. */
-  function view() {
-    const box = plots.getBoundingClientRect();
-    if (box.top < 60 || box.bottom > globalThis.innerHeight) buttons.scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
   }
 
   const plots = h("div", { id: "conv-plots" }, now, lossPlot.box, rightPlot.box);

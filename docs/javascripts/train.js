@@ -4,7 +4,7 @@
   "use strict";
   const root = document.getElementById("train"), dense = globalThis.zooDense;
   if (!root || !dense) return;
-  const { calm, fetched, h, percent, svg } = globalThis.zooElements;
+  const { calm, counted, fetched, h, inkOf, percent, svg, view } = globalThis.zooElements;
 
   const SETS = { spiral: "two spirals", circles: "a ring around a disc", moons: "two half-moons", digits: "written digits" };
   const PLACEMENTS = { none: "none", first: "after layer 1", second: "after layer 2", both: "after layers 1 and 2" };
@@ -120,7 +120,7 @@
     if (finished()) restart();
     verdict.textContent = "Training …";
     go.textContent = "Pause";
-    view();
+    view(answer, buttons);
     running = 0;
     const turn = () => {
       if (running === null) return;
@@ -154,7 +154,7 @@
 
   /* --- drawing ------------------------------------------------------------------------------------- */
   /* [red, green, blue] of the two classes, for the scheme that is on. */
-  const colours = () => ["minus", "plus"].map((name) => getComputedStyle(root).getPropertyValue(`--zoo-${name}`).match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16)));
+  const colours = () => ["minus", "plus"].map((name) => inkOf(root, name));
   const paint = () => { if (data && net) (unseen ? paintDigits : paintPlane)(); };
   /* Above, digits that the net has not seen and what it says of them; below, the weights of each unit of layer 1. */
   function paintDigits() {
@@ -246,7 +246,6 @@
       : "Squares (violet) are class 0, discs (orange) are class 1; the background is what the net says, stronger where it is surer.";
     paint();
   }
-  const counted = (n, one) => `${n} ${one}${n === 1 ? "" : "s"}`;
   const after = () => [epochs && counted(epochs, "epoch"), steps && counted(steps, "step")].filter(Boolean).join(" and ");
   function say() {
     const dead = found.dead[0] + found.dead[1], units = found.which.flat().length;
@@ -257,11 +256,6 @@
         : diverged() ? "It diverged: take a smaller learning rate."
           : linear ? `Without an activation between them the layers are one, however long they train: ${percent(found.accuracy)} right after ${after()}.`
             : `${percent(found.accuracy)} right after ${after()}. ${dead ? `${dead} of ${units} units ${dead === 1 ? "is dead: its" : "are dead: their"} slope is zero ${unseen ? "for every digit" : "at every point"}.` : "No unit is dead."}`);
-  }
-  /* The picture that answers is on the screen when the button is pressed. */
-  function view() {
-    const box = answer.getBoundingClientRect();
-    if (box.top < 60 || box.bottom > globalThis.innerHeight) buttons.scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
   }
 
   const answer = h("div", { class: "zoo-train-answer" }, plane, h("div", {}, now, verdict, plot));

@@ -486,6 +486,9 @@ def test_depth_slider_by_mouse_and_by_keyboard(visit):
     assert page.locator("[data-arm='plain, BN'] td").first.inner_text() == "no such layer"
     page.keyboard.press("Home")
     assert page.inner_text("#depth-value") == f"1 of {last}"
+    for key, unit in (("ArrowLeft", 1), ("ArrowRight", 2), ("ArrowUp", 3), ("ArrowDown", 2)):
+        page.keyboard.press(key)
+        assert page.inner_text("#depth-value") == f"{unit} of {last}"
     box = slider.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     assert 10 < int(page.inner_text("#depth-value").split()[0]) < 40  # the middle of a logarithmic axis

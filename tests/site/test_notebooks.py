@@ -35,6 +35,18 @@ def test_the_cells_run_in_order(which, tmp_path, monkeypatch):
         keras.backend.clear_session()
 
 
+def test_a_notebook_of_a_published_site_works_away_from_it():
+    page = DOCS / "questions" / "why.md"
+    published = notebooks.notebook(page, "https://zoo.example/en/", "https://code.example/zoo")
+    assert 'clone = "git+https://code.example/zoo"' in notebooks.code(published)[0]
+    links = re.findall(r"\]\(([^)\s]+)\)", "".join(sources(published, "markdown")))
+    assert "https://zoo.example/en/learn/the-algebra.html" in links
+    assert all(re.match(r"https?:|attachment:", link) for link in links)
+    here = re.findall(r"\]\(([^)\s]+)\)", "".join(sources(twin_of("why"), "markdown")))
+    assert "../learn/the-algebra.html" in here and len(here) == len(links)
+    assert 'clone = "."' in notebooks.code(twin_of("why"))[0]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_format_is_that_of_notebooks(name):
     """The requirements of nbformat 4.5 on what is used here."""

@@ -141,7 +141,7 @@ def _breakable(code: re.Match[str]) -> str:
 def on_post_build(config: Any, **_: Any) -> None:
     """The notebooks; and the style sheets without the rules that match nothing here."""
     site = Path(config["site_dir"])
-    notebooks.write(site)
+    notebooks.write(site, config["site_url"] or "", config["repo_url"] or "")
     known: set[str] = set()
     read: set[str] = set()
     for path in [*site.rglob("*.html"), *site.rglob("*.js")]:

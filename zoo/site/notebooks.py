@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 from markdown import Markdown
 
@@ -31,6 +32,8 @@ _MARKER = re.compile(r"^ *# --8<-- \[.*\n", re.MULTILINE)
 _HOLE = re.compile(r"`#!n ([^`]+)`")
 _FORMULA = re.compile(r"`#!math ([^`]+)`")
 _PAGE_LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*?)\.md(#[^)\s]*)?\)")
+#: To another page or place of the site, as it stands in a finished cell.
+_LINK = re.compile(r"\]\((?!\w+:)([^)\s]+)\)")
 _FRONT_MATTER = re.compile(r"\A---\n.*?^---\n", re.DOTALL | re.MULTILINE)
 #: "=== "Tab"", '??? question "Why?"', '!!! note "Title"': what follows, indented, belongs to it.
 _TITLED = re.compile(r'^(===|\?\?\?\+?|!!!)(?: \w+)? "(.+)"$')
@@ -78,30 +81,42 @@ def question_pages() -> list[Path]:
     return sorted(page for page in (DOCS / "questions").glob("*.md") if page.name != "index.md")
 
 
-def write(folder: Path) -> list[Path]:
-    """Every twin as `questions/NAME.ipynb` below the folder."""
+def write(folder: Path, site: str = "", repository: str = "") -> list[Path]:
+    """Every twin as `questions/NAME.ipynb` below the folder; the addresses are those of `notebook`."""
     written = []
     for page in question_pages():
         path = folder / page.relative_to(DOCS).with_suffix(".ipynb")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(notebook(page), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps(notebook(page, site, repository), indent=1, ensure_ascii=False) + "\n",
+            encoding="utf-8",
+        )
         written.append(path)
     return written
 
 
-def notebook(page: Path) -> dict[str, Any]:
+def notebook(page: Path, site: str = "", repository: str = "") -> dict[str, Any]:
     """A page as a notebook of format 4.5.
 
     Args:
         page: A Markdown file below `docs/`.
+        site: The address of the published site, to which links lead then: a notebook is opened elsewhere. Empty: links are as
+            on the page.
+        repository: The address that the first cell installs the zoo from. Empty: from a clone.
 
     Raises:
         ValueError: The page has a fence that no cell can show.
     """
     text = _FRONT_MATTER.sub("", page.read_text(encoding="utf-8"))
     title, _, rest = text.lstrip().partition("\n")
-    cells = [Cell(kind="markdown", source=title), Cell(kind="code", source=_INSTALL)]
+    install = _INSTALL.replace('clone = "."', f'clone = "git+{repository}"') if repository else _INSTALL
+    cells = [Cell(kind="markdown", source=title), Cell(kind="code", source=install)]
     cells += _cells(rest, Markdown())
+    if site:
+        here = urljoin(site, page.relative_to(DOCS).with_suffix(".html").as_posix())
+        for cell in cells:
+            if cell.kind == "markdown":
+                cell.source = _LINK.sub(lambda link: f"]({urljoin(here, link[1])})", cell.source)
     taken: set[str] = set()
     return {
         "cells": [_finished(cell, taken) for cell in cells],
