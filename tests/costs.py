@@ -93,7 +93,9 @@ def _of_the_living(processes: Path = Path("/proc")) -> float:
     ticks, parents = {}, {}
     for file in processes.glob("[0-9]*/stat"):
         try:
-            number, fields = int(file.parent.name), file.read_text().rpartition(")")[2].split()
+            # Not by a method of Path: the test that has just run may have put another in its place.
+            with open(file) as stat:
+                number, fields = int(file.parent.name), stat.read().rpartition(")")[2].split()
         except OSError:  # it has just ended
             continue
         parents[number] = int(fields[1])

@@ -97,3 +97,10 @@ def test_a_costly_test_is_deep(request):
     for item in request.session.items:
         excepted = item.get_closest_marker("deep") or item.get_closest_marker("always")
         assert item.nodeid not in apart or excepted, item.nodeid
+
+
+def test_seconds_are_read_whatever_a_test_has_patched(monkeypatch):
+    """A test's patches are still in place when its cost is taken."""
+    before = processor_seconds()
+    monkeypatch.setattr(Path, "read_text", lambda path: ": no numbers")
+    assert processor_seconds() >= before > 0
