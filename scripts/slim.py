@@ -65,13 +65,14 @@ def arguments(words=None):
 def images(parser, path):
     """Images and labels to train on and to judge by; numbers, as many labels as images, of one shape."""
     try:
-        data = np.load(path)
-        if not isinstance(data, np.lib.npyio.NpzFile):
-            parser.error(f"{path} holds one array; expected an .npz file, as np.savez writes it")
-        missing = {"x", "y", "x_test", "y_test"} - set(data)
-        if missing:
-            parser.error(f"{path} lacks {', '.join(sorted(missing))}; it holds {', '.join(data)}")
-        arrays = {name: data[name] for name in ("x", "y", "x_test", "y_test")}
+        with open(path, "rb") as file:
+            data = np.load(file)
+            if not isinstance(data, np.lib.npyio.NpzFile):
+                parser.error(f"{path} holds one array; expected an .npz file, as np.savez writes it")
+            missing = {"x", "y", "x_test", "y_test"} - set(data)
+            if missing:
+                parser.error(f"{path} lacks {', '.join(sorted(missing))}; it holds {', '.join(data)}")
+            arrays = {name: data[name] for name in ("x", "y", "x_test", "y_test")}
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         parser.error(f"{path} is no .npz file of numbers ({error})")
     for name, array in arrays.items():

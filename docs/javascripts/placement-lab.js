@@ -225,7 +225,7 @@
   }
   function panelOf(op, index) {
     const canvas = h("canvas", { tabindex: 0, role: "application", "data-op": index });
-    const words = h("p", {}), box = h("div", { class: op.op === "act" ? "zoo-lab-map zoo-lab-act" : "zoo-lab-map", "data-name": op.name }, words, canvas);
+    const words = h("p", {}), box = h("div", { class: op.op === "act" ? "zoo-lab-map zoo-lab-act" : "zoo-lab-map", "data-name": op.name, "data-kind": op.op }, words, canvas);
     canvas.addEventListener("click", (event) => {
       const value = shown.done[index], shape = layoutOf(value), seen = canvas.getBoundingClientRect();
       const x = Math.floor((event.clientX - seen.left) / seen.width * canvas.width), y = Math.floor((event.clientY - seen.top) / seen.height * canvas.height);
