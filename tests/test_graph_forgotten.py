@@ -268,10 +268,13 @@ def test_a_copy_that_cannot_be_called_is_named():
 class Lazy(layers.Layer):
     """Makes a layer in its call, where it was not made before."""
 
-    inner = None
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.inner = None
 
     def make(self):
         self.inner = layers.Dense(4)
+        self.inner.build((None, 4))
         return self
 
     def build(self, shape):
