@@ -54,12 +54,10 @@ def _takes_a_graph(kind: type) -> bool:
     _, *parameters = inspect.signature(_constructor(kind)).parameters.values()
     kinds = {p.kind for p in parameters}
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    if kinds.issuperset(variable):
-        own = [p for p in parameters if p.kind not in variable]
-        if all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in own):
-            return True
-    wanted = ["layers"] if issubclass(kind, keras.Sequential) else ["inputs", "outputs"]
     own = [p for p in parameters if p.kind not in variable]
+    if kinds.issuperset(variable) and all(p.kind is p.KEYWORD_ONLY and p.default is not p.empty for p in own):
+        return True
+    wanted = ["layers"] if issubclass(kind, keras.Sequential) else ["inputs", "outputs"]
     first = [p.name for p in own if p.kind is not p.KEYWORD_ONLY][: len(wanted)]
     # Of (inputs, *args) the outputs are the first of args.
     fits = first == wanted or (first == wanted[:1] and inspect.Parameter.VAR_POSITIONAL in kinds)

@@ -141,9 +141,9 @@ def _part(model: keras.Model, root: Graph, starts: Any, ends: Any) -> Graph:
     if starts is None:
         whole = piece(model, list(root.starts), ends)
         needed = [tensor for tensor in root.starts if whole.readers(tensor) or whole.is_output(tensor)]
-        part, taken = piece(model, needed, ends), input_structure(model)
+        taken = input_structure(model)
         if not isinstance(taken, dict) or not all(isinstance(t, keras.KerasTensor) for t in taken.values()):
-            return part
+            return piece(model, needed, ends)
         kept = {id(tensor) for tensor in needed}
         packed = {key: tensor for key, tensor in taken.items() if id(tensor) in kept}
         # A plain dict is read by its sorted keys, an OrderedDict is not.
